@@ -1,0 +1,30 @@
+/**
+ * The contract of a mapper: a pure, named and versioned function from a record's value to updates.
+ *
+ * On the path: source -> MAPPER -> derive. Invariants: no state, no clock; at most one update per channel and record.
+ */
+import type { Book } from "../../channel/book.ts";
+import type { Update } from "../../channel/types.ts";
+
+/** An update as a mapper makes it: books may say how many levels they hold and prove themselves by a checksum. */
+export type MappedUpdate = Update & {
+  /** book: the source's window; levels beyond it are dropped after each update and published as "0". 0 = no limit. */
+  readonly window?: number;
+  /** book: what `checksumOf` must give after this update. */
+  readonly checksum?: number;
+};
+
+/** What a mapper could not use: counted under `reason`, sampled into the log, skipped. */
+export interface Malformed {
+  readonly malformed: string;
+}
+
+export interface Mapper {
+  /** `kraken_v1`, `depth_v2`, ... */
+  readonly name: string;
+  readonly version: number;
+  /** No update (a heartbeat, an acknowledgement) is an empty array. */
+  map(value: unknown): readonly MappedUpdate[] | Malformed;
+  /** The venue's checksum over the book as it is now. */
+  checksumOf?(book: Book): number;
+}

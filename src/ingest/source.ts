@@ -1,0 +1,68 @@
+/**
+ * The contract of a source: one ordered input (a shard's) that yields records.
+ *
+ * On the path: SOURCE -> pipeline (mapper -> derive -> seq -> bus).
+ * Invariants: one owner, one loop; offsets are integers that rise strictly; a bad record never stops the loop.
+ * At the limit: when the sink is not ready the source stops reading until it is.
+ */
+
+/** Position in the source: the `offset` of the last record that was handed on. */
+export type Offset = number;
+
+/**
+ * What a source hands on. The offset counts every record of the source, control records too, from 0; it survives
+ * reconnects and, where the source can replay, a replay repeats it.
+ */
+export type SourceRecord = {
+  readonly offset: Offset;
+  /** Wall clock in microseconds when it was received. */
+  readonly receivedUs: number;
+} & (
+  | {
+      readonly type: "data";
+      /** What the mapper of this source understands: text, bytes, or for sim and synthetic our own Updates. */
+      readonly value: unknown;
+    }
+  /** The connection was lost and what came meanwhile cannot be replayed: books are stale, lossless channels have a gap. */
+  | { readonly type: "lost" }
+  /** Time has reached `time` (ms): for sources whose replay cannot repeat a timer. */
+  | { readonly type: "clock"; readonly time: number }
+  /** A new numbering begins (a looping replay): the next record's offset is 0 again. */
+  | { readonly type: "epoch" }
+);
+
+export interface RecordSink {
+  accept(record: SourceRecord): void;
+  /** Null when the sink takes more; else a promise that settles when it does again. Ask at least once per read batch. */
+  busy(): Promise<void> | null;
+}
+
+export type SourceState =
+  | { readonly name: "idle" }
+  | { readonly name: "connecting"; readonly attempt: number; readonly retryAt: number; readonly error: string }
+  | { readonly name: "connected" }
+  | { readonly name: "ended" }
+  | { readonly name: "failed"; readonly reason: string };
+
+export interface SourceStatus {
+  readonly state: SourceState;
+  /** Now minus the time of the newest record, ms; null if not known. */
+  readonly lagMs: number | null;
+  readonly records: number;
+  readonly reconnects: number;
+}
+
+export interface Source {
+  /** `kraken`, `sim`, ...: names the metric label and the log line. */
+  readonly name: string;
+  /** True if `run(from)` can start behind any retained offset and then repeats the same records with the same offsets. */
+  readonly replayable: boolean;
+  /**
+   * Reads until it ends by itself (a replay), fails for good (rejects with GatewayError) or is aborted (resolves).
+   * `from`: the last offset already processed; null starts at the beginning (or now, if not replayable).
+   */
+  run(sink: RecordSink, from: Offset | null, signal: AbortSignal): Promise<void>;
+  /** Asks for a fresh snapshot of one book (by channel name) after a checksum or sequence error; absent where it cannot. */
+  resync?(channel: string): void;
+  status(): SourceStatus;
+}
