@@ -1,0 +1,34 @@
+/** REST depth replies, made from the engine's book and cached so that a storm of requests costs one encoding. */
+import type { Level } from "../channel/types.ts";
+import type { ChannelState } from "./channel-state.ts";
+
+/** Replies are at most this old, and dropped earlier when a Binance rung of the channel flushes. */
+const CACHE_MS = 50;
+
+export interface DepthBody {
+  readonly lastUpdateId: number;
+  /** Source time in ms of the newest change. */
+  readonly time: number;
+  readonly bids: readonly Level[];
+  readonly asks: readonly Level[];
+}
+
+export type DepthReply =
+  | { readonly is: "depth"; readonly body: DepthBody }
+  | { readonly is: "unknown" }
+  | { readonly is: "unavailable" };
+
+export function depthReply(state: ChannelState, limit: number, nowMs: number): DepthReply {
+  if (state.staleReason !== null) return { is: "unavailable" };
+  const cached = state.depthCache.get(limit);
+  if (cached && nowMs - cached.at <= CACHE_MS) return { is: "depth", body: cached.body };
+  const { book } = state;
+  const body: DepthBody = {
+    lastUpdateId: state.seq ?? 0,
+    time: state.time,
+    bids: book.bids(limit),
+    asks: book.asks(limit),
+  };
+  state.depthCache.set(limit, { at: nowMs, body });
+  return { is: "depth", body };
+}

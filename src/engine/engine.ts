@@ -1,0 +1,340 @@
+/**
+ * The engine: everything between the bus and the ring, for the channels this node's sessions want.
+ *
+ * On the path: follower -> ENGINE (channel states, rungs, cadence, encode once) -> ring -> edge workers.
+ * Invariants: one thread; a join is answered by one DIRECT per request; whatever a worker reads from the ring is in stream
+ * order; nothing here knows a session.
+ */
+import type { Subscription } from "../bus/bus.ts";
+import type { ChannelConsumer } from "../bus/follower.ts";
+import type { Catalog, Channel } from "../channel/channel.ts";
+import type { Position } from "../channel/types.ts";
+import type { Clock } from "../lib/clock.ts";
+import { assert, GatewayError } from "../lib/errors.ts";
+import { ERRORS } from "../protocol/codes.ts";
+import type { EncoderFactory } from "../protocol/encoder.ts";
+import type { Control, DirectHead, EdgeToMain, TopicKey } from "../ring/messages.ts";
+import { RecordKind } from "../ring/messages.ts";
+import type { RingWriter } from "../ring/ring.ts";
+import { Cadence } from "./cadence.ts";
+import { type Answer, ChannelState } from "./channel-state.ts";
+import { type EngineCounters, engineCounters } from "./counters.ts";
+import { type DepthReply, depthReply } from "./depth.ts";
+import { deriveFrom, topOf } from "./derived.ts";
+import { Snapshots } from "./snapshots.ts";
+import { type Topic, Topics } from "./topics.ts";
+import { WakingRing } from "./waking-ring.ts";
+
+/** A book asked for by REST stays followed this long after the last request. */
+const REST_LINGER_MS = 60_000;
+/** A REST request waits this long for the book. */
+const REST_WAIT_MS = 300;
+
+export interface EngineOptions {
+  readonly ring: RingWriter;
+  readonly clock: Clock;
+  readonly catalog: Catalog;
+  readonly follower: { follow(channel: string, consumer: ChannelConsumer): Subscription };
+  readonly encoders: Readonly<Record<TopicKey["dialect"], EncoderFactory>>;
+}
+
+interface Entry {
+  readonly state: ChannelState;
+  /** Closes the follower's subscription, derived feed or held book. */
+  readonly feeds: Subscription[];
+  /** Kept for REST until then (monotonic ms). */
+  keepUntil: number;
+}
+
+type Joining = Extract<EdgeToMain, { is: "join" }>;
+
+export class Engine {
+  readonly counters: EngineCounters = engineCounters();
+  readonly #options: EngineOptions;
+  readonly #entries = new Map<string, Entry>();
+  readonly #topics: Topics;
+  readonly #cadence: Cadence;
+  readonly #snapshots: Snapshots;
+  readonly #ring: RingWriter;
+  /** How many workers have died in each place: a late answer must not reach a successor. */
+  readonly #deaths = new Map<number, number>();
+
+  constructor(options: EngineOptions) {
+    this.#options = options;
+    this.#ring = new WakingRing(options.ring);
+    this.#topics = new Topics(this.#ring, options.encoders);
+    this.#cadence = new Cadence(options.clock, this.#ring);
+    this.#snapshots = new Snapshots(options.clock, this.#ring);
+  }
+
+  /** What an edge worker says. Messages of one worker come in order. */
+  handle(worker: number, message: EdgeToMain): void {
+    switch (message.is) {
+      case "join":
+        this.#join(worker, message);
+        break;
+      case "move":
+        this.#move(worker, message.request, message.from, message.key);
+        break;
+      case "resync":
+        this.#resync(worker, message.request, message.topic);
+        break;
+      case "leave": {
+        const topic = this.#topics.get(message.topic);
+        if (topic) this.#leave(topic, worker);
+        break;
+      }
+      case "lapped":
+        this.#repair(worker, message.request, message.topics);
+        break;
+      default:
+        assert(false, `the engine does not handle ${message.is}`);
+    }
+  }
+
+  /** A worker died: its interest is gone. */
+  workerGone(worker: number): void {
+    this.#deaths.set(worker, (this.#deaths.get(worker) ?? 0) + 1);
+    for (const topic of [...this.#topics.all()]) if (topic.workers.has(worker)) this.#leave(topic, worker);
+  }
+
+  /** The book of a channel for REST: cached per limit, never behind a Binance stream of the channel. */
+  async depth(name: string, limit: number): Promise<DepthReply> {
+    const channel = this.#options.catalog.resolve(name);
+    if (channel?.family !== "book") return { is: "unknown" };
+    const entry = this.#open(channel);
+    const { clock } = this.#options;
+    entry.keepUntil = clock.monotonicMs() + REST_LINGER_MS;
+    clock.after(REST_LINGER_MS + 1, () => this.#closeIfUnused(entry));
+    const failed = await this.#readyWithin(entry.state, REST_WAIT_MS);
+    return failed ? { is: "unavailable" } : depthReply(entry.state, limit, clock.monotonicMs());
+  }
+
+  /** Channels with interest, and which of them are stale. */
+  status(): { channels: number; topics: number; stale: { channel: string; reason: string }[] } {
+    const stale: { channel: string; reason: string }[] = [];
+    for (const { state } of this.#entries.values()) {
+      if (state.staleReason !== null) stale.push({ channel: state.channel.name, reason: state.staleReason });
+    }
+    return { channels: this.#entries.size, topics: this.#topics.size, stale };
+  }
+
+  close(): void {
+    this.#cadence.stop();
+    for (const entry of this.#entries.values()) this.#closeEntry(entry);
+  }
+
+  // --- joins ------------------------------------------------------------------------------------------------------
+
+  #join(worker: number, { request, key, since }: Joining): void {
+    const channel = this.#options.catalog.resolve(key.channel);
+    if (channel === null) {
+      this.#direct(worker, 0, request, { is: "unknown" });
+      return;
+    }
+    const entry = this.#open(channel);
+    const { state } = entry;
+    const alive = this.#lifeOf(worker);
+    state.whenReady((failure) => {
+      if (!alive()) {
+        this.#closeIfUnused(entry);
+        return;
+      }
+      if (failure) {
+        this.#direct(worker, 0, request, { is: "refused", ...failure });
+        this.#closeIfUnused(entry);
+        return;
+      }
+      const topic = this.#openTopic(state, key, worker);
+      this.#holdBookFor(state, topic);
+      const answer = () => alive() && this.#answerJoin(worker, request, topic, since);
+      // Only whole books are dear enough to be paced.
+      if (channel.family === "book" && key.dialect === "native") this.#snapshots.paced(channel.name, answer);
+      else this.#snapshots.unpaced(answer);
+    });
+  }
+
+  #answerJoin(worker: number, request: number, topic: Topic, since: Position | null): void {
+    const state = this.#entries.get(topic.info.channel)?.state;
+    // The worker left, or died, while the answer waited.
+    if (!state || !topic.workers.has(worker)) return;
+    const { frames, seq, exact } = state.join(topic, since);
+    this.counters.snapshots++;
+    this.#direct(
+      worker,
+      topic.number,
+      request,
+      { is: "joined", epoch: state.header.epoch, seq, recovered: exact },
+      frames,
+    );
+  }
+
+  #resync(worker: number, request: number, number: number): void {
+    const topic = this.#topics.get(number);
+    if (!topic) {
+      const { code, message } = ERRORS.NOT_SUBSCRIBED;
+      this.#direct(worker, number, request, { is: "refused", code, message });
+      return;
+    }
+    const alive = this.#lifeOf(worker);
+    this.#snapshots.paced(topic.info.channel, () => alive() && this.#answerJoin(worker, request, topic, null));
+  }
+
+  #move(worker: number, request: number, from: number, key: TopicKey): void {
+    const old = this.#topics.get(from);
+    const state = old && this.#entries.get(old.info.channel)?.state;
+    const rung = old && state?.rungs.get(old.info.rung);
+    if (!state || !rung) {
+      this.#direct(worker, from, request, { is: "unknown" });
+      return;
+    }
+    const topic = this.#openTopic(state, key, worker);
+    this.#direct(worker, topic.number, request, { is: "open" });
+    this.#cadence.move(rung, key.rung);
+  }
+
+  #openTopic(state: ChannelState, key: TopicKey, worker: number): Topic {
+    const { topic, fresh } = this.#topics.open(state.channel, key, worker);
+    if (fresh) state.attach(topic);
+    return topic;
+  }
+
+  // --- after a lap ------------------------------------------------------------------------------------------------
+
+  #repair(worker: number, request: number, topics: readonly (readonly [topic: number, seq: number])[]): void {
+    this.counters.repairs++;
+    for (const topic of this.#topics.all()) if (topic.workers.has(worker)) this.#topics.announce(topic);
+    const alive = this.#lifeOf(worker);
+    for (const [number, seen] of topics) {
+      this.#snapshots.unpaced(() => {
+        if (!alive()) return;
+        const topic = this.#topics.get(number);
+        const state = topic && this.#entries.get(topic.info.channel)?.state;
+        const answer: Answer | null = topic && state ? state.catchUp(topic, seen) : null;
+        if (!answer) {
+          this.#direct(worker, number, request, { is: "lost" });
+          return;
+        }
+        if (topic && state?.staleReason && topic.info.dialect === "binance")
+          this.#control({ do: "stale", topic: number });
+        this.#direct(worker, number, request, { is: "caughtUp", seq: answer.seq }, answer.frames);
+      });
+    }
+    this.#snapshots.unpaced(() => alive() && this.#direct(worker, 0, request, { is: "repaired" }));
+  }
+
+  /** A question to ask later: is the worker of now still the one in that place? */
+  #lifeOf(worker: number): () => boolean {
+    const deaths = this.#deaths.get(worker);
+    return () => this.#deaths.get(worker) === deaths;
+  }
+
+  // --- interest ---------------------------------------------------------------------------------------------------
+
+  #open(channel: Channel): Entry {
+    const known = this.#entries.get(channel.name);
+    if (known) return known;
+    const { clock } = this.#options;
+    const state = new ChannelState(channel, {
+      ring: this.#ring,
+      clock,
+      counters: this.counters,
+      control: (control) => this.#control(control),
+      dirty: (rung) => this.#cadence.dirty(rung),
+    });
+    const entry: Entry = { state, feeds: [], keepUntil: 0 };
+    this.#entries.set(channel.name, entry);
+    if (channel.derivedFrom === "") entry.feeds.push(this.#options.follower.follow(channel.name, state));
+    else this.#derive(entry);
+    return entry;
+  }
+
+  /** A derivable channel comes from the book on this node, unless its source provides it itself. */
+  #derive(entry: Entry): void {
+    const { channel } = entry.state;
+    const base = this.#options.catalog.resolve(channel.derivedFrom);
+    assert(base, `${channel.name} is derived from a channel that exists`);
+    const book = this.#open(base);
+    const feed = deriveFrom(book.state, channel, entry.state);
+    entry.feeds.push(feed, { close: () => this.#closeIfUnused(book) });
+    book.state.whenReady(() => {
+      if (!book.state.provides.includes(channel.kind) || this.#entries.get(channel.name) !== entry) return;
+      feed.close();
+      entry.feeds.push(this.#options.follower.follow(channel.name, entry.state));
+    });
+  }
+
+  /** Spot tickers show the best bid and ask: while one is open, so is the book. */
+  #holdBookFor(state: ChannelState, topic: Topic): void {
+    const { channel } = state;
+    const entry = this.#entries.get(channel.name);
+    if (channel.kind !== "ticker" || topic.info.dialect !== "binance" || !entry || entry.feeds.length > 1) return;
+    const base = this.#options.catalog.resolve(channel.name.replace(/@.*$/, "@depth"));
+    if (base?.family !== "book") return;
+    const book = this.#open(base);
+    const nothing = () => undefined;
+    const hold = book.state.listen({
+      reset: nothing,
+      changed: nothing,
+      stale: nothing,
+      fresh: nothing,
+      unavailable: nothing,
+    });
+    state.top = () => (book.state.seq === null ? null : topOf(book.state.book));
+    entry.feeds.push(hold, { close: () => this.#closeIfUnused(book) });
+  }
+
+  #leave(topic: Topic, worker: number): void {
+    if (!this.#topics.leave(topic, worker)) return;
+    const entry = this.#entries.get(topic.info.channel);
+    if (!entry) return;
+    entry.state.detach(topic);
+    this.#closeIfUnused(entry);
+  }
+
+  #closeIfUnused(entry: Entry): void {
+    if (!entry.state.unused || entry.keepUntil > this.#options.clock.monotonicMs()) return;
+    if (this.#entries.get(entry.state.channel.name) !== entry) return;
+    this.#closeEntry(entry);
+  }
+
+  #closeEntry(entry: Entry): void {
+    this.#entries.delete(entry.state.channel.name);
+    this.#snapshots.forget(entry.state.channel.name);
+    entry.state.close();
+    for (const feed of entry.feeds) feed.close();
+  }
+
+  #readyWithin(state: ChannelState, ms: number): Promise<boolean> {
+    return new Promise((resolve) => {
+      const timer = this.#options.clock.after(ms, () => resolve(true));
+      state.whenReady((failure) => {
+        timer.cancel();
+        resolve(failure !== null);
+      });
+    });
+  }
+
+  // --- the ring ---------------------------------------------------------------------------------------------------
+
+  #direct(worker: number, topic: number, request: number, head: DirectHead, frames: readonly string[] = []): void {
+    const payload = frames.length === 0 ? JSON.stringify(head) : `${JSON.stringify(head)}\n${frames.join("\n")}`;
+    const seq = "seq" in head && head.seq !== null ? head.seq : -1;
+    try {
+      this.#ring.write(RecordKind.DIRECT, { worker, topic, request, seq }, payload);
+    } catch (error) {
+      if (!(error instanceof GatewayError)) throw error;
+      this.counters.oversize++;
+      const refused: DirectHead = {
+        is: "refused",
+        code: ERRORS.UNAVAILABLE.code,
+        message: "snapshot too big for the ring",
+      };
+      this.#ring.write(RecordKind.DIRECT, { worker, topic, request, seq: -1 }, JSON.stringify(refused));
+    }
+  }
+
+  #control(control: Control): void {
+    this.#ring.write(RecordKind.CONTROL, {}, JSON.stringify(control));
+  }
+}
