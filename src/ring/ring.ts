@@ -19,6 +19,14 @@ export interface RingWriter {
   lagBytes(): number;
 }
 
+/** The writer's view of its readers, for the worker watchdog. */
+export interface RingReaders {
+  /** How often the worker has beaten (may wrap at 2^32): compare with an earlier answer. */
+  beats(worker: number): number;
+  /** The worker is dead: it no longer counts as the slowest. A new reader of the same number attaches again. */
+  removeReader(worker: number): void;
+}
+
 export interface RecordFields {
   readonly flags?: number;
   /** DIRECT: the worker it is for. */
@@ -42,6 +50,11 @@ export interface RingRecord {
   text: string;
 }
 
+export interface RingReaderOptions {
+  /** Where a new reader stands: only what is written from now on. */
+  readonly startAt: "tail";
+}
+
 export interface RingReader {
   /** The next record, null if there is none, or "lapped": records were lost and the reader now stands at the tail. */
   read(): RingRecord | "lapped" | null;
@@ -49,4 +62,8 @@ export interface RingReader {
   wait(): Promise<void>;
   /** Raises this worker's sign of life. */
   beat(): void;
+  /** Counts as a live reader from now on, at the tail (done at creation). */
+  attach(): void;
+  /** No longer counts as a live reader. */
+  detach(): void;
 }
