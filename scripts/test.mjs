@@ -1,0 +1,67 @@
+/**
+ * `npm test`: installs what is missing and runs every check: format, lint, types, import rules, tests.
+ *
+ * `npm test -- <filter>` runs only the tests whose file name matches. Each step is one line, with its output if it
+ * failed. The last line is `N passed, N failed`: tests, and one more failure for each failed step before them.
+ */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { bunFlags, capture, ensureInstalled, findBun, root } from "./install.mjs";
+
+const filters = process.argv.slice(2);
+await ensureInstalled({ dev: true });
+const bun = findBun();
+const tool = (name) => join(root, "node_modules", ".bin", name);
+
+/** Tests may take this long each unless they say otherwise. */
+const testMsMax = 20_000;
+
+const checks = [
+  ["format", tool("biome"), ["format", "--colors=off"]],
+  ["lint", tool("biome"), ["lint", "--colors=off", "--error-on-warnings"]],
+  ["types", tool("tsc"), ["-p", root]],
+  ["import rules", bun, [join(root, "scripts", "import-rules.mjs")]],
+];
+const tests = ["tests", bun, [...bunFlags, "test", `--timeout=${testMsMax}`, ...filters]];
+
+let passed = 0;
+let failed = 0;
+if (filters.length === 0)
+  for (const [name, command, args] of checks) failed += (await step(name, command, args)).failed;
+
+const feeds = join(root, "..", "shared", "feeds");
+if (!existsSync(feeds)) console.log("recorded feeds: ../shared/feeds is absent, the tests that need it are skipped");
+const result = await step(...tests);
+const counts = counted(result.output);
+console.log(counts.lines.join("\n"));
+passed += counts.passed;
+// A run that died before it counted, or that failed outside of any test, is a failure too.
+failed += Math.max(counts.failed, result.failed);
+console.log(`${passed} passed, ${failed} failed`);
+process.exitCode = failed === 0 ? 0 : 1;
+
+async function step(name, command, args) {
+  const started = performance.now();
+  const { status, output } = await capture(command, args, { cwd: root, env: { ...process.env, NO_COLOR: "1" } });
+  const seconds = ((performance.now() - started) / 1000).toFixed(1);
+  console.log(`${name.padEnd(13)}${seconds.padStart(6)} s  ${status === 0 ? "ok" : "failed"}`);
+  if (status !== 0) console.log(status === 0 ? "" : output.trimEnd());
+  return { output, failed: status === 0 ? 0 : 1 };
+}
+
+/** The counting lines at the end of what `bun test` says. */
+function counted(output) {
+  const lines = output
+    .split("\n")
+    .filter((line) =>
+      /^\s*\d+ (pass|fail|skip|todo|error|errors|snapshots.*|expect\(\) calls)$|^Ran \d+ tests? /.test(line),
+    );
+  const last = (word) =>
+    Number(
+      lines
+        .findLast((line) => new RegExp(`^\\s*\\d+ ${word}$`).test(line))
+        ?.trim()
+        .split(" ")[0] ?? 0,
+    );
+  return { lines, passed: last("pass"), failed: last("fail") + last("errors?") };
+}
