@@ -7,8 +7,11 @@
 import type { Position } from "../channel/types.ts";
 import type { Form, Rung } from "../ring/messages.ts";
 
-/** The id a client put on a command, echoed with the same JSON type; undefined: it had none. */
-export type CommandId = string | number | null | undefined;
+/**
+ * The id a client put on a command, echoed with the same JSON type; undefined: it had none. A bigint is an integer that a
+ * double cannot hold. Only the dialect that read it writes it.
+ */
+export type CommandId = string | number | bigint | boolean | null | undefined;
 
 /** One stream of a subscribe: the name as asked, and what it resolves to. */
 export interface StreamRequest {
@@ -75,7 +78,10 @@ export interface Dialect {
   decode(frame: string, opening: Opening): Command;
   envelope(asked: string, combined: boolean): Envelope;
 
-  /** Sent when the last known stream of the command is running; null if the dialect has no word. */
+  /**
+   * Sent when the last known stream of the command is running; at once if it has none. Also the reply to `resync`.
+   * Null if the dialect has no word.
+   */
   subscribed(id: CommandId, outcomes: readonly StreamOutcome[], errors: readonly StreamError[]): string | null;
   unsubscribed(id: CommandId, asked: readonly string[]): string;
   subscriptions(id: CommandId, streams: readonly StreamOutcome[]): string;
@@ -89,6 +95,9 @@ export interface Dialect {
   refusal(id: CommandId, code: number, message: string, asked?: string): string;
   /** Over the subscription limit, in this dialect's words. */
   tooManySubscriptions(id: CommandId, max: number): string;
-  /** Announces a drain; null if the dialect has no word. `nowMs` for its timestamp. */
+  /**
+   * Announces a drain; null if the dialect has no word. `nowMs` for its timestamp. `opening.combined` is what the
+   * connection is now, SET_PROPERTY included.
+   */
   drain(opening: Opening, nowMs: number, afterMs: number): string | null;
 }

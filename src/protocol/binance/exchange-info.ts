@@ -1,0 +1,65 @@
+/**
+ * One instrument as a symbol of Binance's spot exchangeInfo.
+ *
+ * Invariants: tick and lot are the instrument's own strings; where we know no rule, the value is one that forbids nothing.
+ */
+import type { Instrument, InstrumentStatus } from "../../channel/instruments.ts";
+
+const STATUS: Readonly<Record<InstrumentStatus, string>> = {
+  trading: "TRADING",
+  halt: "HALT",
+  auction: "AUCTION_MATCH",
+  delisted: "BREAK",
+};
+
+/** Digits behind the point that Binance shows for every asset; more if the step of ours needs more. */
+const PRECISION_MIN = 8;
+/** Binance's own "as much as fits": 2^63 / 10^8. */
+const NO_LIMIT = "92233720368.00000000";
+
+export function exchangeInfoSymbol(instrument: Instrument): Record<string, unknown> {
+  const { tick, lot } = instrument;
+  const baseDigits = Math.max(PRECISION_MIN, decimals(lot));
+  const quoteDigits = Math.max(PRECISION_MIN, decimals(tick));
+  return {
+    symbol: instrument.symbol.toUpperCase(),
+    status: STATUS[instrument.status],
+    baseAsset: instrument.base.toUpperCase(),
+    baseAssetPrecision: baseDigits,
+    quoteAsset: instrument.quote.toUpperCase(),
+    quotePrecision: quoteDigits,
+    quoteAssetPrecision: quoteDigits,
+    baseCommissionPrecision: baseDigits,
+    quoteCommissionPrecision: quoteDigits,
+    orderTypes: ["LIMIT", "LIMIT_MAKER", "MARKET"],
+    icebergAllowed: false,
+    ocoAllowed: false,
+    otoAllowed: false,
+    quoteOrderQtyMarketAllowed: false,
+    allowTrailingStop: false,
+    cancelReplaceAllowed: false,
+    isSpotTradingAllowed: true,
+    isMarginTradingAllowed: false,
+    filters: [
+      { filterType: "PRICE_FILTER", minPrice: tick, maxPrice: NO_LIMIT, tickSize: tick },
+      { filterType: "LOT_SIZE", minQty: lot, maxQty: NO_LIMIT, stepSize: lot },
+      {
+        filterType: "NOTIONAL",
+        minNotional: "0.00000000",
+        applyMinToMarket: false,
+        maxNotional: NO_LIMIT,
+        applyMaxToMarket: false,
+        avgPriceMins: 5,
+      },
+    ],
+    permissions: [],
+    permissionSets: [["SPOT"]],
+    defaultSelfTradePreventionMode: "NONE",
+    allowedSelfTradePreventionModes: ["NONE"],
+  };
+}
+
+function decimals(step: string): number {
+  const point = step.indexOf(".");
+  return point < 0 ? 0 : step.length - point - 1;
+}
