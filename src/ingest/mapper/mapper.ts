@@ -28,3 +28,10 @@ export interface Mapper {
   /** The venue's checksum over the book as it is now. */
   checksumOf?(book: Book): number;
 }
+
+/**
+ * Makes an instrument known by its source spelling (`KSM/XBT`). Returns the part of its channels' names before the `@`
+ * (`ksmxbt`; `usdm:btcusdt` outside the default market), or null if the instrument is refused. A mapper asks once per
+ * spelling, and only for messages that are sound.
+ */
+export type Learn = (market: string, spelling: string) => string | null;
