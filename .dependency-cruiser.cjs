@@ -48,7 +48,12 @@ module.exports = {
       ],
       "admin takes functions from the node, it does not reach into the parts",
     ),
-    only("config", "config", ["^src/lib/", "^src/channel/"], "config imports only lib and channel"),
+    only(
+      "config",
+      "config",
+      ["^src/lib/", "^src/channel/", "^src/ring/mod\\.ts$", "^src/ingest/synthetic-flag\\.ts$"],
+      "config imports lib, channel and what judges a setting's value",
+    ),
     never("ingest", "^src/ingest/", "^src/(edge|admin|cli)/", "ingest never imports edge, admin or the command line"),
     never(
       "edge",

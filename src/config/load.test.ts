@@ -1,0 +1,200 @@
+import { expect, test } from "bun:test";
+import { GatewayError } from "../lib/errors.ts";
+import { loadStaticConfig, type World } from "./load.ts";
+import { CONFIG_FLAG, envName, flagKey, SETTINGS } from "./settings.ts";
+
+const world = (files: Record<string, string> = {}): World => ({
+  cwd: "/here",
+  hostname: "host one",
+  cores: 4,
+  readFile(path) {
+    const text = files[path];
+    if (text === undefined) throw new Error(`ENOENT: no such file or directory, open '${path}'`);
+    return text;
+  },
+  isFile: (path) => path in files,
+});
+
+const load = (
+  flags: Record<string, unknown> = {},
+  env: Record<string, string> = {},
+  files: Record<string, string> = {},
+) => loadStaticConfig(flags, env, world(files));
+
+function refusal(flags: Record<string, unknown>, env: Record<string, string> = {}, files: Record<string, string> = {}) {
+  try {
+    load(flags, env, files);
+  } catch (error) {
+    expect(error).toBeInstanceOf(GatewayError);
+    const { message } = error as GatewayError;
+    expect(message).not.toContain("\n");
+    return message;
+  }
+  throw new Error("nothing was refused");
+}
+
+test("config - without anything the defaults are complete", () => {
+  expect(load().config).toEqual({
+    nodeId: "host-one",
+    roles: ["ingest", "edge", "admin"],
+    host: "127.0.0.1",
+    port: 8080,
+    admin: { host: "127.0.0.1", port: 9090 },
+    workers: 3,
+    ringBytes: 64 * 1024 * 1024,
+    source: { kind: "sim", rate: 1000, seed: 1 },
+    log: { level: "info", format: "auto" },
+    watchdogMs: 3000,
+    defaultMarket: "spot",
+  });
+});
+
+test("config - on one core there is still one worker", () => {
+  expect(loadStaticConfig({}, {}, { ...world(), cores: 1 }).config.workers).toBe(1);
+});
+
+test("config - flags win over variables, variables over the file, the file over defaults", () => {
+  const files = {
+    "/here/c.json": JSON.stringify({ port: 1, host: "0.0.0.0", admin: { port: 2 }, log: { level: "warn" } }),
+  };
+  const { config } = load(
+    { port: "3" },
+    { TIDEGATE_CONFIG: "c.json", TIDEGATE_PORT: "4", TIDEGATE_ADMIN_PORT: "5" },
+    files,
+  );
+  expect(config).toMatchObject({
+    port: 3,
+    host: "0.0.0.0",
+    admin: { host: "127.0.0.1", port: 5 },
+    log: { level: "warn", format: "auto" },
+  });
+});
+
+test("config - every setting can be given as a flag, as a variable and in the file, with the same result", () => {
+  const values: Record<string, [text: string, file: unknown]> = {
+    host: ["0.0.0.0", "0.0.0.0"],
+    port: ["8100", 8100],
+    "admin-host": ["::1", "::1"],
+    "admin-port": ["9100", 9100],
+    replay: ["/feed", "/feed"],
+    speed: ["2.5", 2.5],
+    loop: ["true", true],
+    synthetic: ["channels=3,rate=7,size=300,spread", "channels=3,rate=7,size=300,spread"],
+    "sim-rate": ["50", 50],
+    seed: ["9", 9],
+    workers: ["2", 2],
+    "ring-bytes": ["1MiB", 1024 * 1024],
+    "node-id": ["n1", "n1"],
+    roles: ["ingest,edge", ["ingest", "edge"]],
+    "default-market": ["usdm", "usdm"],
+    "watchdog-ms": ["900", 900],
+    "log-level": ["debug", "debug"],
+    "log-format": ["json", "json"],
+  };
+  const defaults = load().config;
+  for (const setting of SETTINGS) {
+    const [text, value] = values[setting.flag] ?? [];
+    if (text === undefined) throw new Error(`the test knows no value for --${setting.flag}`);
+    const replay = ["speed", "loop"].includes(setting.flag) ? "/feed" : undefined;
+    const kind = { replay: "replay", speed: "replay", loop: "replay", synthetic: "synthetic" }[setting.flag as "loop"];
+    const fields = { ...(kind === undefined ? {} : { kind }), ...(replay === undefined ? {} : { path: replay }) };
+    const [outer = "", inner] = setting.path;
+    const source = outer === "source" ? { kind: "sim", ...fields } : {};
+    const content = inner === undefined ? { [outer]: value } : { [outer]: { ...source, [inner]: value } };
+    const files = { "/feed": "", "/here/c.json": JSON.stringify(content) };
+    const flags = { [flagKey(setting.flag)]: text, ...(replay === undefined ? {} : { replay }) };
+    const env = { [envName(setting.flag)]: text, ...(replay === undefined ? {} : { TIDEGATE_REPLAY: replay }) };
+    const byFlag = load(flags, {}, files).config;
+    expect(byFlag).not.toEqual(defaults);
+    expect(load({}, env, files).config).toEqual(byFlag);
+    expect(load({ [CONFIG_FLAG.flag]: "c.json" }, {}, files).config).toEqual(byFlag);
+  }
+});
+
+test("config - a fault is one line that names the flag, variable or field and says what it wants", () => {
+  expect(refusal({ port: "abc" })).toBe('--port: "abc" is wrong, want a whole number from 0 to 65535');
+  expect(refusal({ port: "70000" })).toBe("--port: 70000 is wrong, want a whole number from 0 to 65535");
+  expect(refusal({}, { TIDEGATE_WORKERS: "0" })).toBe(
+    "TIDEGATE_WORKERS: 0 is wrong, want a whole number from 1 to 256",
+  );
+  expect(refusal({ ringBytes: "100000" })).toBe(
+    "--ring-bytes: 100000 is wrong, want a power of two, for example 64MiB",
+  );
+  expect(refusal({ roles: "ingest,egde" })).toBe('--roles: "egde" is wrong, want one of ingest, edge, admin');
+  expect(refusal({ speed: "fast", replay: "f" }, {}, { "/here/f": "" })).toBe(
+    '--speed: "fast" is wrong, want a number above 0, or "max"',
+  );
+  expect(refusal({ synthetic: "channels=10,rat=5" })).toContain('--synthetic: "channels=10,rat=5" is wrong, want');
+  expect(refusal({}, { TIDEGATE_PORT: "tcp://10.0.0.1:80" })).toContain("enableServiceLinks");
+});
+
+test("config - faults of the file name the file and the field", () => {
+  const of = (content: unknown) => refusal({ config: "c.json" }, {}, { "/here/c.json": JSON.stringify(content) });
+  expect(of({ prot: 1 })).toBe('c.json: prot: no such field, did you mean "port"?');
+  expect(of({ admin: { prt: 1 } })).toBe('c.json: admin.prt: no such field, did you mean "port"?');
+  expect(of({ zzz: 1 })).toBe("c.json: zzz: no such field: remove it");
+  expect(of({ admin: { port: "x" } })).toBe('c.json: admin.port: "x" is wrong, want a whole number from 0 to 65535');
+  expect(of({ source: { kind: "simm" } })).toContain('c.json: source.kind: "simm" is wrong');
+  expect(of({ source: { kind: "replay" } })).toContain("is missing, want the path of a recorded feed");
+  expect(of([])).toBe("--config c.json: want one JSON object with settings");
+  expect(refusal({ config: "c.json" }, {}, { "/here/c.json": "{" })).toStartWith("--config c.json: not JSON");
+  expect(refusal({ config: "no.json" })).toStartWith("--config no.json: cannot read it");
+});
+
+test("config - a wrong value of the file is refused under its name even when a flag sets a field inside it", () => {
+  const files = { "/here/c.json": '{"admin":5}' };
+  expect(refusal({ config: "c.json", adminPort: "1" }, {}, files)).toStartWith("c.json: admin: 5 is wrong");
+});
+
+test("config - the highest layer that chooses a source decides, and lower settings of another kind are overruled", () => {
+  const files = { "/here/f": "", "/here/c.json": '{"source":{"kind":"sim","rate":5,"seed":7}}' };
+  const replay = { kind: "replay", path: "/here/f", speed: 1, loop: false };
+  expect(load({ replay: "f" }, { TIDEGATE_SIM_RATE: "9" }, files).config.source).toEqual(replay as never);
+  expect(load({ replay: "f", config: "c.json" }, {}, files).config.source).toEqual(replay as never);
+  expect(load({ replay: "f" }, { TIDEGATE_SPEED: "max" }, files).config.source).toEqual({
+    ...replay,
+    speed: Number.POSITIVE_INFINITY,
+  } as never);
+  expect(load({ seed: "8" }, { TIDEGATE_REPLAY: "f" }, files).config.source).toEqual({
+    kind: "sim",
+    rate: 1000,
+    seed: 8,
+  });
+  expect(load({ seed: "8", config: "c.json" }, {}, files).config.source).toEqual({ kind: "sim", rate: 5, seed: 8 });
+});
+
+test("config - settings that choose different sources, or belong to none chosen, are refused", () => {
+  const files = { "/here/f": "" };
+  expect(refusal({ replay: "f", synthetic: "rate=1" }, {}, files)).toBe(
+    "--synthetic and --replay choose different sources: leave one out",
+  );
+  expect(refusal({ replay: "f", simRate: "1" }, {}, files)).toBe(
+    "--sim-rate and --replay choose different sources: leave one out",
+  );
+  expect(refusal({ speed: "2" })).toBe("--speed needs --replay FILE");
+  expect(refusal({ loop: true, seed: "1" })).toBe("--loop needs --replay FILE");
+  expect(refusal({}, { TIDEGATE_LOOP: "1" })).toBe("TIDEGATE_LOOP needs --replay FILE");
+});
+
+test("config - a replay's path counts from where the user stands, or from the config file", () => {
+  const files = { "/here/f": "", "/etc/g": "", "/etc/c.json": '{"source":{"kind":"replay","path":"g"}}' };
+  expect(load({ replay: "f" }, {}, files).config.source).toMatchObject({ path: "/here/f" });
+  expect(load({ config: "/etc/c.json" }, {}, files).config.source).toMatchObject({ path: "/etc/g" });
+  expect(refusal({ replay: "nope" }, {}, files)).toBe("--replay: there is no file /here/nope");
+});
+
+test("config - one port for both addresses is refused, port 0 twice is not", () => {
+  expect(refusal({ port: "9090" })).toBe("--port: public and admin port are both 9090, give one of them another");
+  expect(load({ port: "0", adminPort: "0" }).config.admin.port).toBe(0);
+});
+
+test("config - an unknown variable is a warning, those Kubernetes makes up are not", () => {
+  const env = {
+    TIDEGATE_PROT: "1",
+    TIDEGATE_SERVICE_HOST: "x",
+    TIDEGATE_PORT_8080_TCP: "y",
+    TIDEGATE_URL: "z",
+    HOME: "/",
+  };
+  expect(load({}, env).warnings).toEqual(["TIDEGATE_PROT is not a setting, did you mean TIDEGATE_PORT?"]);
+});

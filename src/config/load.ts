@@ -1,0 +1,145 @@
+/**
+ * Loads the static configuration from flags, environment and config file.
+ *
+ * Everything it needs of the world comes in, so that a test needs no file. At the limit: GatewayError CONFIG with one line
+ * that says what to change.
+ */
+import { readFileSync, statSync } from "node:fs";
+import { availableParallelism, hostname } from "node:os";
+import { dirname, resolve } from "node:path";
+import type { z } from "zod";
+import { nearest } from "../lib/nearest.ts";
+import { type Layers, type Raw, readLayers, refuse } from "./layers.ts";
+import { CONFIG_FLAG, envName, SETTINGS } from "./settings.ts";
+import { type StaticConfig, staticSchema } from "./static.ts";
+
+export interface World {
+  readonly cwd: string;
+  readonly hostname: string;
+  readonly cores: number;
+  /** Throws as node:fs does. */
+  readFile(path: string): string;
+  isFile(path: string): boolean;
+}
+
+export const realWorld = (): World => ({
+  cwd: process.cwd(),
+  hostname: hostname(),
+  cores: availableParallelism(),
+  readFile: (path) => readFileSync(path, "utf8"),
+  isFile: (path) => statSync(path, { throwIfNoEntry: false })?.isFile() === true,
+});
+
+export interface Loaded {
+  readonly config: StaticConfig;
+  /** What looks like a mistake but may be none; for the log. */
+  readonly warnings: readonly string[];
+}
+
+/** `flags`: values by flagKey as commander gives them; undefined where a flag was not given. */
+export function loadStaticConfig(
+  flags: Readonly<Record<string, unknown>>,
+  env: Readonly<Record<string, string | undefined>>,
+  world: World = realWorld(),
+): Loaded {
+  const file = readConfigFile(flags[CONFIG_FLAG.flag] ?? env[envName(CONFIG_FLAG.flag)], world);
+  const layers = readLayers(file, env, flags);
+  const { raw } = layers;
+  raw.nodeId ??= world.hostname.replace(/[^A-Za-z0-9._-]/g, "-").slice(0, 64) || "node";
+  raw.workers ??= Math.max(1, world.cores - 1);
+  const parsed = staticSchema.safeParse(raw);
+  const issue = parsed.error?.issues[0];
+  if (issue !== undefined) throw refuse(sentence(issue, layers));
+  const { $schema: _, ...config } = parsed.data ?? staticSchema.parse(raw);
+  check(config, layers);
+  return { config: locate(config, layers, file?.path ?? null, world), warnings: unknownVariables(env) };
+}
+
+function readConfigFile(
+  given: unknown,
+  world: World,
+): { readonly name: string; readonly path: string; readonly content: Raw } | null {
+  if (typeof given !== "string" || given === "") return null;
+  const path = resolve(world.cwd, given);
+  let text: string;
+  try {
+    text = world.readFile(path);
+  } catch (error) {
+    throw refuse(`--config ${given}: cannot read it (${error instanceof Error ? error.message : String(error)})`);
+  }
+  let content: unknown;
+  try {
+    content = JSON.parse(text);
+  } catch (error) {
+    throw refuse(`--config ${given}: not JSON (${error instanceof Error ? error.message : String(error)})`);
+  }
+  if (typeof content !== "object" || content === null || Array.isArray(content)) {
+    throw refuse(`--config ${given}: want one JSON object with settings`);
+  }
+  return { name: given, path, content: content as Raw };
+}
+
+/** One line for the first fault: whose it is, what it is, what is wanted. */
+function sentence(issue: z.core.$ZodIssue, { raw, names }: Layers): string {
+  const path = issue.path.map(String);
+  const name = names.get(path.join(".")) ?? nameOfPart(path, names);
+  if (issue.code === "unrecognized_keys") {
+    const key = issue.keys[0] ?? "";
+    const known = nearest(key, knownFields(path));
+    const field = names.get([...path, key].join(".")) ?? key;
+    return `${field}: no such field${known === null ? ": remove it" : `, did you mean "${known}"?`}`;
+  }
+  const value = path.reduce<unknown>((at, field) => (at as Raw | undefined)?.[field], raw);
+  if (value === undefined) return `${name}: is missing, want ${issue.message}`;
+  return `${name}: ${JSON.stringify(value)} is wrong, want ${issue.message}${kubernetes(name, value)}`;
+}
+
+/** The flag of a field that nothing set, or of the list a part belongs to. */
+function nameOfPart(path: readonly string[], names: Map<string, string>): string {
+  const parent = names.get(path.slice(0, -1).join("."));
+  const flag = SETTINGS.find((setting) => setting.path.join(".") === path.join("."))?.flag;
+  return parent ?? (flag === undefined ? path.join(".") : `--${flag}`);
+}
+
+function knownFields(path: readonly string[]): string[] {
+  const fields = SETTINGS.map((setting) => setting.path).filter((one) => path.every((field, at) => one[at] === field));
+  return [...new Set(fields.map((one) => one[path.length] ?? ""))];
+}
+
+/** Kubernetes gives every pod TIDEGATE_PORT=tcp://... when a Service is called `tidegate`. */
+const kubernetes = (name: string, value: unknown): string =>
+  name === "TIDEGATE_PORT" && String(value).startsWith("tcp://")
+    ? " (set by Kubernetes for a Service of this name: set enableServiceLinks to false)"
+    : "";
+
+/** What no single field can tell. */
+function check(config: StaticConfig, { names }: Layers): void {
+  const sameHost = config.host === config.admin.host;
+  if (config.port !== 0 && config.port === config.admin.port && sameHost) {
+    const name = names.get("admin.port") ?? names.get("port") ?? "--admin-port";
+    throw refuse(`${name}: public and admin port are both ${config.port}, give one of them another`);
+  }
+}
+
+/** Makes a replay's path absolute: a flag's from where the user stands, a file's from the file. */
+function locate(config: StaticConfig, { names }: Layers, file: string | null, world: World): StaticConfig {
+  if (config.source.kind !== "replay") return config;
+  const name = names.get("source.path") ?? "--replay";
+  const fromFile = file !== null && name !== "--replay" && name !== envName("replay");
+  const path = resolve(fromFile ? dirname(file) : world.cwd, config.source.path);
+  if (!world.isFile(path)) throw refuse(`${name}: there is no file ${path}`);
+  return { ...config, source: { ...config.source, path } };
+}
+
+/** Variables of commands other than `serve`, and those that Kubernetes makes up for a Service called `tidegate`. */
+const OTHER_VARIABLES = /^TIDEGATE_(URL|COMMIT|(PORT|SERVICE)_.*)$/;
+
+function unknownVariables(env: Readonly<Record<string, string | undefined>>): string[] {
+  const known = [CONFIG_FLAG.flag, ...SETTINGS.map(({ flag }) => flag)].map(envName);
+  return Object.keys(env)
+    .filter((name) => name.startsWith("TIDEGATE_") && !known.includes(name) && !OTHER_VARIABLES.test(name))
+    .map((name) => {
+      const close = nearest(name, known);
+      return `${name} is not a setting${close === null ? "" : `, did you mean ${close}?`}`;
+    });
+}

@@ -1,0 +1,54 @@
+/**
+ * Every static setting that has a flag: one table for the command line, the environment and the help text.
+ *
+ * A setting `--admin-port` is also the variable `TIDEGATE_ADMIN_PORT` and the field `admin.port` of the config file.
+ */
+
+export interface Setting {
+  /** Without dashes: `admin-port`. */
+  readonly flag: string;
+  /** Where it stands in the config file. `source` settings are put together by source-setting.ts. */
+  readonly path: readonly string[];
+  /** How its text is read; zod judges the value. */
+  readonly read: "text" | "number" | "bytes" | "list" | "switch";
+  /** Name of the value in the help; '' for a switch. */
+  readonly value: string;
+  readonly help: string;
+}
+
+const setting = (
+  flag: string,
+  value: string,
+  read: Setting["read"],
+  path: string,
+  help: string,
+): Setting & { readonly path: readonly string[] } => ({ flag, value, read, path: path.split("."), help });
+
+export const SETTINGS = [
+  setting("host", "ADDRESS", "text", "host", "public address (127.0.0.1)"),
+  setting("port", "N", "number", "port", "public port (8080); 0 takes a free one"),
+  setting("admin-host", "ADDRESS", "text", "admin.host", "admin address (127.0.0.1)"),
+  setting("admin-port", "N", "number", "admin.port", "admin port (9090); 0 takes a free one"),
+  setting("replay", "FILE", "text", "source.path", "read a recorded feed instead of the simulated exchange"),
+  setting("speed", "N|max", "text", "source.speed", "replay N times faster, or as fast as possible (1)"),
+  setting("loop", "", "switch", "source.loop", "replay again and again, each time as a new epoch"),
+  setting("synthetic", "SPEC", "text", "source.shape", "benchmark source: channels=N,rate=N,size=BYTES[,spread]"),
+  setting("sim-rate", "N", "number", "source.rate", "updates per second of the simulated exchange (1000)"),
+  setting("seed", "N", "number", "source.seed", "seed of the simulated exchange (1)"),
+  setting("workers", "N", "number", "workers", "edge worker threads (cores - 1, at least 1)"),
+  setting("ring-bytes", "SIZE", "bytes", "ringBytes", "shared ring between engine and workers, a power of two (64MiB)"),
+  setting("node-id", "NAME", "text", "nodeId", "name of this node (the host's name)"),
+  setting("roles", "LIST", "list", "roles", "ingest,edge,admin (all)"),
+  setting("default-market", "NAME", "text", "defaultMarket", "market of channel names without a prefix (spot)"),
+  setting("watchdog-ms", "MS", "number", "watchdogMs", "restart a worker that is silent for so long (3000)"),
+  setting("log-level", "LEVEL", "text", "log.level", "debug, info, warn, error or silent (info)"),
+  setting("log-format", "FORMAT", "text", "log.format", "json, pretty or auto: pretty on a terminal (auto)"),
+] as const satisfies readonly Setting[];
+
+/** The config file itself: a flag and a variable, but no field of the file. */
+export const CONFIG_FLAG = { flag: "config", value: "FILE", help: "JSON file with settings; flags and variables win" };
+
+export const envName = (flag: string): string => `TIDEGATE_${flag.toUpperCase().replaceAll("-", "_")}`;
+
+/** `--admin-port` as commander keys its value: `adminPort`. */
+export const flagKey = (flag: string): string => flag.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
