@@ -7,11 +7,11 @@
  * At the limit: history is a bounded cache; where it does not reach back, the asker is told (gap, snapshot, close 1012).
  */
 import type { ShardHeader, StateReply, Subscription } from "../bus/bus.ts";
-import type { ChannelConsumer } from "../bus/follower.ts";
+import type { ChannelConsumer } from "../bus/consumer.ts";
 import type { Channel } from "../channel/channel.ts";
 import type { BookTicker, Kind, Position, Publication, StaleReason } from "../channel/types.ts";
 import { assert } from "../lib/errors.ts";
-import { CLOSES } from "../protocol/codes.ts";
+import { CLOSES, ERRORS } from "../protocol/codes.ts";
 import type { Stamp } from "../protocol/encoder.ts";
 import type { Control, Rung as Period } from "../ring/messages.ts";
 import { count } from "./counters.ts";
@@ -67,6 +67,8 @@ export class ChannelState implements ChannelConsumer, BookFeed {
   /** Seqs at or below it belong to an older epoch. */
   #epochFloor = -1;
   #staleTimer: { cancel(): void } | null = null;
+  /** Rungs that owe their sessions the gap of a new epoch, with the last seq of the old one. */
+  readonly #owed = new Map<Rung, number>();
 
   constructor(channel: Channel, ports: ChannelPorts) {
     this.channel = channel;
@@ -79,7 +81,7 @@ export class ChannelState implements ChannelConsumer, BookFeed {
 
   state(reply: StateReply, cause: "first" | "epoch" | "heal"): void {
     const newEpoch = this.ready && reply.epoch !== this.header.epoch;
-    if (newEpoch) this.#beginEpoch(reply.history[0]?.seq ?? reply.seq);
+    if (newEpoch) this.#beginEpoch();
     this.#flushAll();
     const segments = this.#family.load(reply, this.ready && !newEpoch ? this.seq : null);
     this.header = headerOf(reply);
@@ -87,6 +89,7 @@ export class ChannelState implements ChannelConsumer, BookFeed {
     this.seq = reply.seq ?? this.seq;
     this.time = reply.time;
     this.#history.load(reply.history, reply.seq);
+    if (this.#owed.size > 0 && segments[0]) this.#tellEpochGap(segments[0].from);
     for (const rung of this.rungs.values()) for (const segment of segments) rung.write(segment);
     if (reply.stale) this.staleReason ??= "disconnected";
     else this.#becomeFresh();
@@ -96,9 +99,10 @@ export class ChannelState implements ChannelConsumer, BookFeed {
 
   publication(p: Publication, header: ShardHeader): void {
     if (header.epoch !== this.header.epoch) {
-      this.#beginEpoch(p.seq);
+      this.#beginEpoch();
       this.header = headerOf(header);
     }
+    if (this.#owed.size > 0) this.#tellEpochGap(p.seq);
     count(this.#ports.counters.publications, p.kind);
     const first = this.seq === null;
     this.seq = p.seq;
@@ -142,7 +146,8 @@ export class ChannelState implements ChannelConsumer, BookFeed {
   unavailable(code: number, message: string): void {
     for (const listener of this.#listeners) listener.unavailable(code, message);
     if (this.ready) this.#becomeStale("disconnected");
-    else this.#settle({ code, message });
+    // Known, but nobody feeds it yet: subscribed at once, its first publication is its snapshot.
+    else this.#settle(code === ERRORS.UNKNOWN_CHANNEL.code ? null : { code, message });
   }
 
   // --- what the engine asks ---------------------------------------------------------------------------------------
@@ -182,7 +187,9 @@ export class ChannelState implements ChannelConsumer, BookFeed {
     if (!rung) return;
     const at = rung.topics.indexOf(topic);
     if (at >= 0) rung.topics.splice(at, 1);
-    if (rung.topics.length === 0) this.rungs.delete(topic.info.rung);
+    if (rung.topics.length > 0) return;
+    this.rungs.delete(topic.info.rung);
+    this.#owed.delete(rung);
   }
 
   /** What a joiner of `topic` gets: everything, or what follows `since`. */
@@ -274,16 +281,23 @@ export class ChannelState implements ChannelConsumer, BookFeed {
     for (const rung of this.rungs.values()) for (const segment of this.#family.whole()) rung.write(segment);
   }
 
+  /** Lossless rungs hear of the epoch's gap right before its first publication, which says where the gap ends. */
+  #tellEpochGap(firstSeq: number): void {
+    for (const [rung, seq] of this.#owed) {
+      rung.write(gapSegment(seq, firstSeq - 1, this.time, { missed: null, reason: "epoch" }));
+      rung.seq = null;
+      rung.tellEpoch = true;
+    }
+    this.#owed.clear();
+  }
+
   /** Every rung is flushed; who cannot be told of the new epoch is closed; chains start over. */
-  #beginEpoch(firstSeq: number | null): void {
+  #beginEpoch(): void {
     this.#flushAll();
     this.#ports.counters.epochs++;
     const { family } = this.channel;
     for (const rung of this.rungs.values()) {
-      if (rung.seq !== null && family === "items") {
-        const end = Math.max(rung.seq, (firstSeq ?? rung.seq + 1) - 1);
-        rung.write(gapSegment(rung.seq, end, this.time, { missed: null, reason: "epoch" }));
-      }
+      if (rung.seq !== null && family === "items") this.#owed.set(rung, this.#owed.get(rung) ?? rung.seq);
       if (rung.seq !== null && family === "book") {
         for (const topic of rung.topics) if (topic.info.dialect === "binance") this.#closeTopic(topic);
       }

@@ -6,7 +6,7 @@
  * healing are the book's business alone.
  */
 import type { ShardHeader, StateReply, Subscription } from "../bus/bus.ts";
-import type { ChannelConsumer } from "../bus/follower.ts";
+import type { ChannelConsumer } from "../bus/consumer.ts";
 import type { Book } from "../channel/book.ts";
 import type { Channel } from "../channel/channel.ts";
 import type { BookTicker, Depth, Kind, Publication, StaleReason, Value } from "../channel/types.ts";

@@ -6,7 +6,7 @@
  * order; nothing here knows a session.
  */
 import type { Subscription } from "../bus/bus.ts";
-import type { ChannelConsumer } from "../bus/follower.ts";
+import type { ChannelConsumer } from "../bus/consumer.ts";
 import type { Catalog, Channel } from "../channel/channel.ts";
 import type { Position } from "../channel/types.ts";
 import type { Clock } from "../lib/clock.ts";
