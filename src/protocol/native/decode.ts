@@ -72,7 +72,7 @@ function readId(id: unknown, frame: string): CommandId | Fault {
     return new Fault(ERRORS.BAD_VALUE, `id has ${id.length} characters, the most is ${ID_LENGTH_MAX}`);
   }
   if (id === undefined || id === null || typeof id === "string" || typeof id === "boolean") return id;
-  return new Fault(ERRORS.BAD_VALUE, `id must be a string, a number, true, false or null, not ${show(id)}`);
+  return new Fault(ERRORS.BAD_VALUE, `id must be a string, a number, true, false or null; it is ${show(id)}`);
 }
 
 function readCommand(id: CommandId, fields: Fields): Command | Fault {
@@ -100,7 +100,7 @@ function readCommand(id: CommandId, fields: Fields): Command | Fault {
       return new Fault(ERRORS.BAD_COMMAND, `op is missing: ${ERRORS.UNKNOWN_OP.advice}`);
     default:
       if (typeof fields.op !== "string")
-        return new Fault(ERRORS.BAD_VALUE, `op must be a string, not ${show(fields.op)}`);
+        return new Fault(ERRORS.BAD_VALUE, `op must be a string; it is ${show(fields.op)}`);
       return new Fault(ERRORS.UNKNOWN_OP, `unknown op ${show(fields.op)}: ${ERRORS.UNKNOWN_OP.advice}`);
   }
 }
@@ -124,7 +124,7 @@ function readSubscribe(id: CommandId, fields: Fields): Command | Fault {
 /** The distinct names of `channels`, in order. */
 function readNames(value: unknown): string[] | Fault {
   if (!Array.isArray(value)) {
-    return new Fault(ERRORS.BAD_VALUE, `channels must be an array of channel names, not ${show(value)}`);
+    return new Fault(ERRORS.BAD_VALUE, `channels must be an array of channel names; it is ${show(value)}`);
   }
   if (value.length === 0) return new Fault(ERRORS.BAD_VALUE, "channels is empty: it must name at least one channel");
   if (value.length > NAMES_MAX) {
@@ -136,7 +136,7 @@ function readNames(value: unknown): string[] | Fault {
   const names = new Set<string>();
   for (const [index, name] of value.entries()) {
     if (typeof name !== "string") {
-      return new Fault(ERRORS.BAD_VALUE, `channels[${index}] must be a string, not ${show(name)}`);
+      return new Fault(ERRORS.BAD_VALUE, `channels[${index}] must be a string; it is ${show(name)}`);
     }
     names.add(name);
   }
@@ -145,7 +145,7 @@ function readNames(value: unknown): string[] | Fault {
 
 function readName(value: unknown, field: string): string | Fault {
   if (typeof value !== "string")
-    return new Fault(ERRORS.BAD_VALUE, `${field} must be a channel name, not ${show(value)}`);
+    return new Fault(ERRORS.BAD_VALUE, `${field} must be a channel name; it is ${show(value)}`);
   if (isWellFormed(value)) return value;
   return new Fault(ERRORS.BAD_CHANNEL_NAME, `${field}: ${ERRORS.BAD_CHANNEL_NAME.message}`, value);
 }
@@ -153,7 +153,7 @@ function readName(value: unknown, field: string): string | Fault {
 /** The next rung that is not faster than asked. */
 function readRung(ms: unknown, field: string): Rung | Fault {
   if (typeof ms !== "number" || !(ms >= 0)) {
-    return new Fault(ERRORS.BAD_VALUE, `${field} must be a number of milliseconds from 0 on, not ${show(ms)}`);
+    return new Fault(ERRORS.BAD_VALUE, `${field} must be a number of milliseconds from 0 on; it is ${show(ms)}`);
   }
   const rung = RUNGS.find((period) => period >= ms);
   return rung ?? new Fault(ERRORS.BAD_VALUE, `${field} is too slow: the rungs are ${RUNGS.join(", ")} ms`);
@@ -163,7 +163,7 @@ function readSince(value: unknown, names: readonly string[]): Map<string, Positi
   const positions = new Map<string, Position>();
   if (value === undefined) return positions;
   if (!isObject(value)) {
-    return new Fault(ERRORS.BAD_VALUE, `since must be an object of positions by channel name, not ${show(value)}`);
+    return new Fault(ERRORS.BAD_VALUE, `since must be an object of positions by channel name; it is ${show(value)}`);
   }
   const known = new Set(names);
   for (const [name, position] of Object.entries(value)) {

@@ -31,7 +31,7 @@ export function unsubscribed(id: CommandId, asked: readonly string[]): string {
 }
 
 export function subscriptions(id: CommandId, streams: readonly StreamOutcome[]): string {
-  return `${opening(id)}"ok":true,"channels":{${streams.map((stream) => `${position(stream)}}`).join(",")}}`;
+  return `${opening(id)}"ok":true,"channels":{${streams.map((stream) => `${position(stream)}}`).join(",")}}}`;
 }
 
 /** `"name":{"epoch":..,"seq":..,"cadence":..`, still open. */
