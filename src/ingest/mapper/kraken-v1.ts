@@ -15,7 +15,7 @@
  */
 import type { Depth, Level, Trade } from "../../channel/types.ts";
 import { bookChecksum } from "./kraken-checksum.ts";
-import { bestFirst, isDecimal, lastOfEachPrice } from "./levels.ts";
+import { bestFirst, isAmount, lastOfEachPrice } from "./levels.ts";
 import type { Learn, Malformed, MappedUpdate, Mapper } from "./mapper.ts";
 
 /** Names of the channels one pair feeds. */
@@ -128,7 +128,7 @@ function readLevels(raw: unknown, side: Level[]): number {
     if (!Array.isArray(level)) return Number.NaN;
     const price: unknown = level[0];
     const quantity: unknown = level[1];
-    if (!isDecimal(price) || !isDecimal(quantity)) return Number.NaN;
+    if (!isAmount(price) || !isAmount(quantity)) return Number.NaN;
     side.push([price, quantity]);
     newest = Math.max(newest, readTime(level[2]));
   }
@@ -154,7 +154,7 @@ function readTrade(fields: unknown): Trade | null {
   if (!Array.isArray(fields)) return null;
   const [price, quantity, at, side] = fields as readonly unknown[];
   const time = readTime(at);
-  if (!isDecimal(price) || !isDecimal(quantity) || Number.isNaN(time) || (side !== "b" && side !== "s")) return null;
+  if (!isAmount(price) || !isAmount(quantity) || Number.isNaN(time) || (side !== "b" && side !== "s")) return null;
   return { ...NO_ID, price, quantity, side: side === "b" ? "buy" : "sell", time };
 }
 

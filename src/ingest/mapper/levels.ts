@@ -1,24 +1,14 @@
-/** What every mapper of a book needs: sound decimals, one level per price, best first. Pure; the texts stay as they are. */
+/** What every mapper of a book needs: sound amounts, one level per price, best first. Pure; the texts stay as they are. */
+import { compare, isDecimal, isZero } from "../../channel/decimal.ts";
 import type { Level } from "../../channel/types.ts";
 
-const DECIMAL_CHARS_MAX = 40;
 /** Up to so many levels comparing each with each is cheaper than a set. */
 const FEW = 8;
-const POINT = 46;
-const ZERO = 48;
-const NINE = 57;
+const MINUS = 45;
 
-/** Digits with at most one point between them: what a price or a quantity may look like. */
-export function isDecimal(text: unknown): text is string {
-  if (typeof text !== "string" || text.length === 0 || text.length > DECIMAL_CHARS_MAX) return false;
-  let points = 0;
-  for (let i = 0; i < text.length; i++) {
-    const char = text.charCodeAt(i);
-    if (char === POINT) points++;
-    else if (char < ZERO || char > NINE) return false;
-  }
-  if (points === 0) return true;
-  return points === 1 && text.charCodeAt(0) !== POINT && text.charCodeAt(text.length - 1) !== POINT;
+/** What a price or a quantity may look like: a decimal that is not negative. */
+export function isAmount(text: unknown): text is string {
+  return isDecimal(text) && text.charCodeAt(0) !== MINUS;
 }
 
 /** The same levels without those that a later one of the same price (same text) replaces. */
@@ -45,7 +35,7 @@ export function bestFirst(levels: readonly Level[], side: "bids" | "asks"): read
   if (isBestFirst(levels, sign)) return levels;
   return lastOfEachPrice(levels)
     .filter(([, quantity]) => !isZero(quantity))
-    .toSorted((a, b) => sign * (Number(a[0]) - Number(b[0])));
+    .toSorted((a, b) => sign * compare(a[0], b[0]));
 }
 
 function isBestFirst(levels: readonly Level[], sign: number): boolean {
@@ -55,14 +45,6 @@ function isBestFirst(levels: readonly Level[], sign: number): boolean {
     const rank = sign * Number(price);
     if (!(rank > before) || isZero(quantity)) return false;
     before = rank;
-  }
-  return true;
-}
-
-function isZero(decimal: string): boolean {
-  for (let i = 0; i < decimal.length; i++) {
-    const char = decimal.charCodeAt(i);
-    if (char !== ZERO && char !== POINT) return false;
   }
   return true;
 }

@@ -6,6 +6,7 @@ import type { Learn, Mapper } from "./mapper.ts";
 import { createTyped } from "./typed.ts";
 
 export { createKrakenV1 } from "./kraken-v1.ts";
+export { learnInto } from "./learn.ts";
 export type { Learn, Malformed, MappedUpdate, Mapper } from "./mapper.ts";
 export { createTyped } from "./typed.ts";
 
