@@ -48,7 +48,7 @@ export const ERRORS = {
     code: 1201,
     name: "BAD_CHANNEL_NAME",
     message: "malformed channel name",
-    advice: "[<market>:]<symbol>@<stream>",
+    advice: "[<market>:]<symbol>@<stream>, market and symbol in lower case",
   },
   NOT_SUBSCRIBED: { code: 1202, name: "NOT_SUBSCRIBED", message: "not subscribed", advice: "subscribe first" },
   UNKNOWN_CHANNEL: {

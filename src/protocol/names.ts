@@ -1,29 +1,19 @@
 /**
- * Channel names as clients write them: whether one could be a name at all, and its canonical spelling.
+ * Channel names as clients write them, in their canonical spelling.
  *
- * Invariants: purely syntactic; whether a well-formed name is known is the catalog's to say.
- * At the limit: a name of more than NAME_LENGTH_MAX characters is malformed.
+ * Invariants: purely syntactic; whether a name is known is the catalog's to say.
  */
+import { channelName, parseChannelName } from "../channel/name.ts";
 
-export const NAME_LENGTH_MAX = 128;
-
-/** Its channels carry no prefix. */
+/** The market whose channels carry no prefix. */
 const DEFAULT_MARKET = "spot";
-const DEFAULT_PREFIX = `${DEFAULT_MARKET}:`;
 
-/** `[<market>:]<symbol>@<stream>` or a bare topic: no white space, control character, quote, backslash or empty part. */
-const NAME = /^(?:[a-z0-9]+:)?[^\s\p{C}"\\@:]+(?:@[^\s\p{C}"\\@:]+)?$/u;
-
-export function isWellFormed(name: string): boolean {
-  return name.length <= NAME_LENGTH_MAX && NAME.test(name);
+/** The canonical name of what a client wrote, null if it is malformed. */
+export function canonicalName(asked: string): string | null {
+  const parsed = parseChannelName(asked, DEFAULT_MARKET);
+  return parsed === null ? null : nameOf(parsed.market, parsed.symbol, parsed.stream);
 }
 
-/** The canonical name: without the prefix of the default market. */
-export function channelOf(name: string): string {
-  return name.startsWith(DEFAULT_PREFIX) ? name.slice(DEFAULT_PREFIX.length) : name;
-}
-
-/** The canonical name of a symbol's stream in a market. */
-export function channelName(market: string, symbol: string, stream: string): string {
-  return market === DEFAULT_MARKET ? `${symbol}@${stream}` : `${market}:${symbol}@${stream}`;
+export function nameOf(market: string, symbol: string, stream: string): string {
+  return channelName(market, symbol, stream, DEFAULT_MARKET);
 }

@@ -5,7 +5,14 @@ import { open } from "./open.ts";
 import * as replies from "./replies.ts";
 
 export { binanceEncoder } from "./encode.ts";
-export { type BinanceRest, type BinanceRestPorts, createBinanceRest, type DepthReply, type RestReply } from "./rest.ts";
+export {
+  type BinanceRest,
+  type BinanceRestPorts,
+  createBinanceRest,
+  type DepthReply,
+  type Instruments,
+  type RestReply,
+} from "./rest.ts";
 
 export const binance: Dialect = {
   name: "binance",

@@ -9,7 +9,7 @@ import type { Instrument } from "../../channel/instruments.ts";
 import type { Level } from "../../channel/types.ts";
 import { type Clock, wallMs } from "../../lib/clock.ts";
 import { levelsText } from "../levels.ts";
-import { channelName } from "../names.ts";
+import { nameOf } from "../names.ts";
 import { exchangeInfoSymbol } from "./exchange-info.ts";
 
 /** A book for a REST client, or that there is none to be trusted now. */
@@ -23,9 +23,15 @@ export type DepthReply =
     }
   | { readonly unavailable: true };
 
+/** What is needed of the instruments registry. */
+export interface Instruments {
+  list(market: string): readonly Instrument[];
+  find(market: string, symbol: string): Instrument | null;
+  onChange(listener: () => void): () => void;
+}
+
 export interface BinanceRestPorts {
-  /** Spot instruments; the same array as long as nothing changed. */
-  instruments(): readonly Instrument[];
+  readonly instruments: Instruments;
   /** The best `limit` levels of a book (canonical channel name); the same object where nothing changed saves its encoding. */
   depth(channel: string, limit: number): Promise<DepthReply>;
   readonly clock: Clock;
@@ -44,6 +50,7 @@ export interface BinanceRest {
   handle(path: string, query: string): Promise<RestReply>;
 }
 
+const MARKET = "spot";
 const LIMIT_DEFAULT = 100;
 const LIMIT_MAX = 5000;
 const SYMBOL_RANGE = "^[A-Z0-9-_.]{1,20}$";
@@ -55,40 +62,28 @@ export function createBinanceRest(ports: BinanceRestPorts): BinanceRest {
   const pendingMax = ports.pendingMax ?? 1000;
   const depthTexts = new WeakMap<object, string>();
   let pending = 0;
-  let listed: readonly Instrument[] | null = null;
-  let bySymbol = new Map<string, { readonly instrument: Instrument; readonly text: string }>();
-  let allTexts = "";
+  /** Every symbol of exchangeInfo; made on demand, thrown away when an instrument changes. */
+  let allSymbols: string | null = null;
+  ports.instruments.onChange(() => {
+    allSymbols = null;
+  });
 
-  /** Spot instruments by upper-case symbol, with their exchangeInfo text; made again only when the list changed. */
-  function symbols(): typeof bySymbol {
-    const list = ports.instruments();
-    if (list !== listed) {
-      listed = list;
-      bySymbol = new Map(
-        list.map((instrument) => [
-          instrument.symbol.toUpperCase(),
-          { instrument, text: JSON.stringify(exchangeInfoSymbol(instrument)) },
-        ]),
-      );
-      allTexts = [...bySymbol.values()].map((entry) => entry.text).join(",");
-    }
-    return bySymbol;
-  }
+  const find = (symbol: string): Instrument | null => ports.instruments.find(MARKET, symbol.toLowerCase());
 
   function exchangeInfo(query: URLSearchParams): RestReply {
     const asked = askedSymbols(query);
     if ("status" in asked) return asked;
-    const known = symbols();
-    const texts: string[] = [];
-    for (const symbol of asked.symbols ?? []) {
-      const entry = known.get(symbol);
-      if (entry === undefined) return INVALID_SYMBOL;
-      texts.push(entry.text);
+    let list: string;
+    if (asked.symbols === null) {
+      allSymbols ??= symbolsText(ports.instruments.list(MARKET));
+      list = allSymbols;
+    } else {
+      const instruments = asked.symbols.map(find);
+      if (!instruments.every((instrument) => instrument !== null)) return INVALID_SYMBOL;
+      list = symbolsText(instruments);
     }
-    const list = asked.symbols === null ? allTexts : texts.join(",");
-    return ok(
-      `{"timezone":"UTC","serverTime":${wallMs(ports.clock)},"rateLimits":[],"exchangeFilters":[],"symbols":[${list}]}`,
-    );
+    const time = wallMs(ports.clock);
+    return ok(`{"timezone":"UTC","serverTime":${time},"rateLimits":[],"exchangeFilters":[],"symbols":${list}}`);
   }
 
   async function depth(query: URLSearchParams): Promise<RestReply> {
@@ -98,13 +93,12 @@ export function createBinanceRest(ports: BinanceRestPorts): BinanceRest {
     if (!SYMBOL.test(symbol)) return illegal("symbol", SYMBOL_RANGE);
     const limit = readLimit(query.get("limit"));
     if (typeof limit !== "number") return limit;
-    const known = symbols().get(symbol);
-    if (known === undefined) return INVALID_SYMBOL;
+    const instrument = find(symbol);
+    if (instrument === null) return INVALID_SYMBOL;
     if (pending >= pendingMax) return TOO_MANY_REQUESTS;
     pending++;
     try {
-      const { market, symbol: name } = known.instrument;
-      const reply = await ports.depth(channelName(market, name, "depth"), limit);
+      const reply = await ports.depth(nameOf(MARKET, instrument.symbol, "depth"), limit);
       return "unavailable" in reply ? UNAVAILABLE : ok(depthText(reply));
     } catch {
       return UNAVAILABLE; // the engine counts and logs its own failures; the client is told to try again
@@ -140,6 +134,8 @@ export function createBinanceRest(ports: BinanceRestPorts): BinanceRest {
     },
   };
 }
+
+const symbolsText = (instruments: readonly Instrument[]): string => JSON.stringify(instruments.map(exchangeInfoSymbol));
 
 /** Null symbols: all of them. */
 function askedSymbols(query: URLSearchParams): { readonly symbols: readonly string[] | null } | RestReply {

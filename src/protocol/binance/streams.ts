@@ -5,9 +5,11 @@
  * Invariants: names are case-sensitive, symbols lower case; a well-formed name we do not have is no error: Binance itself
  * accepts it and stays silent.
  */
+import { INTERVALS } from "../../channel/kinds.ts";
+import { NAME_LENGTH_MAX } from "../../channel/name.ts";
 import type { Rung } from "../../ring/messages.ts";
 import type { StreamRequest } from "../dialect.ts";
-import { channelName, NAME_LENGTH_MAX } from "../names.ts";
+import { nameOf } from "../names.ts";
 
 /** Canonical stream of a channel and the rung the asked speed means. */
 interface Speed {
@@ -15,8 +17,7 @@ interface Speed {
   readonly rung: Rung;
 }
 
-const SPOT_INTERVALS = "1s 1m 3m 5m 15m 30m 1h 2h 4h 6h 8h 12h 1d 3d 1w 1M".split(" ");
-const USDM_INTERVALS = SPOT_INTERVALS.filter((interval) => interval !== "1s");
+const USDM_INTERVALS = INTERVALS.filter((interval) => interval !== "1s");
 const BOOKS = ["depth", "depth5", "depth10", "depth20"];
 
 const STREAMS: Readonly<Record<string, ReadonlyMap<string, Speed>>> = {
@@ -24,7 +25,7 @@ const STREAMS: Readonly<Record<string, ReadonlyMap<string, Speed>>> = {
     ...same(["trade", "aggTrade", "bookTicker"], 0),
     ...same(["ticker", "miniTicker"], 1000),
     ...BOOKS.flatMap((book) => speeds(book, 1000, [100, 1000])),
-    ...SPOT_INTERVALS.flatMap((interval) => same([`kline_${interval}`], interval === "1s" ? 1000 : 2000)),
+    ...INTERVALS.flatMap((interval) => same([`kline_${interval}`], interval === "1s" ? 1000 : 2000)),
   ]),
   usdm: new Map<string, Speed>([
     ...same(["trade", "bookTicker", "forceOrder"], 0),
@@ -66,7 +67,7 @@ export function findStream(market: string, name: string): StreamRequest | null {
   if (symbol === "" || symbol !== symbol.toLowerCase() || symbol.includes(":")) return null;
   const speed = STREAMS[market]?.get(name.slice(at + 1));
   if (speed === undefined) return null;
-  return { asked: name, channel: channelName(market, symbol, speed.stream), rung: speed.rung, since: null };
+  return { asked: name, channel: nameOf(market, symbol, speed.stream), rung: speed.rung, since: null };
 }
 
 /** The known ones among distinct names, in order. */

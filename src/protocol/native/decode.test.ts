@@ -135,7 +135,12 @@ const wrong: readonly (readonly [frame: string, code: number, message: string, c
     "a@b",
   ],
   ['{"op":"resync"}', 1005, "channel must be a channel name; it is missing"],
-  ['{"op":"resync","channel":"a b"}', 1201, "channel: malformed channel name", "a b"],
+  [
+    '{"op":"resync","channel":"a b"}',
+    1201,
+    "malformed channel name: use [<market>:]<symbol>@<stream>, market and symbol in lower case",
+    "a b",
+  ],
   ['{"op":"cadence","channel":"a@b"}', 1005, "ms must be a number of milliseconds from 0 on; it is missing"],
   ['{"op":"cadence","ms":100}', 1005, "channel must be a channel name; it is missing"],
 ];
@@ -148,7 +153,21 @@ for (const [frame, code, message, channel] of wrong) {
 }
 
 test("native decode - a bad name comes back beside the good ones", () => {
-  const bad = ["", "@", "a@", "@b", "a b@c", 'a"@b', "a\\b", "a@b@c", "x:y:z", "a\u0000b", "a\nb", "x".repeat(129)];
+  const bad = [
+    "",
+    "@",
+    "a@",
+    "@b",
+    "a b@c",
+    'a"@b',
+    "a\\b",
+    "a@b@c",
+    "x:y:z",
+    "a\u0000b",
+    "a\nb",
+    "x".repeat(129),
+    "BTC@trade",
+  ];
   const command = send({ op: "subscribe", channels: ["good@trade", ...bad] });
   if (command.op !== "subscribe") throw new Error(command.op);
   expect(command.streams.map((stream) => stream.asked)).toEqual(["good@trade"]);

@@ -12,11 +12,13 @@ import { type CodeEntry, ERRORS } from "../codes.ts";
 import { exactNumber } from "../command-id.ts";
 import type { Command, CommandId, StreamError, StreamRequest } from "../dialect.ts";
 import { scanJson } from "../json.ts";
-import { channelOf, isWellFormed } from "../names.ts";
+import { canonicalName } from "../names.ts";
 import { refusal } from "./replies.ts";
 
 export const NAMES_MAX = 1024;
 export const ID_LENGTH_MAX = 256;
+
+const MALFORMED = `${ERRORS.BAD_CHANNEL_NAME.message}: use ${ERRORS.BAD_CHANNEL_NAME.advice}`;
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -115,8 +117,9 @@ function readSubscribe(id: CommandId, fields: Fields): Command | Fault {
   const streams: StreamRequest[] = [];
   const bad: StreamError[] = [];
   for (const asked of names) {
-    if (isWellFormed(asked)) streams.push({ asked, channel: channelOf(asked), rung, since: since.get(asked) ?? null });
-    else bad.push({ asked, code: ERRORS.BAD_CHANNEL_NAME.code, message: ERRORS.BAD_CHANNEL_NAME.message });
+    const channel = canonicalName(asked);
+    if (channel !== null) streams.push({ asked, channel, rung, since: since.get(asked) ?? null });
+    else bad.push({ asked, code: ERRORS.BAD_CHANNEL_NAME.code, message: MALFORMED });
   }
   return { op: "subscribe", id, streams, bad };
 }
@@ -146,8 +149,8 @@ function readNames(value: unknown): string[] | Fault {
 function readName(value: unknown, field: string): string | Fault {
   if (typeof value !== "string")
     return new Fault(ERRORS.BAD_VALUE, `${field} must be a channel name; it is ${show(value)}`);
-  if (isWellFormed(value)) return value;
-  return new Fault(ERRORS.BAD_CHANNEL_NAME, `${field}: ${ERRORS.BAD_CHANNEL_NAME.message}`, value);
+  if (canonicalName(value) !== null) return value;
+  return new Fault(ERRORS.BAD_CHANNEL_NAME, MALFORMED, value);
 }
 
 /** The next rung that is not faster than asked. */
