@@ -1,0 +1,82 @@
+import { expect, test } from "bun:test";
+import type { SourceState } from "../ingest/source.ts";
+import { readiness } from "./readiness.ts";
+import { anEdge, anEngine, aShard, aView } from "./testing/view.ts";
+import type { WorkerView } from "./view.ts";
+
+const withSource = (state: SourceState, records: number) =>
+  readiness(aView({ shards: () => [aShard({ status: { state, lagMs: null, records, reconnects: 0 } })] }));
+
+const withWorkers = (...up: boolean[]) => {
+  const workers: WorkerView[] = up.map((is, worker) => ({ worker, up: is, restarts: 0, loopLagMs: 0 }));
+  return readiness(aView({ edge: () => anEdge({ workers }) }));
+};
+
+test("readiness - a node where all is well is ready, and every part says ok", () => {
+  const { ready, parts } = readiness(aView());
+  expect(ready).toBe(true);
+  expect(Object.entries(parts).map(([name, { state }]) => `${name} ${state}`)).toEqual([
+    "sources ok",
+    "books ok",
+    "bus ok",
+    "loop ok",
+    "edge ok",
+  ]);
+});
+
+test("readiness - a source that was never there is down, one that was lost is degraded, one that ended is well", () => {
+  const connecting: SourceState = { name: "connecting", attempt: 3, retryAt: 0, error: "refused" };
+  expect(withSource(connecting, 0)).toMatchObject({ ready: false, parts: { sources: { state: "down" } } });
+  expect(withSource(connecting, 5)).toMatchObject({ ready: true, parts: { sources: { state: "degraded" } } });
+  expect(withSource(connecting, 5).parts.sources?.reason).toBe("sim connecting, attempt 3: refused");
+  expect(withSource({ name: "idle" }, 0).ready).toBe(false);
+  expect(withSource({ name: "ended" }, 5).parts.sources?.state).toBe("ok");
+  expect(withSource({ name: "failed", reason: "bad file" }, 5)).toMatchObject({
+    ready: false,
+    parts: { sources: { reason: "sim failed: bad file" } },
+  });
+});
+
+test("readiness - stale books are told with their channels, and the node goes on", () => {
+  const stale = [{ channel: "btcusdt@depth", reason: "checksum" }];
+  const state = readiness(
+    aView({
+      engine: () => anEngine({ stale }),
+      shards: () => [
+        aShard({ staleBooks: 1, resyncs: { checksum: 2 } }),
+        aShard({ resyncs: { checksum: 1, crossed: 4 } }),
+      ],
+    }),
+  );
+  expect(state).toMatchObject({
+    ready: true,
+    parts: { books: { state: "degraded", stale: 1, channels: stale, known: 20, resyncs: { checksum: 3, crossed: 4 } } },
+  });
+});
+
+test("readiness - bad records are shown with their source", () => {
+  const state = readiness(aView({ shards: () => [aShard({ badRecords: { json: 7 } })] }));
+  expect(state.parts.sources).toMatchObject({ shards: [{ shard: "sim", badRecords: { json: 7 } }] });
+});
+
+test("readiness - some workers down is degraded, none up is down", () => {
+  expect(withWorkers(true, false)).toMatchObject({ ready: true, parts: { edge: { state: "degraded" } } });
+  expect(withWorkers(false, false)).toMatchObject({ ready: false, parts: { edge: { state: "down" } } });
+  expect(withWorkers()).toMatchObject({ ready: false, parts: { edge: { state: "down" } } });
+});
+
+test("readiness - a main loop that lags over a second is not ready", () => {
+  expect(readiness(aView({ loopLagMs: () => 1000 })).ready).toBe(true);
+  expect(readiness(aView({ loopLagMs: () => 1001 })).ready).toBe(false);
+});
+
+test("readiness - a silent shard on the bus is degraded, a draining node is not ready", () => {
+  const bus = () => [{ shard: "k1", headAgeMs: 2500, silent: true }];
+  expect(readiness(aView({ bus }))).toMatchObject({ ready: true, parts: { bus: { reason: "no HEAD of k1" } } });
+  expect(readiness(aView({ draining: () => true })).ready).toBe(false);
+});
+
+test("readiness - a node without an edge is judged without one", () => {
+  const { ready, parts } = readiness(aView({ edge: () => null }));
+  expect([ready, "edge" in parts]).toEqual([true, false]);
+});

@@ -1,0 +1,110 @@
+/**
+ * Readiness: whether this node may take traffic, and the state of each part that decides it.
+ *
+ * Invariants: `ok` and `degraded` may take traffic, `down` may not; a node that lost a source it had goes on serving
+ * (its subscribers were told), a node that never had one does not begin to.
+ */
+import type { NodeView, ShardView } from "./view.ts";
+
+export type PartState = "ok" | "degraded" | "down";
+
+export interface Part {
+  readonly state: PartState;
+  /** One line for whoever reads it at night; '' if all is well. */
+  readonly reason: string;
+  readonly [detail: string]: unknown;
+}
+
+export interface Readiness {
+  readonly ready: boolean;
+  readonly node: string;
+  readonly parts: Readonly<Record<string, Part>>;
+}
+
+/** A loop that lags more than this does not serve its sessions. */
+export const LOOP_LAG_MS_MAX = 1000;
+/** Stale channels named in the answer; the rest is a number. */
+const NAMES_MAX = 20;
+
+export function readiness(view: NodeView): Readiness {
+  const parts: Record<string, Part> = {
+    sources: sources(view.shards()),
+    books: books(view),
+    bus: bus(view),
+    loop: loop(view.loopLagMs()),
+  };
+  const edge = view.edge();
+  if (edge !== null) parts.edge = workers(edge.workers);
+  if (view.draining()) parts.drain = { state: "down", reason: "the node is draining" };
+  return { ready: Object.values(parts).every(({ state }) => state !== "down"), node: view.nodeId, parts };
+}
+
+const worst = (states: readonly PartState[]): PartState =>
+  states.includes("down") ? "down" : states.includes("degraded") ? "degraded" : "ok";
+
+function sources(shards: readonly ShardView[]): Part {
+  const list = shards.map((shard) => ({ ...shard, ...judge(shard) }));
+  return {
+    state: worst(list.map(({ state }) => state)),
+    reason: list.flatMap(({ reason }) => (reason === "" ? [] : [reason])).join("; "),
+    shards: list.map(({ shard, source, state, status, epoch, badRecords }) => ({
+      shard,
+      source,
+      state,
+      epoch,
+      status: status.state,
+      lagMs: status.lagMs,
+      records: status.records,
+      reconnects: status.reconnects,
+      badRecords,
+    })),
+  };
+}
+
+function judge({ shard, status }: ShardView): { state: PartState; reason: string } {
+  const { state } = status;
+  if (state.name === "failed") return { state: "down", reason: `${shard} failed: ${state.reason}` };
+  if (state.name === "connected" || state.name === "ended") return { state: "ok", reason: "" };
+  const why = state.name === "connecting" ? `connecting, attempt ${state.attempt}: ${state.error}` : "not started";
+  return { state: status.records > 0 ? "degraded" : "down", reason: `${shard} ${why}` };
+}
+
+function books(view: NodeView): Part {
+  const { stale } = view.engine();
+  const resyncs: Record<string, number> = {};
+  let known = 0;
+  let staleAtSource = 0;
+  for (const shard of view.shards()) {
+    known += shard.books;
+    staleAtSource += shard.staleBooks;
+    for (const [cause, count] of Object.entries(shard.resyncs)) resyncs[cause] = (resyncs[cause] ?? 0) + count;
+  }
+  const count = Math.max(stale.length, staleAtSource);
+  return {
+    state: count === 0 ? "ok" : "degraded",
+    reason: count === 0 ? "" : `${count} stale`,
+    known,
+    staleAtSource,
+    stale: stale.length,
+    channels: stale.slice(0, NAMES_MAX),
+    resyncs,
+  };
+}
+
+function bus(view: NodeView): Part {
+  const shards = view.bus();
+  const silent = shards.filter((shard) => shard.silent).map(({ shard }) => shard);
+  const reason = silent.length === 0 ? "" : `no HEAD of ${silent.slice(0, NAMES_MAX).join(", ")}`;
+  return { state: silent.length === 0 ? "ok" : "degraded", reason, shards };
+}
+
+function workers(list: NonNullable<ReturnType<NodeView["edge"]>>["workers"]): Part {
+  const down = list.filter(({ up }) => !up).map(({ worker }) => worker);
+  const state = down.length === 0 && list.length > 0 ? "ok" : down.length < list.length ? "degraded" : "down";
+  return { state, reason: state === "ok" ? "" : `workers down: ${down.join(", ") || "all"}`, workers: list };
+}
+
+function loop(lagMs: number): Part {
+  const down = lagMs > LOOP_LAG_MS_MAX;
+  return { state: down ? "down" : "ok", reason: down ? `main thread lags ${Math.round(lagMs)} ms` : "", lagMs };
+}

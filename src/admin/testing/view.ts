@@ -1,0 +1,43 @@
+/** A node for tests of the admin side: everything is well unless the test says otherwise. */
+import { createEdgeTotals } from "../edge-totals.ts";
+import type { EdgeView, EngineView, NodeView, ShardView } from "../view.ts";
+
+export const aShard = (change: Partial<ShardView> = {}): ShardView => ({
+  shard: "sim",
+  source: "sim",
+  epoch: "k7",
+  status: { state: { name: "connected" }, lagMs: 12, records: 100, reconnects: 0 },
+  badRecords: {},
+  resyncs: {},
+  books: 10,
+  staleBooks: 0,
+  ...change,
+});
+
+export const anEngine = (change: Partial<EngineView> = {}): EngineView => ({
+  publications: {},
+  conflated: {},
+  gaps: {},
+  channels: 0,
+  topics: 0,
+  stale: [],
+  ...change,
+});
+
+export const anEdge = (change: Partial<EdgeView> = {}): EdgeView => ({
+  workers: [{ worker: 0, up: true, restarts: 0, loopLagMs: 0 }],
+  totals: createEdgeTotals().sums(),
+  ...change,
+});
+
+export const aView = (change: Partial<NodeView> = {}): NodeView => ({
+  nodeId: "n1",
+  version: "0.0.1",
+  shards: () => [aShard()],
+  engine: () => anEngine(),
+  bus: () => [{ shard: "sim", headAgeMs: 100, silent: false }],
+  edge: () => anEdge(),
+  loopLagMs: () => 0,
+  draining: () => false,
+  ...change,
+});

@@ -1,0 +1,74 @@
+/**
+ * What the admin side sees of a node: plain snapshots, taken when somebody asks.
+ *
+ * The composition root implements `NodeView` over the parts; nothing here holds a reference into them.
+ * Invariants: counters are totals since the node started and never fall; labels come from bounded sets.
+ */
+import type { SourceStatus } from "../ingest/source.ts";
+import type { WorkerCounters } from "../ring/messages.ts";
+
+type Counts = Readonly<Record<string, number>>;
+
+/** A shard this node owns. */
+export interface ShardView {
+  readonly shard: string;
+  /** Source.name. */
+  readonly source: string;
+  readonly epoch: string;
+  readonly status: SourceStatus;
+  /** Records that were skipped, by cause. */
+  readonly badRecords: Counts;
+  /** Books taken out of trust and fetched again, by cause: checksum, sequence, crossed, reconnect. */
+  readonly resyncs: Counts;
+  readonly books: number;
+  /** Books of it that are stale now. */
+  readonly staleBooks: number;
+}
+
+export interface EngineView {
+  /** By kind. */
+  readonly publications: Counts;
+  /** Publications merged into a later one, by kind. */
+  readonly conflated: Counts;
+  /** Gaps told to subscribers, by reason. */
+  readonly gaps: Counts;
+  readonly channels: number;
+  readonly topics: number;
+  /** Channels that are stale on this node now, with the reason. */
+  readonly stale: readonly { readonly channel: string; readonly reason: string }[];
+}
+
+/** A shard this node follows, as its HEADs on the bus tell. */
+export interface BusShardView {
+  readonly shard: string;
+  /** Since the last HEAD; null before the first. */
+  readonly headAgeMs: number | null;
+  /** No HEAD for too long. */
+  readonly silent: boolean;
+}
+
+export interface WorkerView {
+  readonly worker: number;
+  readonly up: boolean;
+  readonly restarts: number;
+  readonly loopLagMs: number;
+}
+
+export interface EdgeView {
+  readonly workers: readonly WorkerView[];
+  /** All workers together, dead ones included (edge-totals.ts). */
+  readonly totals: Omit<WorkerCounters, "loopLagMs">;
+}
+
+export interface NodeView {
+  readonly nodeId: string;
+  readonly version: string;
+  shards(): readonly ShardView[];
+  engine(): EngineView;
+  bus(): readonly BusShardView[];
+  /** Null: this node has no edge. */
+  edge(): EdgeView | null;
+  /** Worst lag of the main thread's event loop in the last seconds. */
+  loopLagMs(): number;
+  draining(): boolean;
+}
