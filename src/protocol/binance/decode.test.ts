@@ -103,7 +103,7 @@ const refused: readonly (readonly [frame: string, code: number, msg: string, id?
 ];
 
 for (const [frame, code, msg, id] of refused) {
-  test(`binance decode - ${frame.slice(0, 70)} is refused as Binance does`, () => {
+  test(`binance decode - ${JSON.stringify(frame.slice(0, 70))} is refused as Binance does`, () => {
     const command = decode(frame);
     if (command.op !== "refused") throw new Error(command.op);
     expect(command.frame).toBe(

@@ -64,10 +64,14 @@ export function candleText(candle: Candle): string {
 
 function tradeText(trade: Trade): string {
   return (
-    `{"id":${JSON.stringify(trade.id)},"price":"${trade.price}","quantity":"${trade.quantity}",` +
+    `{"id":${idText(trade.id)},"price":"${trade.price}","quantity":"${trade.quantity}",` +
     `"side":"${trade.side}","time":${trade.time}}`
   );
 }
+
+/** Most ids are digits, and asking is cheaper than escaping. */
+const idText = (id: string): string => (PLAIN_ID.test(id) ? `"${id}"` : JSON.stringify(id));
+const PLAIN_ID = /^[\w-]*$/;
 
 function aggTradeText(trade: AggTrade): string {
   return (

@@ -146,7 +146,7 @@ const wrong: readonly (readonly [frame: string, code: number, message: string, c
 ];
 
 for (const [frame, code, message, channel] of wrong) {
-  test(`native decode - ${frame.slice(0, 80)} is refused in words that name the field`, () => {
+  test(`native decode - ${JSON.stringify(frame.slice(0, 80))} is refused in words that name the field`, () => {
     const { error } = refusal(decode(frame));
     expect(error).toEqual({ code, message, ...(channel === undefined ? {} : { channel }) });
   });
