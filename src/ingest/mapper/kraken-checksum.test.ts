@@ -29,8 +29,8 @@ const BIDS: Level[] = [
   ["45276.0", "2.00000000"],
 ];
 const bookOf = (bids: Level[], asks: Level[]) => ({
-  bids: (n = 99) => bids.slice(0, n),
-  asks: (n = 99) => asks.slice(0, n),
+  bidAt: (i: number) => bids[i] ?? null,
+  askAt: (i: number) => asks[i] ?? null,
 });
 
 test("kraken checksum - Kraken's published vector, over the best ten of each side", () => {

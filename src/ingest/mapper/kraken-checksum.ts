@@ -6,7 +6,6 @@
  * a buffer for Bun.hash.crc32 1.0-1.2 us, joining trimmed strings for it 4-6 us.
  */
 import type { Book } from "../../channel/book.ts";
-import type { Level } from "../../channel/types.ts";
 
 const LEVELS = 10;
 const POINT = 46;
@@ -18,17 +17,19 @@ const TABLE = Int32Array.from({ length: 256 }, (_, index) => {
   return crc;
 });
 
-export function bookChecksum(book: Pick<Book, "asks" | "bids">): number {
-  return ~sideOf(book.bids(LEVELS), sideOf(book.asks(LEVELS), -1)) >>> 0;
-}
-
-function sideOf(levels: readonly Level[], start: number): number {
-  let crc = start;
-  for (let i = 0; i < levels.length; i++) {
-    const level = levels[i]!;
+export function bookChecksum(book: Pick<Book, "askAt" | "bidAt">): number {
+  let crc = -1;
+  for (let i = 0; i < LEVELS; i++) {
+    const level = book.askAt(i);
+    if (level === null) break;
     crc = digitsOf(level[1], digitsOf(level[0], crc));
   }
-  return crc;
+  for (let i = 0; i < LEVELS; i++) {
+    const level = book.bidAt(i);
+    if (level === null) break;
+    crc = digitsOf(level[1], digitsOf(level[0], crc));
+  }
+  return ~crc >>> 0;
 }
 
 function digitsOf(decimal: string, start: number): number {
