@@ -274,11 +274,11 @@ export class ChannelState implements ChannelConsumer, BookFeed {
     this.#becomeFresh();
   }
 
-  /** A book that begins with a delta (its source sent no snapshot): clients get it as their first snapshot. */
-  #firstDelta(p: Publication): void {
-    this.#family.apply(p);
+  #firstDelta(p: Publication & { type: "delta" }): void {
+    assert(this.#family instanceof BookState, `delta on ${this.channel.name}, which is no book`);
+    const segment = this.#family.begin(p);
     this.#history.push(p);
-    for (const rung of this.rungs.values()) for (const segment of this.#family.whole()) rung.write(segment);
+    for (const rung of this.rungs.values()) rung.write(segment);
   }
 
   /** Lossless rungs hear of the epoch's gap right before its first publication, which says where the gap ends. */

@@ -41,6 +41,12 @@ export class BookState implements FamilyState {
     return this.#snapshot(p.seq, p.time, p.receivedUs, repair);
   }
 
+  /** A book that begins with a delta (its source sent no snapshot): clients get it as their first snapshot. */
+  begin(p: Publication & { type: "delta" }): Segment {
+    this.apply(p);
+    return this.#snapshot(p.seq, p.time, p.receivedUs, p.data);
+  }
+
   load(reply: StateReply, have: number | null): Segment[] {
     const target = reply.state?.type === "snapshot" ? reply.state.data : EMPTY;
     const repair = this.book.diff(target);
