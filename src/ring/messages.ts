@@ -81,7 +81,9 @@ export type Control =
   /** It is no longer stale: forget them. */
   | { readonly do: "fresh"; readonly topic: number }
   /** Stale for too long: close the remembered ones. */
-  | { readonly do: "closeStale"; readonly topic: number; readonly code: number; readonly reason: string };
+  | { readonly do: "closeStale"; readonly topic: number; readonly code: number; readonly reason: string }
+  /** The topic's next publications belong to this epoch (replies to `subscriptions` name it). */
+  | { readonly do: "epoch"; readonly topic: number; readonly epoch: string };
 
 /** Worker -> main. `request` is the worker's own rising number; a DIRECT repeats it. */
 export type EdgeToMain =

@@ -1,0 +1,123 @@
+/**
+ * What the edge is told at start: where it listens, which paths speak which dialect, and every limit with its consequence.
+ *
+ * Plain data: it goes to the workers by `postMessage`. Invariant: outboxBytesHigh < outboxBytesMax.
+ */
+import { assert } from "../lib/errors.ts";
+import type { Form } from "../ring/messages.ts";
+
+export interface EndpointConfig {
+  /** Path prefix, matched at segment borders; the longest one wins. */
+  readonly path: string;
+  readonly dialect: Form["dialect"];
+  readonly market: string;
+  readonly scope: "public" | "private";
+}
+
+/** Paths answered by main: market state over HTTP. */
+export interface RestConfig {
+  readonly path: string;
+  readonly market: string;
+}
+
+/** Commands per second: `bucket` refuses first and closes later, `window` closes at once. */
+export type CommandLimit =
+  | {
+      readonly is: "bucket";
+      readonly perSecond: number;
+      readonly burst: number;
+      /** Error 1302 for each command over it; after this many in a row, close 1008. */
+      readonly refusalsMax: number;
+    }
+  /** Frames of any kind in a strict rolling second; one more: close 1008. */
+  | { readonly is: "window"; readonly perSecond: number };
+
+export interface EdgeLimits {
+  /** Bytes of a client's frame; a bigger one: close 1009. */
+  readonly frameBytesMax: number;
+  /** Subscriptions of a session; one more: error 1301 (Binance: the whole command is refused). */
+  readonly subscriptionsMax: number;
+  /** Bytes of outbox over which a session gets no further snapshot until it has drained. */
+  readonly outboxBytesHigh: number;
+  /** Bytes of outbox over which a session is closed. */
+  readonly outboxBytesMax: number;
+  /** Joins a session may have in flight; the others wait their turn. */
+  readonly joinsInFlightMax: number;
+  /** ms of one turn spent on the sessions that wait for one snapshot; those left ask again. */
+  readonly joinTurnMsMax: number;
+  /** ms without an answer from main after which a request is made again. */
+  readonly askAgainMs: number;
+  /** ms a worker waits at most between two flushes, to have more to send at once. */
+  readonly flushMsMax: number;
+  /** ms of a client's silence after which it is pinged. */
+  readonly pingAfterMs: number;
+  /** ms of a client's silence after which it is closed 4009. */
+  readonly idleMsMax: number;
+  /** By dialect, and for Binance by market (others: spot's). */
+  readonly commands: {
+    readonly native: CommandLimit;
+    readonly binance: Readonly<Record<string, CommandLimit>> & { readonly spot: CommandLimit };
+  };
+  /** REST requests of a worker waiting for main; one more: 429. */
+  readonly restInFlightMax: number;
+  /** ms after which a REST request is answered 503. */
+  readonly restMsMax: number;
+}
+
+export interface EdgeConfig {
+  readonly host: string;
+  /** 0: any free one. */
+  readonly port: number;
+  readonly endpoints: readonly EndpointConfig[];
+  readonly rest: readonly RestConfig[];
+  readonly limits: EdgeLimits;
+}
+
+export const DEFAULT_ENDPOINTS: readonly EndpointConfig[] = [
+  { path: "/ws/quote/v1", dialect: "native", market: "spot", scope: "public" },
+  { path: "/ws", dialect: "binance", market: "spot", scope: "public" },
+  { path: "/stream", dialect: "binance", market: "spot", scope: "public" },
+  // ccxt tells spot from swap by "/stream" in the base URL (reference/protocols.md, section 0, rule 3).
+  { path: "/stream-spot", dialect: "binance", market: "spot", scope: "public" },
+];
+
+export const DEFAULT_REST: readonly RestConfig[] = [{ path: "/api/v3", market: "spot" }];
+
+export const DEFAULT_LIMITS: EdgeLimits = {
+  frameBytesMax: 64 * 1024,
+  subscriptionsMax: 1024,
+  outboxBytesHigh: 256 * 1024,
+  outboxBytesMax: 4 * 1024 * 1024,
+  joinsInFlightMax: 16,
+  joinTurnMsMax: 10,
+  askAgainMs: 1000,
+  flushMsMax: 10,
+  pingAfterMs: 20_000,
+  idleMsMax: 60_000,
+  commands: {
+    native: { is: "bucket", perSecond: 50, burst: 100, refusalsMax: 100 },
+    binance: { spot: { is: "window", perSecond: 5 }, usdm: { is: "window", perSecond: 10 } },
+  },
+  restInFlightMax: 1000,
+  restMsMax: 2000,
+};
+
+export const DEFAULT_EDGE_CONFIG: EdgeConfig = {
+  host: "127.0.0.1",
+  port: 8080,
+  endpoints: DEFAULT_ENDPOINTS,
+  rest: DEFAULT_REST,
+  limits: DEFAULT_LIMITS,
+};
+
+/** Seconds after which Bun closes a connection that has not finished its HTTP request (fixed in Bun: 10, in steps of 4). */
+export const HANDSHAKE_SECONDS = 10;
+
+/** Relations between limits that the code relies on. */
+export function checkEdgeConfig(config: EdgeConfig): EdgeConfig {
+  const { limits } = config;
+  assert(limits.outboxBytesHigh < limits.outboxBytesMax, "outboxBytesHigh is below outboxBytesMax");
+  assert(limits.pingAfterMs < limits.idleMsMax, "a client is pinged before it is closed for silence");
+  assert(limits.joinsInFlightMax >= 1 && limits.subscriptionsMax >= 1, "a session may join something");
+  return config;
+}

@@ -1,0 +1,93 @@
+/**
+ * The listener: one `Bun.serve` per worker, all on the same port.
+ *
+ * On the path: client -> LISTENER -> session. The kernel spreads connections over the workers (SO_REUSEPORT).
+ * Invariants: every request gets an answer that says what is wrong; no compression; pings and idle time are ours
+ * (session/heartbeat.ts), not Bun's.
+ * At the limit: a frame over `frameBytesMax` closes 1009; an outbox over `outboxBytesMax` closes the socket, with nothing
+ * before its last byte skipped; a connection that has not finished its request after HANDSHAKE_SECONDS is closed (Bun's
+ * own limit, which a slow drip of bytes does not extend).
+ */
+import { type EdgeConfig, HANDSHAKE_SECONDS } from "./config.ts";
+import type { Broadcaster } from "./hub.ts";
+import { type RestForwarder, sentence } from "./rest.ts";
+import type { Routes } from "./routes.ts";
+import type { Lifecycle } from "./session/lifecycle.ts";
+import { Session } from "./session/session.ts";
+
+export interface Listener extends Broadcaster {
+  readonly port: number;
+  /** No new connections. */
+  stop(): void;
+}
+
+export interface ListenerPorts {
+  readonly routes: Routes;
+  readonly rest: RestForwarder;
+  readonly lifecycle: Lifecycle;
+  readonly nowMs: () => number;
+  /** A request made the code throw. */
+  failed(error: Error): void;
+}
+
+export function listen(config: EdgeConfig, ports: ListenerPorts): Listener {
+  const { lifecycle } = ports;
+  const server = Bun.serve<Session>({
+    hostname: config.host,
+    port: config.port,
+    reusePort: true,
+    development: false,
+    idleTimeout: HANDSHAKE_SECONDS,
+    fetch: (request, bun) => answer(request, bun, ports),
+    error(error) {
+      ports.failed(error);
+      return sentence(500, "the request could not be handled");
+    },
+    websocket: {
+      perMessageDeflate: false,
+      maxPayloadLength: config.limits.frameBytesMax,
+      backpressureLimit: config.limits.outboxBytesMax,
+      closeOnBackpressureLimit: true,
+      idleTimeout: 0,
+      sendPings: false,
+      open: (socket) => lifecycle.opened(socket.data, socket),
+      message: (socket, data) => lifecycle.frame(socket.data, data),
+      drain: (socket) => lifecycle.drained(socket.data),
+      ping: (socket) => lifecycle.pinged(socket.data, false),
+      pong: (socket) => lifecycle.pinged(socket.data, true),
+      close: (socket, code, reason) => lifecycle.closed(socket.data, code, reason),
+    },
+  });
+  // Options of the listening socket that accepted ones inherit (TCP_NOTSENT_LOWAT) are set here, on this server's fd.
+  return {
+    port: server.port!,
+    publish: (name, text) => server.publish(name, text),
+    stop: () => void server.stop(false),
+  };
+}
+
+function answer(
+  request: Request,
+  server: Bun.Server<Session>,
+  ports: ListenerPorts,
+): Response | Promise<Response> | undefined {
+  // A request without Host (HTTP/1.0) has a bare path for a URL.
+  const url = new URL(request.url, "http://localhost");
+  const route = ports.routes.match(url.pathname);
+  if (route === null) {
+    const paths = ports.routes.paths();
+    return sentence(404, `unknown path ${url.pathname}: the known ones are ${paths.join(", ")}`, { paths });
+  }
+  if (route.is === "rest") {
+    if (request.method !== "GET") return sentence(405, "only GET is answered here", {}, { allow: "GET" });
+    return ports.rest.forward(url.pathname, url.search.slice(1));
+  }
+  if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") {
+    return sentence(426, `${url.pathname} speaks WebSocket: connect with ws://`, {}, { upgrade: "websocket" });
+  }
+  const door = ports.routes.open(route.endpoint, url.pathname, url.searchParams);
+  if (typeof door === "string") return sentence(400, door);
+  const session = new Session(door.wire, door.streams, ports.nowMs());
+  if (server.upgrade(request, { data: session })) return undefined;
+  return sentence(400, "the WebSocket handshake is malformed: it needs Sec-WebSocket-Key and version 13");
+}

@@ -1,0 +1,16 @@
+/** The edge: everything others may use of it. */
+
+export {
+  type CommandLimit,
+  checkEdgeConfig,
+  DEFAULT_EDGE_CONFIG,
+  DEFAULT_ENDPOINTS,
+  DEFAULT_LIMITS,
+  DEFAULT_REST,
+  type EdgeConfig,
+  type EdgeLimits,
+  type EndpointConfig,
+  type RestConfig,
+} from "./config.ts";
+export { type Edge, type EdgeMessage, type EdgeOptions, startEdge } from "./supervisor.ts";
+export type { EdgeTotals } from "./totals.ts";

@@ -1,0 +1,57 @@
+/**
+ * One sweep for all sessions of a worker: pings, silence, and the state that is no longer needed.
+ *
+ * Invariants: every session is looked at once a second, a tenth of them every 100 ms, so that thousands that connected
+ * together are not pinged together. At the limit: silent for `idleMsMax` is closed IDLE.
+ */
+import { CLOSES } from "../../protocol/codes.ts";
+import type { EdgeLimits } from "../config.ts";
+import type { Hub } from "../hub.ts";
+import { close, type Session } from "./session.ts";
+
+export const SWEEP_MS = 100;
+const SLICES = 10;
+
+export class Heartbeat {
+  /** Bytes in all outboxes, as of the last full round. */
+  outboxBytes = 0;
+  readonly #hub: Hub;
+  readonly #limits: EdgeLimits;
+  #from = 0;
+  #round = 0;
+
+  constructor(hub: Hub, limits: EdgeLimits) {
+    this.#hub = hub;
+    this.#limits = limits;
+  }
+
+  /** The next tenth. Closing a session puts another one in its place, which then waits for the next round. */
+  sweep(nowMs: number): void {
+    const { sessions } = this.#hub;
+    const to = Math.min(sessions.length, this.#from + Math.ceil(sessions.length / SLICES));
+    for (let place = this.#from; place < to; place++) {
+      const session = sessions[place];
+      if (session !== undefined) this.#look(session, nowMs);
+    }
+    this.#from = to;
+    if (to < sessions.length) return;
+    this.#from = 0;
+    this.outboxBytes = this.#round;
+    this.#round = 0;
+  }
+
+  #look(session: Session, nowMs: number): void {
+    const buffered = session.socket.getBufferedAmount();
+    this.#round += buffered;
+    session.slow = buffered > this.#limits.outboxBytesHigh;
+    if (session.rate?.fresh(nowMs)) session.rate = null;
+    const silentMs = nowMs - session.heardMs;
+    if (silentMs < this.#limits.pingAfterMs) return;
+    if (silentMs >= this.#limits.idleMsMax) {
+      close(session, CLOSES.IDLE.code, CLOSES.IDLE.message);
+    } else if (silentMs >= this.#limits.pingAfterMs * (session.pings + 1)) {
+      session.pings++;
+      session.socket.ping();
+    }
+  }
+}

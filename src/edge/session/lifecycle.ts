@@ -1,0 +1,105 @@
+/**
+ * A session's life as its socket tells it: opened, spoken, drained, closed.
+ *
+ * On the path: listener -> LIFECYCLE -> limits, commands, joins, hub.
+ * Invariants: every frame of the client is a sign of life; a session that is being closed is not listened to; every close
+ * is counted once, under the code that says why.
+ */
+import { CLOSES, ERRORS } from "../../protocol/codes.ts";
+import type { EdgeLimits } from "../config.ts";
+import type { Counters } from "../counters.ts";
+import type { Hub } from "../hub.ts";
+import type { Commands } from "./commands.ts";
+import type { Joining } from "./joins.ts";
+import { admit, admitPing, type Verdict } from "./limits.ts";
+import { close, type Session, type Socket } from "./session.ts";
+
+/** What Bun says in `close` when it has closed the socket with 1009 itself. */
+const TOO_BIG_REASON = "Received too big message";
+/** Without a close frame. */
+const ABNORMAL = 1006;
+
+export class Lifecycle {
+  readonly #hub: Hub;
+  readonly #commands: Commands;
+  readonly #joining: Joining;
+  readonly #counters: Counters;
+  readonly #limits: EdgeLimits;
+  readonly #nowMs: () => number;
+
+  constructor(
+    hub: Hub,
+    commands: Commands,
+    joining: Joining,
+    counters: Counters,
+    limits: EdgeLimits,
+    nowMs: () => number,
+  ) {
+    this.#hub = hub;
+    this.#commands = commands;
+    this.#joining = joining;
+    this.#counters = counters;
+    this.#limits = limits;
+    this.#nowMs = nowMs;
+  }
+
+  opened(session: Session, socket: Socket): void {
+    session.socket = socket;
+    session.heardMs = this.#nowMs();
+    this.#hub.enter(session);
+    const { starting } = session;
+    session.starting = null;
+    if (starting !== null) this.#commands.begin(session, starting);
+  }
+
+  frame(session: Session, data: string | Buffer): void {
+    const nowMs = this.#heard(session);
+    if (!session.open) return;
+    const verdict = admit(session, this.#limits, nowMs);
+    if (verdict !== "pass") this.#over(session, verdict, typeof data === "string" ? data : null);
+    else if (typeof data === "string") this.#commands.execute(session, data);
+    else this.#commands.refuse(session, null, ERRORS.BINARY_FRAME);
+  }
+
+  /** A control frame; Bun has answered a ping already. */
+  pinged(session: Session, pong: boolean): void {
+    const nowMs = this.#heard(session);
+    if (!session.open) return;
+    // A ping over the rate has no reply to be refused with: only what goes on is closed.
+    if (admitPing(session, this.#limits, nowMs, pong) === "close") this.#over(session, "close", null);
+  }
+
+  drained(session: Session): void {
+    this.#joining.drained(session);
+  }
+
+  closed(session: Session, code: number, reason: string): void {
+    if (!session.open) return;
+    this.#counters.close(session.closing !== 0 ? session.closing : why(session, code, reason));
+    this.#hub.exit(session);
+    this.#joining.forget(session);
+  }
+
+  #heard(session: Session): number {
+    const nowMs = this.#nowMs();
+    session.heardMs = nowMs;
+    session.pings = 0;
+    return nowMs;
+  }
+
+  #over(session: Session, verdict: Verdict, frame: string | null): void {
+    if (verdict === "refuse") {
+      this.#commands.refuse(session, frame, ERRORS.TOO_MANY_COMMANDS);
+      return;
+    }
+    this.#counters.error(ERRORS.TOO_MANY_COMMANDS.code);
+    close(session, CLOSES.POLICY.code, CLOSES.POLICY.message);
+  }
+}
+
+/** The code of a close that was not asked for by us: Bun gives 1006 for those it makes at its own limits. */
+function why(session: Session, code: number, reason: string): number {
+  if (code !== ABNORMAL) return code;
+  if (reason === TOO_BIG_REASON) return CLOSES.TOO_BIG.code;
+  return session.slow ? CLOSES.SLOW.code : ABNORMAL;
+}

@@ -1,0 +1,273 @@
+/**
+ * The supervisor: starts the edge workers, watches them, and replaces those that die or fall silent.
+ *
+ * Beside the path, on the main thread. It passes messages on and does not read them (but `ready` and `counters`).
+ * Invariants: a worker in a place has one generation at a time, and main hears `onWorkerGone` before the next one starts;
+ * totals never fall when a worker dies; a port that somebody else has is found out before any worker starts (SO_REUSEPORT
+ * would share it silently).
+ * At the limit: silent for `silentMsMax`: terminated and replaced; crashing again and again: replaced ever more slowly.
+ */
+import type { Clock, Timer } from "../lib/clock.ts";
+import { GatewayError } from "../lib/errors.ts";
+import type { Log } from "../lib/log.ts";
+import type { EdgeToMain, MainToEdge, WorkerCounters } from "../ring/messages.ts";
+import type { RingReaders } from "../ring/mod.ts";
+import { checkEdgeConfig, type EdgeConfig } from "./config.ts";
+import { probePort } from "./probe.ts";
+import { type EdgeTotals, Totals } from "./totals.ts";
+
+/** What a worker says that is not for the supervisor. */
+export type EdgeMessage = Exclude<EdgeToMain, { is: "ready" | "counters" }>;
+
+export interface EdgeOptions {
+  readonly config: EdgeConfig;
+  readonly ring: SharedArrayBuffer;
+  readonly readers: RingReaders;
+  readonly workers: number;
+  readonly clock: Clock;
+  readonly log: Log;
+  onMessage(worker: number, message: EdgeMessage): void;
+  /** Whatever this worker wanted is void; a new one with the same number follows. */
+  onWorkerGone(worker: number): void;
+  /** ms without a beat after which a worker is replaced. */
+  readonly silentMsMax?: number;
+}
+
+export interface Edge {
+  readonly port: number;
+  post(worker: number, message: MainToEdge): void;
+  counters(): EdgeTotals;
+  /** Workers that serve now. */
+  readonly ready: number;
+  /** Closes every session 1001 and ends the workers. */
+  stop(): Promise<void>;
+}
+
+const SILENT_MS_MAX = 3000;
+const START_MS_MAX = 15_000;
+const STOP_MS_MAX = 2000;
+const BACKOFF_MS = 100;
+const BACKOFF_MS_MAX = 5000;
+/** A worker that has lived this long has recovered from whatever ended the one before. */
+const STEADY_MS = 30_000;
+
+/** Starts the workers; resolves when all of them listen. */
+export async function startEdge(options: EdgeOptions): Promise<Edge> {
+  checkEdgeConfig(options.config);
+  probePort(options.config.host, options.config.port);
+  const supervisor = new Supervisor(options);
+  try {
+    await supervisor.start();
+  } catch (error) {
+    await supervisor.stop();
+    throw error;
+  }
+  return supervisor;
+}
+
+/** One place and the worker in it. */
+interface Place {
+  readonly worker: number;
+  thread: Worker | null;
+  generation: number;
+  ready: boolean;
+  startedMs: number;
+  /** Last count of beats, and when it last rose. */
+  beats: number;
+  beatMs: number;
+  crashes: number;
+  /** Settles the start of this generation. */
+  started: (error: GatewayError | null) => void;
+  ended: () => void;
+}
+
+class Supervisor implements Edge {
+  readonly #options: EdgeOptions;
+  readonly #places: Place[];
+  readonly #totals = new Totals();
+  readonly #silentMsMax: number;
+  #port: number;
+  #stopping = false;
+  #watch: Timer | null = null;
+  readonly #restarts = new Set<Timer>();
+
+  constructor(options: EdgeOptions) {
+    this.#options = options;
+    this.#port = options.config.port;
+    this.#silentMsMax = options.silentMsMax ?? SILENT_MS_MAX;
+    this.#places = Array.from({ length: options.workers }, (_, worker) => ({
+      worker,
+      thread: null,
+      generation: 0,
+      ready: false,
+      startedMs: 0,
+      beats: 0,
+      beatMs: 0,
+      crashes: 0,
+      started: () => undefined,
+      ended: () => undefined,
+    }));
+  }
+
+  get port(): number {
+    return this.#port;
+  }
+
+  get ready(): number {
+    return this.#places.filter((place) => place.ready).length;
+  }
+
+  async start(): Promise<void> {
+    const [first, ...others] = this.#places;
+    // The first finds the port if any will do; the others share it.
+    await this.#launch(first!);
+    await Promise.all(others.map((place) => this.#launch(place)));
+    this.#watchOn();
+  }
+
+  post(worker: number, message: MainToEdge): void {
+    // A dead worker's questions need no answer.
+    this.#places[worker]?.thread?.postMessage(message);
+  }
+
+  counters(): EdgeTotals {
+    return this.#totals.sum();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    this.#watch?.cancel();
+    for (const timer of this.#restarts) timer.cancel();
+    await Promise.all(this.#places.map((place) => this.#end(place)));
+  }
+
+  // --- one worker ---------------------------------------------------------------------------------------------------
+
+  #launch(place: Place): Promise<void> {
+    const { config, ring, clock, log } = this.#options;
+    const thread = new Worker(new URL("./worker.ts", import.meta.url).href, { name: `edge-${place.worker}` });
+    place.thread = thread;
+    place.startedMs = clock.monotonicMs();
+    place.beatMs = place.startedMs;
+    thread.onmessage = (event: MessageEvent<EdgeToMain>) => {
+      if (place.thread === thread) this.#message(place, event.data);
+    };
+    thread.onerror = (event: ErrorEvent) => {
+      event.preventDefault();
+      if (place.thread === thread) this.#gone(place, `crashed: ${firstLine(event.message)}`);
+    };
+    thread.addEventListener("close", (event) => {
+      const { code } = event as CloseEvent;
+      if (place.thread === thread) this.#gone(place, code === 0 ? "ended" : `ended with status ${code}`);
+      else log.debug("an edge worker's thread has ended", { worker: place.worker });
+      place.ended();
+    });
+    const message: MainToEdge = {
+      is: "start",
+      config: { ...config, port: this.#port },
+      ring,
+      worker: place.worker,
+      generation: place.generation,
+    };
+    thread.postMessage(message);
+    return new Promise((resolve, reject) => {
+      const timer = clock.after(START_MS_MAX, () => this.#gone(place, "did not start"));
+      place.started = (error) => {
+        timer.cancel();
+        place.started = () => undefined;
+        if (error === null) resolve();
+        else reject(error);
+      };
+    });
+  }
+
+  #message(place: Place, message: EdgeToMain): void {
+    switch (message.is) {
+      case "ready":
+        this.#port = message.port;
+        place.ready = true;
+        place.beatMs = this.#options.clock.monotonicMs();
+        place.started(null);
+        break;
+      case "counters":
+        this.#totals.update(place.worker, message.counters);
+        break;
+      default:
+        this.#options.onMessage(place.worker, message);
+    }
+  }
+
+  /** The worker in this place is dead, or is made so. */
+  #gone(place: Place, why: string): void {
+    const { readers, clock, log } = this.#options;
+    const { thread, worker } = place;
+    if (thread === null) return;
+    place.thread = null;
+    place.ready = false;
+    thread.terminate();
+    readers.removeReader(worker);
+    this.#totals.retire(worker);
+    this.#options.onWorkerGone(worker);
+    place.started(new GatewayError("EDGE_START", `edge worker ${worker} ${why}`));
+    if (this.#stopping) return;
+    const livedMs = clock.monotonicMs() - place.startedMs;
+    place.crashes = livedMs > STEADY_MS ? 1 : place.crashes + 1;
+    const waitMs = Math.min(BACKOFF_MS_MAX, BACKOFF_MS * 2 ** (place.crashes - 1));
+    log.error(`edge worker ${why}; a new one starts`, { worker, livedMs: Math.round(livedMs), waitMs });
+    this.#restartAfter(place, waitMs);
+  }
+
+  #restartAfter(place: Place, waitMs: number): void {
+    const timer = this.#options.clock.after(waitMs, () => {
+      this.#restarts.delete(timer);
+      place.generation++;
+      this.#totals.restarted();
+      this.#launch(place).catch((error: unknown) => this.#options.log.debug("a restart failed", { error }));
+    });
+    this.#restarts.add(timer);
+  }
+
+  async #end(place: Place): Promise<void> {
+    const { thread } = place;
+    if (thread === null) return;
+    const ended = new Promise<void>((resolve) => {
+      place.ended = resolve;
+    });
+    thread.postMessage({ is: "stop" } satisfies MainToEdge);
+    const timer = this.#options.clock.after(STOP_MS_MAX, () => thread.terminate());
+    const late = this.#options.clock.after(2 * STOP_MS_MAX, () => place.ended());
+    await ended;
+    timer.cancel();
+    late.cancel();
+    place.thread = null;
+    place.ready = false;
+  }
+
+  // --- the watchdog -------------------------------------------------------------------------------------------------
+
+  #watchOn(): void {
+    this.#watch = this.#options.clock.after(this.#silentMsMax / 10, () => {
+      for (const place of this.#places) if (place.ready) this.#check(place);
+      this.#watchOn();
+    });
+  }
+
+  #check(place: Place): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    const beats = this.#options.readers.beats(place.worker);
+    if (beats !== place.beats) {
+      place.beats = beats;
+      place.beatMs = nowMs;
+    } else if (nowMs - place.beatMs >= this.#silentMsMax) {
+      this.#gone(place, `was silent for ${Math.round(nowMs - place.beatMs)} ms`);
+    }
+  }
+}
+
+const firstLine = (text: string): string =>
+  text
+    .split("\n")
+    .find((line) => /\berror\b/i.test(line))
+    ?.trim() ?? text.slice(0, 200);
+
+export type { EdgeTotals, WorkerCounters };

@@ -1,0 +1,119 @@
+/**
+ * An edge worker: the entry of the thread, and the one place that puts its parts together.
+ *
+ * On the path: ring -> pump -> records -> hub -> Bun.serve -> clients, and back by `postMessage`.
+ * Invariants: it stands at the ring's tail before it listens; it beats every 100 ms from its own event loop, so that one
+ * that spins or stalls is found out. At the limit: an error nobody caught ends the worker; main starts another.
+ */
+import { systemClock } from "../lib/clock.ts";
+import { binance } from "../protocol/binance/mod.ts";
+import { CLOSES } from "../protocol/codes.ts";
+import { native } from "../protocol/native/mod.ts";
+import type { EdgeToMain, MainToEdge } from "../ring/messages.ts";
+import { createRingReader } from "../ring/mod.ts";
+import { checkEdgeConfig, type EdgeConfig } from "./config.ts";
+import { Counters } from "./counters.ts";
+import { Controls } from "./delivery/control.ts";
+import { Pump } from "./delivery/pump.ts";
+import { Records } from "./delivery/records.ts";
+import { Repair } from "./delivery/repair.ts";
+import { Hub } from "./hub.ts";
+import { listen } from "./listener.ts";
+import { misbehave } from "./misbehave.ts";
+import { Requests } from "./requests.ts";
+import { RestForwarder } from "./rest.ts";
+import { Routes } from "./routes.ts";
+import { Commands } from "./session/commands.ts";
+import { Heartbeat, SWEEP_MS } from "./session/heartbeat.ts";
+import { Joining } from "./session/joins.ts";
+import { Lifecycle } from "./session/lifecycle.ts";
+import { Moves } from "./session/moves.ts";
+import { close } from "./session/session.ts";
+
+declare const self: Worker;
+
+const BEAT_MS = 100;
+const COUNTERS_MS = 1000;
+/** Exit status of a worker that was lapped twice. */
+const EXIT_LAPPED = 3;
+
+const post = (message: EdgeToMain): void => self.postMessage(message);
+
+function start({ config, ring, worker, generation }: MainToEdge & { is: "start" }): (message: MainToEdge) => void {
+  // Main made it; both are of one build.
+  const edge = checkEdgeConfig(config as EdgeConfig);
+  const { limits } = edge;
+  const clock = systemClock();
+  const nowMs = () => clock.monotonicMs();
+  const dialects = { native, binance };
+  const reader = createRingReader(ring, worker, { startAt: "tail" });
+
+  const counters = new Counters();
+  const hub = new Hub(counters, dialects, post);
+  const requests = new Requests(post, nowMs, limits.askAgainMs, generation);
+  const moves = new Moves(hub, requests, counters);
+  const joining = new Joining(hub, requests, counters, limits, moves, nowMs);
+  const commands = new Commands(hub, joining, moves, counters, limits);
+  const lifecycle = new Lifecycle(hub, commands, joining, counters, limits, nowMs);
+  const heartbeat = new Heartbeat(hub, limits);
+  const controls = new Controls(hub);
+  const rest = new RestForwarder(post, clock, limits);
+
+  const closeAll = (): void => {
+    const { code, message } = CLOSES.GOING_AWAY;
+    for (const session of [...hub.sessions]) close(session, code, message);
+  };
+  const giveUp = (): never => {
+    closeAll();
+    process.exit(EXIT_LAPPED);
+  };
+  const repair = new Repair({ hub, requests, joining, moves, controls, counters, giveUp });
+  const records = new Records({ hub, requests, joining, moves, controls, repair, counters });
+  const pump = new Pump(reader, records, repair, counters, clock, limits.flushMsMax);
+
+  let beatDueMs = nowMs() + BEAT_MS;
+  let lagMs = 0;
+  setInterval(() => {
+    reader.beat();
+    lagMs = Math.max(lagMs, nowMs() - beatDueMs);
+    beatDueMs = nowMs() + BEAT_MS;
+  }, BEAT_MS);
+  setInterval(() => {
+    heartbeat.sweep(nowMs());
+    joining.sweep();
+    requests.askAgain();
+  }, SWEEP_MS);
+  setInterval(() => {
+    counters.loopLagMs = lagMs;
+    lagMs = 0;
+    post({ is: "counters", counters: counters.report(hub, heartbeat.outboxBytes) });
+  }, COUNTERS_MS);
+
+  const routes = new Routes(edge.endpoints, edge.rest, dialects);
+  const listener = listen(edge, { routes, rest, lifecycle, nowMs, failed: (error) => console.error(error) });
+  hub.publishThrough(listener);
+  reader.beat();
+  void pump.run();
+  post({ is: "ready", port: listener.port });
+
+  return (message) => {
+    switch (message.is) {
+      case "rest":
+        return rest.answered(message);
+      case "inject":
+        return misbehave(message.fault, message.ms);
+      case "stop":
+        listener.stop();
+        closeAll();
+        reader.detach();
+        process.exit(0);
+    }
+  };
+}
+
+let take: ((message: MainToEdge) => void) | null = null;
+
+self.onmessage = (event: MessageEvent<MainToEdge>): void => {
+  if (take !== null) take(event.data);
+  else if (event.data.is === "start") take = start(event.data);
+};
