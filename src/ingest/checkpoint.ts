@@ -1,0 +1,108 @@
+/**
+ * Checkpoints: one consistent cut of a shard at one offset, and where they are stored.
+ *
+ * Invariants: a checkpoint is plain JSON and never changes once made: it shares only immutable parts (publications,
+ * levels, closed candles) with the running shard, so making one copies pointers, not text. A store keeps the newest
+ * checkpoint of the highest token: an old owner cannot overwrite a newer one.
+ */
+import type { Instrument } from "../channel/instruments.ts";
+import type { Candle, Kind, Level, Publication, StaleReason, Value } from "../channel/types.ts";
+import type { SavedDerivation } from "./derive/derivation.ts";
+import type { TradeIdMode } from "./derive/trade-ids.ts";
+
+export interface SavedBook {
+  readonly form: "book";
+  /** Best first. */
+  readonly bids: readonly Level[];
+  readonly asks: readonly Level[];
+  /** A first snapshot (or, partial, a first delta) was there. */
+  readonly begun: boolean;
+  readonly partial: boolean;
+  readonly stale: StaleReason | null;
+  readonly history: readonly Publication[];
+}
+
+export interface SavedItems {
+  readonly form: "items";
+  /** Number of the next trade or aggTrade that has none of its own. */
+  readonly counter: number;
+  readonly history: readonly Publication[];
+}
+
+export interface SavedValue {
+  readonly form: "value";
+  readonly value: Value | null;
+}
+
+export interface ClosedCandle {
+  /** Seq at which it closed. */
+  readonly seq: number;
+  readonly candle: Candle;
+}
+
+export interface SavedCandles {
+  readonly form: "candles";
+  readonly current: Candle | null;
+  readonly closed: readonly ClosedCandle[];
+  readonly forgotten: number | null;
+}
+
+export type SavedKeeper = SavedBook | SavedItems | SavedValue | SavedCandles;
+
+export interface SavedChain {
+  readonly channel: string;
+  readonly user: string;
+  readonly lastSeq: number | null;
+  readonly time: number;
+  readonly receivedUs: number;
+  readonly state: SavedKeeper;
+}
+
+export interface SavedChains {
+  /** By chain key. */
+  readonly channels: Readonly<Record<string, SavedChain>>;
+  readonly tradeIds: TradeIdMode | null;
+  /** Of all channels: learned ones must be known before the replay reaches them again. */
+  readonly instruments: readonly Instrument[];
+}
+
+export interface SavedPipeline extends SavedChains {
+  readonly derivation: SavedDerivation;
+}
+
+export interface Checkpoint extends SavedPipeline {
+  /** Of the owner who made it. */
+  readonly token: number;
+  readonly epoch: string;
+  readonly base: number;
+  /** No seq above it was published. */
+  readonly ceiling: number;
+  /** Of the last record processed; null if none was. */
+  readonly offset: number | null;
+  /** `name@version` of the mapper: another one makes other publications, hence a new epoch. */
+  readonly mapperVersion: string;
+  readonly provides: readonly Kind[];
+}
+
+export interface CheckpointStore {
+  /** The newest checkpoint, or null. */
+  load(shard: string): Promise<Checkpoint | null>;
+  /** False, and nothing stored, if one of a higher token is there already. Rejects when the store cannot be reached. */
+  save(shard: string, checkpoint: Checkpoint): Promise<boolean>;
+}
+
+/** Checkpoints that live as long as the process. */
+export class MemoryCheckpoints implements CheckpointStore {
+  readonly #newest = new Map<string, Checkpoint>();
+
+  load(shard: string): Promise<Checkpoint | null> {
+    return Promise.resolve(this.#newest.get(shard) ?? null);
+  }
+
+  save(shard: string, checkpoint: Checkpoint): Promise<boolean> {
+    const newest = this.#newest.get(shard);
+    if (newest !== undefined && newest.token > checkpoint.token) return Promise.resolve(false);
+    this.#newest.set(shard, checkpoint);
+    return Promise.resolve(true);
+  }
+}

@@ -1,0 +1,238 @@
+/**
+ * What the owner keeps of chains that are no books: items, values and candles (books: book-keeper.ts).
+ *
+ * Invariants: a value's or candle's publication need not be built to keep its state; a closed candle is kept with the seq
+ * at which it closed, so that `since` finds it. At the limit: HISTORY below; candles: CLOSED_CANDLES_MAX, oldest out.
+ */
+import type { AggTrade, Body, Candle, Item, Publication, Trade, Value } from "../channel/types.ts";
+import type { Chain, Keeper } from "./chain.ts";
+import type { ClosedCandle, SavedCandles, SavedItems, SavedValue } from "./checkpoint.ts";
+import { numberAggTrades, type TradeIds } from "./derive/trade-ids.ts";
+import { History } from "./history.ts";
+import type { MappedUpdate } from "./mapper/mapper.ts";
+
+export const ITEMS_HISTORY = { countMax: 1000, ageMaxMs: 60_000 } as const;
+export const CLOSED_CANDLES_MAX = 500;
+
+const SOURCE_GAP: Body = { type: "gap", data: { missed: null, reason: "source" } };
+
+/** Items are lossless: history, and the counter of trades and aggTrades without a number of their own. */
+export class ItemsKeeper implements Keeper {
+  readonly remembers = true;
+  readonly stale = false;
+  readonly #ids: TradeIds;
+  readonly #history = new History(ITEMS_HISTORY);
+  readonly #refuse: (reason: string) => void;
+  #counter: number;
+
+  /** `base`: where counting starts; `refuse` hears why an update was not taken. */
+  constructor(ids: TradeIds, base: number, refuse: (reason: string) => void) {
+    this.#ids = ids;
+    this.#counter = base;
+    this.#refuse = refuse;
+  }
+
+  take(update: MappedUpdate): Body | null {
+    if (update.type === "gap") return { type: "gap", data: update.data };
+    if (update.type !== "items" || update.data.length === 0) return null;
+    const items = this.#number(update.kind, update.data);
+    if (items !== null) return { type: "items", data: items };
+    this.#refuse("trade id");
+    return null;
+  }
+
+  /** Hands out the numbers of `count` derived items. */
+  count(count: number): number {
+    const first = this.#counter;
+    this.#counter += count;
+    return first;
+  }
+
+  lost(): Body {
+    return SOURCE_GAP;
+  }
+
+  remember(publication: Publication): void {
+    this.#history.push(publication);
+  }
+
+  state(): Body | null {
+    return null;
+  }
+
+  after(since: number): readonly Publication[] | null {
+    return this.#history.after(since);
+  }
+
+  history(): readonly Publication[] {
+    return this.#history.all();
+  }
+
+  save(): SavedItems {
+    return { form: "items", counter: this.#counter, history: this.#history.all() };
+  }
+
+  restore(saved: SavedItems): void {
+    this.#counter = saved.counter;
+    this.#history.restore(saved.history);
+  }
+
+  #number(kind: MappedUpdate["kind"], items: readonly Item[]): readonly Item[] | null {
+    let numbered: readonly Item[] | null = items;
+    if (kind === "trade") numbered = this.#ids.number(items as readonly Trade[], this.#counter);
+    if (kind === "aggTrade") numbered = numberAggTrades(items as readonly AggTrade[], this.#counter);
+    if (numbered !== null && numbered !== items) this.#counter += numbered.length;
+    return numbered;
+  }
+}
+
+/** The latest value: the source's, or a derived one asked for when it is needed. */
+export class ValueKeeper implements Keeper {
+  readonly remembers = false;
+  readonly stale = false;
+  readonly #derived: (() => Value) | null;
+  #latest: Value | null = null;
+
+  constructor(derived: (() => Value) | null = null) {
+    this.#derived = derived;
+  }
+
+  take(update: MappedUpdate): Body | null {
+    if (update.type !== "value") return null;
+    this.#latest = update.data;
+    return { type: "value", data: update.data };
+  }
+
+  lost(): Body | null {
+    return null;
+  }
+
+  remember(): void {
+    // The state is the latest value: there is no history.
+  }
+
+  state(): Body | null {
+    const data = this.#derived === null ? this.#latest : this.#derived();
+    return data === null ? null : { type: "value", data };
+  }
+
+  after(since: number, chain: Chain): readonly Publication[] | null {
+    const state = this.state();
+    if (state === null || chain.lastSeq === null) return null;
+    return [chain.publication(state, chain.lastSeq, since)];
+  }
+
+  history(): readonly Publication[] {
+    return [];
+  }
+
+  /** A derived value is saved by its derivation. */
+  save(): SavedValue {
+    return { form: "value", value: this.#latest };
+  }
+
+  restore(saved: SavedValue): void {
+    this.#latest = saved.value;
+  }
+}
+
+/** The current candle and the last closed ones, the source's or derived. */
+export class CandlesKeeper implements Keeper {
+  readonly remembers = false;
+  readonly stale = false;
+  readonly #derived: (() => Candle | null) | null;
+  #latest: Candle | null = null;
+  #closed: ClosedCandle[] = [];
+  /** Seq of the newest closed candle no longer kept; null if all of the epoch are. */
+  #forgotten: number | null = null;
+
+  constructor(derived: (() => Candle | null) | null = null) {
+    this.#derived = derived;
+  }
+
+  take(update: MappedUpdate, seq: number): Body | null {
+    if (update.type !== "candles" || update.data.length === 0) return null;
+    const { data } = update;
+    this.close(
+      seq,
+      data.filter((candle) => candle.closed),
+    );
+    this.#latest = data[data.length - 1] as Candle;
+    return { type: "candles", data };
+  }
+
+  close(seq: number, candles: readonly Candle[]): void {
+    for (const candle of candles) this.#closed.push({ seq, candle });
+    const excess = this.#closed.length - CLOSED_CANDLES_MAX;
+    // In bulk, so that closing stays cheap.
+    if (excess < 64) return;
+    this.#forgotten = (this.#closed[excess - 1] as ClosedCandle).seq;
+    this.#closed.splice(0, excess);
+  }
+
+  lost(): Body | null {
+    return null;
+  }
+
+  remember(): void {
+    // Closed candles are kept as such.
+  }
+
+  /** Closed candles, oldest first. */
+  get closed(): readonly Candle[] {
+    return this.#closed.map((entry) => entry.candle);
+  }
+
+  state(): Body | null {
+    const current = this.#current();
+    return current === null ? null : { type: "candles", data: [current] };
+  }
+
+  after(since: number, chain: Chain): readonly Publication[] | null {
+    if (this.#forgotten !== null && since < this.#forgotten) return null;
+    return this.#chainBehind(since, chain);
+  }
+
+  history(chain: Chain): readonly Publication[] {
+    return this.#chainBehind(this.#forgotten, chain);
+  }
+
+  /** A derived current candle is saved by its derivation. */
+  save(): SavedCandles {
+    return { form: "candles", current: this.#latest, closed: this.#closed.slice(), forgotten: this.#forgotten };
+  }
+
+  restore(saved: SavedCandles): void {
+    this.#latest = saved.current;
+    this.#closed = saved.closed.slice();
+    this.#forgotten = saved.forgotten;
+  }
+
+  #current(): Candle | null {
+    return this.#derived === null ? this.#latest : this.#derived();
+  }
+
+  /** One publication per seq at which candles closed, and last the current candle: a merged chain of the real one. */
+  #chainBehind(since: number | null, chain: Chain): Publication[] {
+    const { lastSeq } = chain;
+    const current = this.#current();
+    if (lastSeq === null || current === null) return [];
+    const merged: Publication[] = [];
+    const emit = (candles: Candle[], seq: number): void => {
+      merged.push(chain.publication({ type: "candles", data: candles }, seq, merged.at(-1)?.seq ?? since));
+    };
+    let candles: Candle[] = [];
+    this.#closed.forEach(({ seq, candle }, index) => {
+      if (since !== null && seq <= since) return;
+      candles.push(candle);
+      const isLastOfSeq = this.#closed[index + 1]?.seq !== seq;
+      if (!isLastOfSeq || seq === lastSeq) return;
+      emit(candles, seq);
+      candles = [];
+    });
+    // A source's own last candle may be closed itself.
+    if (candles.at(-1)?.openTime !== current.openTime) candles.push(current);
+    if (since === null || lastSeq > since) emit(candles, lastSeq);
+    return merged;
+  }
+}

@@ -1,0 +1,278 @@
+/**
+ * The pipeline: the path of a record through its shard.
+ *
+ *     source -> mapper -> keeper (books verified, trades numbered) -> seq -> bus
+ *                                       \-> derivation -> seq -> bus
+ *
+ * Invariants: synchronous; one record makes at most one publication per chain; numbers and state never depend on who
+ * listens; no clock but for the log, so the same records from the same checkpoint give the same publications.
+ * At the limit: what cannot go on is counted by reason, sampled into the log and skipped.
+ */
+import { BUS_VERSION, type Bus, type ShardHeader } from "../bus/bus.ts";
+import type { Channel } from "../channel/channel.ts";
+import { DERIVABLE } from "../channel/kinds.ts";
+import type { Body, Kind, Trade } from "../channel/types.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { BookEvents } from "./book-keeper.ts";
+import type { Chain } from "./chain.ts";
+import { Chains, type IngestCatalog } from "./chains.ts";
+import { faultOf } from "./check-update.ts";
+import type { SavedPipeline } from "./checkpoint.ts";
+import { count, type ShardCounters } from "./counters.ts";
+import { DecimalsSeen } from "./decimals-seen.ts";
+import { Derivation, type Derived } from "./derive/derivation.ts";
+import type { MappedUpdate, Mapper } from "./mapper/mapper.ts";
+import { oneEach } from "./merge.ts";
+import type { ChannelOwners } from "./owners.ts";
+import { type IngestLog, SampledLog, sample } from "./sampled-log.ts";
+import type { SourceRecord } from "./source.ts";
+
+export interface PipelineOptions {
+  readonly shard: string;
+  readonly mapper: Mapper;
+  readonly catalog: IngestCatalog;
+  readonly owners: ChannelOwners;
+  readonly bus: Pick<Bus, "publish" | "wanted">;
+  /** Fanout topic of a channel. */
+  readonly topicOf: (channel: string) => string;
+  /** Kinds that come from the source itself. */
+  readonly provides: ReadonlySet<Kind>;
+  readonly counters: ShardCounters;
+  readonly log: IngestLog;
+  readonly clock: Pick<Clock, "monotonicMs">;
+  /** Asks the source for a snapshot of a book. */
+  readonly resync: (channel: string) => void;
+}
+
+/** Where a record stands. */
+interface At {
+  readonly seq: number;
+  readonly receivedUs: number;
+}
+
+const NO_HEADER: ShardHeader = { version: BUS_VERSION, shard: "", token: 0, epoch: "" };
+const NO_UPDATES: readonly MappedUpdate[] = [];
+
+export class Pipeline {
+  readonly chains: Chains;
+  readonly #options: PipelineOptions;
+  readonly #log: SampledLog;
+  readonly #decimals: DecimalsSeen;
+  readonly #derivedKinds: ReadonlySet<Kind>;
+  #derivation: Derivation;
+  #header: ShardHeader = NO_HEADER;
+  /** Chains published on since the last HEAD. */
+  #changed: Chain[] = [];
+  #timeNewest = 0;
+
+  /** `begin` comes before the first record. */
+  constructor(options: PipelineOptions) {
+    this.#options = options;
+    this.#log = new SampledLog(options.log, options.clock);
+    this.#decimals = new DecimalsSeen((...seen) => options.catalog.seen(...seen));
+    this.#derivedKinds = new Set([...DERIVABLE].filter((kind) => !options.provides.has(kind)));
+    const bookEvents = (channel: Channel): BookEvents => this.#bookEvents(channel);
+    const malformed = (reason: string, channel: string) => this.#malformed(reason, { channel });
+    this.chains = new Chains({ ...options, bookEvents, malformed });
+    this.#derivation = this.#newDerivation();
+  }
+
+  /** The path of one record, numbered `seq`. */
+  process(record: SourceRecord, seq: number): void {
+    const at = { seq, receivedUs: record.receivedUs };
+    if (record.type !== "data") {
+      this.#control(record, at);
+      return;
+    }
+    for (const update of this.#map(record.value)) {
+      const chain = this.#chainOf(update);
+      if (chain === null) continue;
+      this.#derivation.seen(update.time);
+      const body = chain.keeper.take(update, seq);
+      if (body === null) continue;
+      if (chain.infers) this.#infer(chain, body);
+      this.#publish(chain, at, update.time, body);
+      if (chain.channel.kind === "trade" && body.type === "items") {
+        const trades = body.data as readonly Trade[];
+        this.#publishDerived(this.#derivation.trades(chain.channel, trades, seq), at, update.time);
+      }
+    }
+  }
+
+  /**
+   * A new epoch: numbers, books, values, candles and histories begin again; the chains stay known. Trades without a
+   * number are counted from `base`.
+   */
+  begin(header: ShardHeader, base: number): void {
+    this.#header = header;
+    this.chains.reset(base);
+    this.#derivation = this.#newDerivation();
+  }
+
+  /** Newest source time seen, ms; 0 if none. */
+  get timeNewest(): number {
+    return this.#timeNewest;
+  }
+
+  /** The chains published on since it was asked last. */
+  takeChanged(): readonly Chain[] {
+    const changed = this.#changed;
+    this.#changed = [];
+    for (const chain of changed) chain.changed = false;
+    return changed;
+  }
+
+  save(): SavedPipeline {
+    return { ...this.chains.save(), derivation: this.#derivation.save() };
+  }
+
+  /** Goes on from a checkpoint; only once, before the first record. */
+  restore(saved: SavedPipeline): void {
+    this.chains.restoreInstruments(saved.instruments);
+    // Opens the derived chains with their keepers, so that the saved states find them.
+    this.#derivation.restore(saved.derivation);
+    for (const channel of this.chains.restore(saved)) this.#refuse("not restored", channel);
+  }
+
+  // --- source -> mapper -> keeper -------------------------------------------------------------------------------
+
+  #map(value: unknown): readonly MappedUpdate[] {
+    const { mapper, counters } = this.#options;
+    let mapped: ReturnType<Mapper["map"]>;
+    try {
+      mapped = mapper.map(value);
+    } catch (error) {
+      this.#malformed("mapper failed", { record: sample(value), error });
+      return NO_UPDATES;
+    }
+    if ("malformed" in mapped) {
+      this.#malformed(mapped.malformed, { record: sample(value) });
+      return NO_UPDATES;
+    }
+    return oneEach(mapped, () => {
+      counters.merged++;
+      this.#log.warn("two updates of one channel in a record", () => ({ record: sample(value) }));
+    });
+  }
+
+  /** The chain an update belongs to; null if it may not go on. */
+  #chainOf(update: MappedUpdate): Chain | null {
+    const known = this.chains.find(update.channel, update.user);
+    const channel = known?.channel ?? this.#options.catalog.resolve(update.channel);
+    if (channel === null || channel.name !== update.channel) return this.#refuse("unknown channel", update.channel);
+    if (this.#derivedKinds.has(channel.kind)) return this.#refuse("not provided", update.channel);
+    const fault = faultOf(update, channel);
+    if (fault !== null) return this.#malformed(fault, { channel: update.channel });
+    return known ?? this.chains.open(channel, update.user) ?? this.#refuse("other shard", update.channel);
+  }
+
+  // --- seq -> bus -----------------------------------------------------------------------------------------------
+
+  #publish(chain: Chain, at: At, time: number, body: Body): void {
+    const prev = this.#advance(chain, at, time);
+    const wanted = this.#options.bus.wanted(chain.topic);
+    if (wanted || chain.keeper.remembers) this.#hand(chain, body, prev, wanted);
+  }
+
+  #publishDerived(changed: readonly Derived[], at: At, time: number): void {
+    for (let i = 0; i < changed.length; i++) {
+      const { chain, stream } = changed[i] as Derived;
+      const prev = this.#advance(chain, at, time);
+      const wanted = this.#options.bus.wanted(chain.topic);
+      if (wanted || chain.keeper.remembers) this.#hand(chain, stream.change(), prev, wanted);
+    }
+  }
+
+  /** The chain's numbers go on, whether anybody listens or not; returns the seq before. */
+  #advance(chain: Chain, at: At, time: number): number | null {
+    const prev = chain.lastSeq;
+    chain.lastSeq = at.seq;
+    chain.time = time;
+    chain.receivedUs = at.receivedUs;
+    if (time > this.#timeNewest) this.#timeNewest = time;
+    if (!chain.changed) {
+      chain.changed = true;
+      this.#changed.push(chain);
+    }
+    count(this.#options.counters.publications, chain.channel.kind);
+    return prev;
+  }
+
+  #hand(chain: Chain, body: Body, prev: number | null, wanted: boolean): void {
+    const publication = chain.publication(body, chain.lastSeq as number, prev);
+    chain.keeper.remember(publication);
+    if (wanted) this.#options.bus.publish(this.#header, chain.topic, publication);
+  }
+
+  // --- control records ------------------------------------------------------------------------------------------
+
+  #control(record: Exclude<SourceRecord, { type: "data" }>, at: At): void {
+    if (record.type === "clock") this.#publishDerived(this.#derivation.clock(record.time, at.seq), at, record.time);
+    if (record.type === "lost") this.#lost(at);
+  }
+
+  /** Books are stale, lossless channels have a gap, open candles and windows are partial. */
+  #lost(at: At): void {
+    const time = Math.floor(at.receivedUs / 1000);
+    this.#options.counters.losses++;
+    for (const chain of this.chains.all()) {
+      const body = chain.lastSeq === null ? null : chain.keeper.lost();
+      if (body !== null) this.#publish(chain, at, time, body);
+    }
+    this.#publishDerived(this.#derivation.lost(), at, time);
+  }
+
+  // --- ports of the stages --------------------------------------------------------------------------------------
+
+  #newDerivation(): Derivation {
+    return new Derivation(this.#derivedKinds, {
+      open: (market, symbol, stream, { keeper }) =>
+        this.chains.openDerived(market, symbol, stream, keeper) ?? this.#refuse("other shard", `${symbol}@${stream}`),
+      itemsKeeper: () => this.chains.itemsKeeper("aggTrade"),
+      late: () => {
+        this.#options.counters.lateTrades++;
+      },
+    });
+  }
+
+  #bookEvents(channel: Channel): BookEvents {
+    const { mapper, counters, catalog, resync } = this.#options;
+    const { name, market, symbol } = channel;
+    return {
+      wrong: (cause) => {
+        count(counters.resyncs, cause);
+        this.#log.warn(`book is wrong: ${cause}`, () => ({ channel: name }));
+        // After a reconnect the source sends snapshots by itself.
+        if (cause !== "reconnect") resync(name);
+      },
+      partial: () => {
+        counters.partialBooks++;
+      },
+      ignored: () => {
+        counters.ignoredDeltas++;
+      },
+      refused: (reason) => this.#malformed(reason, { channel: name }),
+      checksumOf: (book) => mapper.checksumOf?.(book) ?? null,
+      isAuction: () => catalog.find(market, symbol)?.status === "auction",
+    };
+  }
+
+  /** Prices and quantities of a learned instrument tell its tick and lot. */
+  #infer(chain: Chain, body: Body): void {
+    const { instrument, kind } = chain.channel;
+    if (instrument !== null && (kind === "trade" || kind === "depth")) this.#decimals.look(instrument, body);
+    else chain.infers = false;
+  }
+
+  #malformed(reason: string, fields: Readonly<Record<string, unknown>>): null {
+    count(this.#options.counters.malformed, reason);
+    this.#log.warn(`malformed: ${reason}`, () => fields);
+    return null;
+  }
+
+  #refuse(reason: string, channel: string): null {
+    count(this.#options.counters.refused, reason);
+    this.#log.warn(`refused: ${reason}`, () => ({ channel }));
+    return null;
+  }
+}

@@ -1,0 +1,375 @@
+/**
+ * A shard: one source with its mapper, run by one owner.
+ *
+ * On the path: source -> SHARD (numbers, pipeline) -> bus. Beside it: HEADs, checkpoints, answers to state requests.
+ * Invariants: `accept` is synchronous; no seq passes the stored ceiling; a replayable source goes on from its checkpoint
+ * with the same epoch and numbers, any other begins a new epoch that rises; HEADs go out for as long as the shard is held,
+ * also when the source is idle, ended or failed; once a newer owner's checkpoint is seen, nothing more is published.
+ * At the limit: records that would pass the ceiling are held back until a higher one is stored, and the sink is busy
+ * meanwhile; more than HELD_MAX of them fail the source.
+ */
+import { BUS_VERSION, type Bus, type ShardHeader, type Subscription } from "../bus/bus.ts";
+import type { Kind } from "../channel/types.ts";
+import { type Clock, type Timer, wallMs } from "../lib/clock.ts";
+import { assert, GatewayError } from "../lib/errors.ts";
+import { answer } from "./answer.ts";
+import type { IngestCatalog } from "./chains.ts";
+import type { Checkpoint, CheckpointStore } from "./checkpoint.ts";
+import { count, type ShardCounters, shardCounters } from "./counters.ts";
+import { HEAD_MS, Heads } from "./heads.ts";
+import type { Mapper } from "./mapper/mapper.ts";
+import { CEILING_STEP, freshBase, Numbering } from "./numbering.ts";
+import type { ChannelOwners } from "./owners.ts";
+import { Pipeline } from "./pipeline.ts";
+import { Resyncs } from "./resyncs.ts";
+import type { IngestLog } from "./sampled-log.ts";
+import { Saver } from "./saver.ts";
+import type { RecordSink, Source, SourceRecord, SourceStatus } from "./source.ts";
+
+export interface ShardOptions {
+  readonly id: string;
+  readonly source: Source;
+  readonly mapper: Mapper;
+  readonly bus: Bus;
+  readonly catalog: IngestCatalog;
+  /** Shared by all shards of the node. */
+  readonly owners: ChannelOwners;
+  readonly checkpoints: CheckpointStore;
+  readonly clock: Clock;
+  /** Fanout topic of a channel. */
+  readonly topicOf: (channel: string) => string;
+  /** Kinds that come from the source itself: they are not derived. */
+  readonly provides: readonly Kind[];
+  readonly log: IngestLog;
+  /** Makes the id of an epoch. */
+  readonly randomId: () => string;
+  /** The engine is behind: null, or settles when it has caught up. */
+  readonly pause?: () => Promise<void> | null;
+  /** Of the lease; without one: above that of the last checkpoint. */
+  readonly token?: number;
+}
+
+export interface ShardStatus extends ShardCounters {
+  readonly id: string;
+  /** `name@version` */
+  readonly mapper: string;
+  readonly source: SourceStatus & { readonly name: string };
+  readonly token: number;
+  readonly epoch: string;
+  readonly base: number;
+  readonly ceiling: number;
+  /** Of the last record; null if the epoch has none yet. */
+  readonly offset: number | null;
+  readonly seq: number | null;
+  /** Wall clock minus the newest source time; null if there was none. */
+  readonly lagMs: number | null;
+  readonly chains: number;
+  readonly books: number;
+  readonly staleBooks: readonly string[];
+  readonly checkpointsSaved: number;
+  readonly checkpointErrors: number;
+  /** Why the shard does not work any more; null while it does, or its source ended in peace. */
+  readonly failure: string | null;
+}
+
+const CHECKPOINT_MS = 1000;
+const CHECKPOINT_RECORDS = 20_000;
+const HELD_MAX = 100_000;
+
+export class Shard implements RecordSink {
+  readonly id: string;
+  readonly #options: ShardOptions;
+  readonly #counters = shardCounters();
+  readonly #abort = new AbortController();
+  readonly #resyncs: Resyncs;
+  readonly #saver: Saver;
+  readonly #heads: Heads;
+  readonly #timers = new Map<string, Timer>();
+  #serving: Subscription | null = null;
+  #run: Promise<void> = Promise.resolve();
+  #token = 0;
+  #numbering = new Numbering({ id: "", base: 0 });
+  #pipeline: Pipeline;
+  /** What is stored: no seq may pass it. */
+  #ceiling = -1;
+  #held: SourceRecord[] = [];
+  #room: PromiseWithResolvers<void> | null = null;
+  #recordsUnsaved = 0;
+  #started = false;
+  #lost = false;
+  #failure: string | null = null;
+
+  constructor(options: ShardOptions) {
+    const { id, source, mapper, bus, catalog, owners, topicOf, provides, log, clock, checkpoints } = options;
+    this.id = id;
+    this.#options = options;
+    this.#resyncs = new Resyncs(source, clock);
+    this.#pipeline = new Pipeline({
+      shard: id,
+      mapper,
+      catalog,
+      owners,
+      bus,
+      topicOf,
+      provides: new Set(provides),
+      counters: this.#counters,
+      log,
+      clock,
+      resync: (channel) => this.#resyncs.ask(channel),
+    });
+    this.#saver = new Saver({
+      shard: id,
+      store: checkpoints,
+      log,
+      cut: () => this.#cut(),
+      stored: (checkpoint) => this.#stored(checkpoint),
+      refused: () => this.#lose(),
+    });
+    this.#heads = new Heads({
+      bus,
+      header: () => this.#header(),
+      offset: () => this.#numbering.offset,
+      source: () => source.status().state.name,
+      provides,
+      changed: () => this.#pipeline.takeChanged(),
+      all: () => this.#pipeline.chains.all(),
+    });
+  }
+
+  /** Takes the shard over and starts its source. Settles once records may flow. */
+  async start(): Promise<void> {
+    assert(!this.#started, "a shard is started once");
+    this.#started = true;
+    const { bus, source, provides, log } = this.#options;
+    const from = await this.#takeOver();
+    await this.#saver.save();
+    if (this.#lost) throw new GatewayError("SHARD_TAKEN", `shard ${this.id}: ${this.#failure}`);
+    if (this.#abort.signal.aborted) return;
+    this.#serving = bus.serve(this.id, (request) => {
+      const chain = this.#pipeline.chains.find(request.channel, request.user);
+      return chain === null ? null : answer(request, chain, this.#header(), provides);
+    });
+    this.#every("head", HEAD_MS, () => this.#tick());
+    this.#every("save", CHECKPOINT_MS, () => this.#unsaved && this.#save());
+    this.#heads.send(true);
+    log.info("shard started", { shard: this.id, source: source.name, epoch: this.#numbering.epoch.id, from });
+    this.#run = this.#runSource(from);
+  }
+
+  /** Stops the source, saves a last checkpoint and gives the channels up. */
+  async stop(): Promise<void> {
+    this.#abort.abort();
+    await this.#run;
+    this.#close();
+    await this.#saver.idle();
+    if (this.#unsaved && !this.#lost) await this.#saver.save();
+    this.#options.owners.release(this.id);
+  }
+
+  /** Settles when the source ended, failed or was stopped. */
+  get ended(): Promise<void> {
+    return this.#run;
+  }
+
+  // --- records --------------------------------------------------------------------------------------------------
+
+  accept(record: SourceRecord): void {
+    if (this.#held.length > 0 || this.#numbering.seqOf(record.offset) > this.#ceiling) this.#hold(record);
+    else this.#process(record);
+  }
+
+  busy(): Promise<void> | null {
+    return this.#room?.promise ?? this.#options.pause?.() ?? null;
+  }
+
+  #process(record: SourceRecord): void {
+    if (this.#abort.signal.aborted) return;
+    this.#counters.records++;
+    if (!this.#numbering.take(record.offset)) {
+      count(this.#counters.refused, "offset");
+      return;
+    }
+    const seq = this.#numbering.seqOf(record.offset);
+    if (record.type === "epoch") this.#nextEpoch();
+    else this.#pipeline.process(record, seq);
+    this.#recordsUnsaved++;
+    if (this.#recordsUnsaved >= CHECKPOINT_RECORDS || seq > this.#ceiling - CEILING_STEP / 2) this.#save();
+  }
+
+  #nextEpoch(): void {
+    const { base } = this.#numbering.next(this.#options.randomId());
+    this.#pipeline.begin(this.#header(), base);
+    this.#heads.send(true);
+  }
+
+  /** Keeps a record back until a ceiling above it is stored. */
+  #hold(record: SourceRecord): void {
+    if (this.#held.length >= HELD_MAX) {
+      throw new GatewayError("CHECKPOINT_STORE", `shard ${this.id}: the checkpoint store does not answer`);
+    }
+    this.#held.push(record);
+    this.#room ??= Promise.withResolvers();
+    this.#save();
+  }
+
+  #release(): void {
+    const held = this.#held;
+    this.#held = [];
+    for (const record of held) this.accept(record);
+    if (this.#held.length > 0) return;
+    this.#room?.resolve();
+    this.#room = null;
+  }
+
+  // --- start and end --------------------------------------------------------------------------------------------
+
+  /** Goes on from the checkpoint, or begins an epoch above everything under its ceiling. Returns where the source starts. */
+  async #takeOver(): Promise<number | null> {
+    const { checkpoints, source, clock, randomId, token } = this.#options;
+    const checkpoint = await checkpoints.load(this.id);
+    this.#token = token ?? (checkpoint?.token ?? 0) + 1;
+    if (checkpoint !== null && source.replayable && this.#fits(checkpoint)) {
+      this.#numbering = new Numbering({ id: checkpoint.epoch, base: checkpoint.base }, checkpoint.offset);
+      this.#ceiling = checkpoint.ceiling;
+      this.#pipeline.begin(this.#header(), checkpoint.base);
+      this.#pipeline.restore(checkpoint);
+      return checkpoint.offset;
+    }
+    const base = freshBase(clock.wallUs(), checkpoint?.ceiling ?? null);
+    this.#numbering = new Numbering({ id: randomId(), base });
+    this.#ceiling = base - 1;
+    this.#pipeline.begin(this.#header(), base);
+    return null;
+  }
+
+  /** The same mapper and the same derived kinds: the replay makes the same publications. */
+  #fits(checkpoint: Checkpoint): boolean {
+    const { provides } = this.#options;
+    const isSame =
+      checkpoint.provides.length === provides.length && checkpoint.provides.every((kind) => provides.includes(kind));
+    return isSame && checkpoint.mapperVersion === this.#mapperVersion();
+  }
+
+  #mapperVersion(): string {
+    const { name, version } = this.#options.mapper;
+    return `${name}@${version}`;
+  }
+
+  async #runSource(from: number | null): Promise<void> {
+    const { source, log } = this.#options;
+    try {
+      await source.run(this, from, this.#abort.signal);
+      if (!this.#abort.signal.aborted) log.info("source ended", { shard: this.id, source: source.name });
+    } catch (error) {
+      this.#failure ??= error instanceof Error ? error.message : String(error);
+      log.error("source failed", { shard: this.id, source: source.name, error });
+    }
+    // Whatever it became, the nodes hear of it at once.
+    if (this.#serving !== null) this.#heads.send(true);
+  }
+
+  #close(): void {
+    for (const timer of this.#timers.values()) timer.cancel();
+    this.#timers.clear();
+    this.#serving?.close();
+    this.#serving = null;
+  }
+
+  /** Another owner has the shard: not a word more. */
+  #lose(): void {
+    this.#lost = true;
+    this.#failure = "a newer owner has taken it";
+    this.#options.log.error("shard lost to a newer owner", { shard: this.id, token: this.#token });
+    this.#abort.abort();
+    this.#close();
+  }
+
+  // --- beside the path ------------------------------------------------------------------------------------------
+
+  #header(): ShardHeader {
+    return { version: BUS_VERSION, shard: this.id, token: this.#token, epoch: this.#numbering.epoch.id };
+  }
+
+  #tick(): void {
+    this.#heads.tick();
+    if (this.#options.source.status().state.name === "connected") this.#resyncs.repeat(this.#staleBooks());
+  }
+
+  #books(): number {
+    let books = 0;
+    for (const chain of this.#pipeline.chains.all()) if (chain.channel.family === "book") books++;
+    return books;
+  }
+
+  #staleBooks(): string[] {
+    const stale: string[] = [];
+    for (const chain of this.#pipeline.chains.all()) if (chain.keeper.stale) stale.push(chain.channel.name);
+    return stale;
+  }
+
+  /** Calls `again` every `ms` until the shard is closed. */
+  #every(name: string, ms: number, again: () => void): void {
+    const timer = this.#options.clock.after(ms, () => {
+      this.#every(name, ms, again);
+      again();
+    });
+    this.#timers.set(name, timer);
+  }
+
+  get #unsaved(): boolean {
+    return this.#recordsUnsaved > 0 || this.#saver.failed;
+  }
+
+  #save(): void {
+    if (!this.#abort.signal.aborted) void this.#saver.save();
+  }
+
+  #stored(checkpoint: Checkpoint): void {
+    this.#ceiling = checkpoint.ceiling;
+    this.#release();
+  }
+
+  /** One consistent cut, made between two records. */
+  #cut(): Checkpoint {
+    const { epoch, offset } = this.#numbering;
+    const next = this.#numbering.seqOf(this.#held[0]?.offset ?? (offset ?? -1) + 1);
+    // Far enough above the next seq that storing it does not hold the source up.
+    const ceiling = next > this.#ceiling - CEILING_STEP / 2 ? next + CEILING_STEP : this.#ceiling;
+    this.#recordsUnsaved = 0;
+    return {
+      ...this.#pipeline.save(),
+      token: this.#token,
+      epoch: epoch.id,
+      base: epoch.base,
+      ceiling,
+      offset,
+      mapperVersion: this.#mapperVersion(),
+      provides: this.#options.provides,
+    };
+  }
+
+  status(): ShardStatus {
+    const { source, clock } = this.#options;
+    const { epoch, offset } = this.#numbering;
+    const newest = this.#pipeline.timeNewest;
+    return {
+      ...structuredClone(this.#counters),
+      id: this.id,
+      mapper: this.#mapperVersion(),
+      source: { ...source.status(), name: source.name },
+      token: this.#token,
+      epoch: epoch.id,
+      base: epoch.base,
+      ceiling: this.#ceiling,
+      offset,
+      seq: offset === null ? null : this.#numbering.seqOf(offset),
+      lagMs: newest === 0 ? null : wallMs(clock) - newest,
+      chains: this.#pipeline.chains.size,
+      books: this.#books(),
+      staleBooks: this.#staleBooks(),
+      checkpointsSaved: this.#saver.saved,
+      checkpointErrors: this.#saver.errors,
+      failure: this.#failure,
+    };
+  }
+}
