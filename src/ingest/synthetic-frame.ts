@@ -4,13 +4,11 @@
  * Invariant: counts what protocol/native writes for a value in the steady state (an integer `prev`, no `epoch`):
  * test/contract/synthetic-frame.test.ts holds the two together.
  */
-
-/** 2024-01-01T00:00Z in microseconds: numbering starts there, in units of 10 us. */
-const NUMBERING_START_US = 1_704_067_200_000_000;
+import { freshBase } from "./numbering.ts";
 
 /** Digits of `seq` and `prev` of an epoch that begins now (13 until March 2027, then 14 until 2055). */
 export function seqDigits(wallUs: number): number {
-  return String(Math.max(1, Math.floor((wallUs - NUMBERING_START_US) / 10))).length;
+  return String(freshBase(wallUs, null)).length;
 }
 
 /** Bytes of the frame with an empty pad. */

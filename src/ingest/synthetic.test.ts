@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
-import { ManualClock } from "../../test/contract/manual-clock.ts";
 import type { Update } from "../channel/types.ts";
+import { createFakeClock, nextTurn } from "../lib/fake-clock.ts";
 import type { RecordSink, SourceRecord } from "./source.ts";
 import { createSynthetic, type SyntheticShape } from "./synthetic.ts";
 import { parseSynthetic } from "./synthetic-flag.ts";
@@ -13,9 +13,9 @@ interface Came {
   readonly record: SourceRecord;
 }
 
-/** Everything handed on until the clock stands at `ms`. The clock moves to each timer, or in steps of `stallMs`. */
-async function play(shape: SyntheticShape, ms: number, stallMs = 0): Promise<Came[]> {
-  const clock = new ManualClock(START_US);
+/** Everything handed on until the clock stands at `ms`; it moves in steps of `stepMs`. */
+async function play(shape: SyntheticShape, ms: number, stepMs = 1): Promise<Came[]> {
+  const clock = createFakeClock(START_US);
   const came: Came[] = [];
   const abort = new AbortController();
   const sink: RecordSink = {
@@ -25,8 +25,7 @@ async function play(shape: SyntheticShape, ms: number, stallMs = 0): Promise<Cam
   const run = createSynthetic({ ...shape, clock }).run(sink, null, abort.signal);
   while (clock.monotonicMs() < ms) {
     await until(() => clock.pending > 0);
-    if (stallMs > 0) clock.advance(stallMs);
-    else clock.step();
+    clock.advance(stepMs);
   }
   await until(() => clock.pending > 0);
   abort.abort();
@@ -34,7 +33,7 @@ async function play(shape: SyntheticShape, ms: number, stallMs = 0): Promise<Cam
   return came;
 }
 async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setImmediate(resolve));
+  while (!condition()) await nextTurn();
 }
 const updatesOf = ({ record }: Came): readonly Update[] => (record.type === "data" ? (record.value as Update[]) : []);
 const jsonOf = (update: Update | undefined): string =>
@@ -82,7 +81,7 @@ test("synthetic - late ticks are all made up for, at any rate", async () => {
 });
 
 test("synthetic - a slow rate waits on a timer and takes no turns of the event loop", async () => {
-  const clock = new ManualClock(START_US);
+  const clock = createFakeClock(START_US);
   let turns = 0;
   const abort = new AbortController();
   const sink: RecordSink = {
@@ -95,7 +94,7 @@ test("synthetic - a slow rate waits on a timer and takes no turns of the event l
   const run = createSynthetic({ ...SHAPE, rate: 100, clock }).run(sink, null, abort.signal);
   for (let tick = 0; tick < 100; tick++) {
     await until(() => clock.pending > 0);
-    clock.step();
+    clock.advance(10);
   }
   expect(turns).toBeLessThanOrEqual(101);
   abort.abort();
@@ -103,12 +102,12 @@ test("synthetic - a slow rate waits on a timer and takes no turns of the event l
 });
 
 test("synthetic - the frame has the asked size with every name's length, and a smaller one is refused", () => {
-  const clock = new ManualClock(START_US);
+  const clock = createFakeClock(START_US);
   const create = (channels: number, size: number) => () => createSynthetic({ ...SHAPE, channels, size, clock });
   expect(create(10, 150)).toThrow("size=150 is below the smallest frame: give at least 159");
   expect(create(10, 159)).not.toThrow();
   expect(create(11, 159)).toThrow("give at least 160");
-  const after2027 = new ManualClock(1_810_000_000_000_000);
+  const after2027 = createFakeClock(1_810_000_000_000_000);
   expect(() => createSynthetic({ ...SHAPE, size: 160, clock: after2027 })).toThrow("give at least 161");
 });
 

@@ -185,8 +185,9 @@ export function sourceContract(name: string, cases: SourceCases): void {
   test(`${name} - it can run again after an abort`, async () => {
     const source = cases.open();
     const first = await take(source, 50);
-    const second = await take(source, 50, first.at(-1)!.offset);
-    expect(second[0]?.offset).toBe(first.at(-1)!.offset + 1);
+    const last = first.at(-1)!.offset;
+    const second = await take(source, 50, last);
+    expect(second[0]?.offset).toBe(last + 1);
   });
 
   const { endsAfter, updates, bad, failing } = cases;

@@ -87,8 +87,9 @@ function bookOf(message: unknown[], window: number, pair: string, namesOf: Names
   const names = namesOf(pair);
   if (names === null) return malformed("instrument refused");
   const { type, data, time, checksum } = change;
-  const update = { channel: names.depth, kind: "depth", user: "", time, type, data, window } as const;
-  return [checksum === null ? update : { ...update, checksum }];
+  const channel = names.depth;
+  if (checksum === null) return [{ channel, kind: "depth", user: "", time, type, data, window }];
+  return [{ channel, kind: "depth", user: "", time, type, data, window, checksum }];
 }
 
 /** Merges the message's dicts (all between the id and the channel); null if any part is unsound. */
