@@ -22,38 +22,38 @@ const UNCHANGED: readonly LevelChange[] = [];
 
 export class BookSide {
   /** Worst first, so that the best is the last and leaves without moving the others. */
-  private readonly levels: PriceLevel[] = [];
-  private readonly byPrice = new Map<number, PriceLevel>();
+  readonly #levels: PriceLevel[] = [];
+  readonly #byPrice = new Map<number, PriceLevel>();
   /** Lots of each touched level before it was touched. */
-  private readonly touched = new Map<number, number>();
+  readonly #touched = new Map<number, number>();
   /** +1 for bids, -1 for asks: `sign * price` rises towards the best. */
-  private readonly sign: number;
+  readonly #sign: number;
 
   constructor(side: Side) {
-    this.sign = side === "buy" ? 1 : -1;
+    this.#sign = side === "buy" ? 1 : -1;
   }
 
   get best(): PriceLevel | null {
-    return this.levels.at(-1) ?? null;
+    return this.#levels.at(-1) ?? null;
   }
 
   get size(): number {
-    return this.levels.length;
+    return this.#levels.length;
   }
 
   /** The n-th best level, from 0. */
   at(n: number): PriceLevel | null {
-    return this.levels[this.levels.length - 1 - n] ?? null;
+    return this.#levels[this.#levels.length - 1 - n] ?? null;
   }
 
   add(order: Order): void {
-    let level = this.byPrice.get(order.price);
+    let level = this.#byPrice.get(order.price);
     if (level === undefined) {
       level = { price: order.price, lots: 0, first: null, last: null };
-      this.byPrice.set(order.price, level);
-      this.levels.splice(this.placeOf(order.price), 0, level);
+      this.#byPrice.set(order.price, level);
+      this.#levels.splice(this.#placeOf(order.price), 0, level);
     }
-    this.touch(level);
+    this.#touch(level);
     level.lots += remainingOf(order);
     order.level = level;
     order.before = level.last;
@@ -66,7 +66,7 @@ export class BookSide {
   remove(order: Order): void {
     const level = order.level;
     if (level === null) return;
-    this.touch(level);
+    this.#touch(level);
     level.lots -= remainingOf(order);
     if (order.before) order.before.after = order.after;
     else level.first = order.after;
@@ -76,45 +76,45 @@ export class BookSide {
     order.before = null;
     order.after = null;
     if (level.first !== null) return;
-    this.byPrice.delete(level.price);
-    if (this.levels.at(-1) === level) this.levels.pop();
-    else this.levels.splice(this.placeOf(level.price), 1);
+    this.#byPrice.delete(level.price);
+    if (this.#levels.at(-1) === level) this.#levels.pop();
+    else this.#levels.splice(this.#placeOf(level.price), 1);
   }
 
   /** A resting order is about to lose `lots` by a fill. */
   reduce(level: PriceLevel, lots: number): void {
-    this.touch(level);
+    this.#touch(level);
     level.lots -= lots;
   }
 
   /** The levels whose quantity differs from what it was at the last call. */
   takeChanges(): readonly LevelChange[] {
-    if (this.touched.size === 0) return UNCHANGED;
+    if (this.#touched.size === 0) return UNCHANGED;
     const changes: LevelChange[] = [];
-    for (const [price, before] of this.touched) {
-      const lots = this.byPrice.get(price)?.lots ?? 0;
+    for (const [price, before] of this.#touched) {
+      const lots = this.#byPrice.get(price)?.lots ?? 0;
       if (lots !== before) changes.push([price, lots]);
     }
-    this.touched.clear();
+    this.#touched.clear();
     return changes;
   }
 
   get changed(): boolean {
-    return this.touched.size > 0;
+    return this.#touched.size > 0;
   }
 
-  private touch(level: PriceLevel): void {
-    if (!this.touched.has(level.price)) this.touched.set(level.price, level.lots);
+  #touch(level: PriceLevel): void {
+    if (!this.#touched.has(level.price)) this.#touched.set(level.price, level.lots);
   }
 
   /** Index of the first level at `price` or better. */
-  private placeOf(price: number): number {
-    const wanted = this.sign * price;
+  #placeOf(price: number): number {
+    const wanted = this.#sign * price;
     let low = 0;
-    let high = this.levels.length;
+    let high = this.#levels.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (this.sign * this.levels[middle]!.price < wanted) low = middle + 1;
+      if (this.#sign * this.#levels[middle]!.price < wanted) low = middle + 1;
       else high = middle;
     }
     return low;

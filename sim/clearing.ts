@@ -31,18 +31,18 @@ interface Marks {
 }
 
 export class Clearing {
-  private readonly ledger: UsdmLedger;
-  private readonly floors: readonly Floor[];
-  private readonly fund: Account;
-  private readonly marks: Marks[];
-  private nextFunding: number;
+  readonly #ledger: UsdmLedger;
+  readonly #floors: readonly Floor[];
+  readonly #fund: Account;
+  readonly #marks: Marks[];
+  #nextFunding: number;
 
   constructor(ledger: UsdmLedger, floors: readonly Floor[], fund: Account, startMs: number) {
-    this.ledger = ledger;
-    this.floors = floors;
-    this.fund = fund;
-    this.nextFunding = fundingAfter(startMs);
-    this.marks = floors.map((floor) => {
+    this.#ledger = ledger;
+    this.#floors = floors;
+    this.#fund = fund;
+    this.#nextFunding = fundingAfter(startMs);
+    this.#marks = floors.map((floor) => {
       const index = floor.fair.at(startMs);
       const premium = floor.fair.premiumAt(startMs);
       const mark = index * (1 + premium);
@@ -53,7 +53,7 @@ export class Clearing {
 
   /** Moves the mark of a symbol to `time`. */
   update(floor: Floor, time: number): MarkPrice {
-    const marks = this.marks[floor.index]!;
+    const marks = this.#marks[floor.index]!;
     const passed = Math.max(0, time - marks.time);
     const index = floor.fair.at(time);
     const mid = floor.matcher.book.mid;
@@ -65,34 +65,34 @@ export class Clearing {
     marks.mark = index * (1 + marks.premium);
     marks.markAverage += (marks.mark - marks.markAverage) * share(passed, AVERAGE_MS);
     marks.settle += (index - marks.settle) * share(passed, SETTLE_MS);
-    this.ledger.setMark(floor.index, marks.mark / floor.spec.tickSize);
+    this.#ledger.setMark(floor.index, marks.mark / floor.spec.tickSize);
     return {
       mark: marks.mark.toFixed(8),
       markAverage: marks.markAverage.toFixed(8),
       index: marks.index.toFixed(8),
       settle: marks.settle.toFixed(8),
-      fundingRate: this.fundingRate(floor.index).toFixed(8),
-      nextFundingTime: this.nextFunding,
+      fundingRate: this.#fundingRate(floor.index).toFixed(8),
+      nextFundingTime: this.#nextFunding,
     };
   }
 
   /** Pays funding if a funding time has come; true if it did. */
   fundingDue(time: number): boolean {
-    if (time < this.nextFunding) return false;
-    for (const floor of this.floors) {
-      this.ledger.payFunding(floor.index, this.fundingRate(floor.index), this.fund);
+    if (time < this.#nextFunding) return false;
+    for (const floor of this.#floors) {
+      this.#ledger.payFunding(floor.index, this.#fundingRate(floor.index), this.#fund);
     }
-    this.nextFunding = fundingAfter(time);
+    this.#nextFunding = fundingAfter(time);
     return true;
   }
 
   underwater(floor: Floor): Account[] {
-    return this.ledger.underwater(floor.index);
+    return this.#ledger.underwater(floor.index);
   }
 
   /** Closes an account's position on this floor if it is still under water. */
   liquidate(floor: Floor, account: Account, time: number): Liquidation | null {
-    const { ledger } = this;
+    const ledger = this.#ledger;
     const held = ledger.lotsOf(account, floor.index);
     if (held === 0 || !ledger.isUnderwater(account)) return null;
     for (const order of [...account.open.values()]) {
@@ -104,9 +104,9 @@ export class Clearing {
     const side = long ? "sell" : "buy";
     const lots = Math.abs(held);
     const order = floor.matcher.place(account, side, "ioc", price, lots, time, { reduceOnly: true });
-    if (order.filledLots < lots) ledger.takeOver(account, this.fund, floor.index, price);
+    if (order.filledLots < lots) ledger.takeOver(account, this.#fund, floor.index, price);
     const equity = Math.floor(ledger.equity(account));
-    if (equity < 0) ledger.transfer(this.fund, account, -equity);
+    if (equity < 0) ledger.transfer(this.#fund, account, -equity);
     const { prices, quantities } = floor.spec;
     const average = order.filledLots === 0 ? price : Math.round(order.filledNotional / order.filledLots);
     return {
@@ -120,8 +120,8 @@ export class Clearing {
   }
 
   /** Premium and interest, both bounded, as the large exchanges compute it. */
-  private fundingRate(symbol: number): number {
-    const premium = this.marks[symbol]!.premiumAverage;
+  #fundingRate(symbol: number): number {
+    const premium = this.#marks[symbol]!.premiumAverage;
     const rate = premium + Math.max(-0.0005, Math.min(0.0005, INTEREST - premium));
     return Math.max(-FUNDING_MAX, Math.min(FUNDING_MAX, rate));
   }

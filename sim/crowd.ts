@@ -27,44 +27,44 @@ const STALE = 0.00015;
 const NET_VALUE_MAX = 400_000;
 
 export class Crowd {
-  private readonly floor: Floor;
-  private readonly random: Random;
-  private readonly makers: readonly MarketMaker[];
-  private readonly passiveAccount: Account;
-  private readonly takerAccount: Account;
-  private passive: Order[] = [];
+  readonly #floor: Floor;
+  readonly #random: Random;
+  readonly #makers: readonly MarketMaker[];
+  readonly #passiveAccount: Account;
+  readonly #takerAccount: Account;
+  #passive: Order[] = [];
   /** Lots the takers bought more than they sold. */
-  private net = 0;
+  #net = 0;
 
   constructor(floor: Floor, random: Random) {
-    this.floor = floor;
-    this.random = random;
+    this.#floor = floor;
+    this.#random = random;
     const accounts = floor.desk;
-    this.makers = HALF_SPREADS.map((half, i) => new MarketMaker(floor, accounts[i]!, random, half));
-    this.passiveAccount = accounts[HALF_SPREADS.length]!;
-    this.takerAccount = accounts[HALF_SPREADS.length + 1]!;
+    this.#makers = HALF_SPREADS.map((half, i) => new MarketMaker(floor, accounts[i]!, random, half));
+    this.#passiveAccount = accounts[HALF_SPREADS.length]!;
+    this.#takerAccount = accounts[HALF_SPREADS.length + 1]!;
   }
 
   /** Fills the book. */
   prime(time: number): void {
-    const fair = this.floor.fairTicks(time);
-    for (const maker of this.makers) maker.act(fair, time, Number.POSITIVE_INFINITY);
-    for (let i = 0; i < PASSIVE_MAX / 2; i++) this.rest(fair, time);
+    const fair = this.#floor.fairTicks(time);
+    for (const maker of this.#makers) maker.act(fair, time, Number.POSITIVE_INFINITY);
+    for (let i = 0; i < PASSIVE_MAX / 2; i++) this.#rest(fair, time);
   }
 
   act(time: number): void {
-    const fair = this.floor.fairTicks(time);
-    const roll = this.random.next();
-    if (roll < 0.5 && this.pickOff(fair, time)) return;
-    if (roll < 0.19) this.take(fair, time);
-    else if (roll < 0.2) this.sweep(fair, time);
-    else if (roll < 0.45) this.passiveTurn(fair, time);
-    else this.makers[this.random.below(this.makers.length)]!.act(fair, time, MOVES_MAX);
+    const fair = this.#floor.fairTicks(time);
+    const roll = this.#random.next();
+    if (roll < 0.5 && this.#pickOff(fair, time)) return;
+    if (roll < 0.19) this.#take(fair, time);
+    else if (roll < 0.2) this.#sweep(fair, time);
+    else if (roll < 0.45) this.#passiveTurn(fair, time);
+    else this.#makers[this.#random.below(this.#makers.length)]!.act(fair, time, MOVES_MAX);
   }
 
   /** Takes quotes on the wrong side of the fair price; false if there are none. */
-  private pickOff(fair: number, time: number): boolean {
-    const { book } = this.floor.matcher;
+  #pickOff(fair: number, time: number): boolean {
+    const { book } = this.#floor.matcher;
     const margin = Math.max(2, fair * STALE);
     const ask = book.asks.best;
     const bid = book.bids.best;
@@ -72,60 +72,60 @@ export class Crowd {
       ask && ask.price < fair - margin ? "buy" : bid && bid.price > fair + margin ? "sell" : null;
     if (side === null) return false;
     const price = side === "buy" ? Math.floor(fair) : Math.ceil(fair);
-    this.trade(side, "ioc", price, this.floor.lotsFor(TAKE_VALUE * 8 * (0.5 + this.random.next()), fair), time);
+    this.#trade(side, "ioc", price, this.#floor.lotsFor(TAKE_VALUE * 8 * (0.5 + this.#random.next()), fair), time);
     return true;
   }
 
-  private take(fair: number, time: number): void {
-    const lots = this.floor.lotsFor(TAKE_VALUE * Math.exp(1.1 * this.random.normal()), fair);
-    this.trade(this.takerSide(fair, time), "market", 0, lots, time);
+  #take(fair: number, time: number): void {
+    const lots = this.#floor.lotsFor(TAKE_VALUE * Math.exp(1.1 * this.#random.normal()), fair);
+    this.#trade(this.#takerSide(fair, time), "market", 0, lots, time);
   }
 
   /** A large order through many levels, not further than 0.15 %. */
-  private sweep(fair: number, time: number): void {
-    const side = this.takerSide(fair, time);
+  #sweep(fair: number, time: number): void {
+    const side = this.#takerSide(fair, time);
     const price = Math.max(1, Math.round(fair * (side === "buy" ? 1.0015 : 0.9985)));
-    const lots = this.floor.lotsFor(TAKE_VALUE * (10 + 40 * this.random.next()), fair);
-    this.trade(side, "ioc", price, lots, time);
+    const lots = this.#floor.lotsFor(TAKE_VALUE * (10 + 40 * this.#random.next()), fair);
+    this.#trade(side, "ioc", price, lots, time);
   }
 
-  private trade(side: Side, type: "ioc" | "market", price: number, lots: number, time: number): void {
-    const nettings = this.floor.nettings;
-    const order = this.floor.place(this.takerAccount, side, type, price, lots, time);
-    if (this.floor.nettings !== nettings) this.net = 0;
-    this.net += side === "buy" ? order.filledLots : -order.filledLots;
+  #trade(side: Side, type: "ioc" | "market", price: number, lots: number, time: number): void {
+    const nettings = this.#floor.nettings;
+    const order = this.#floor.place(this.#takerAccount, side, type, price, lots, time);
+    if (this.#floor.nettings !== nettings) this.#net = 0;
+    this.#net += side === "buy" ? order.filledLots : -order.filledLots;
   }
 
   /** Follows the mood, and goes against what takers have piled up. */
-  private takerSide(fair: number, time: number): Side {
-    const { spec } = this.floor;
-    const piled = (this.net * spec.lotSize * fair * spec.tickSize) / NET_VALUE_MAX;
-    const bias = 0.25 * this.floor.fair.moodAt(time) - 0.5 * Math.max(-1, Math.min(1, piled));
-    return this.random.chance(0.5 + bias) ? "buy" : "sell";
+  #takerSide(fair: number, time: number): Side {
+    const { spec } = this.#floor;
+    const piled = (this.#net * spec.lotSize * fair * spec.tickSize) / NET_VALUE_MAX;
+    const bias = 0.25 * this.#floor.fair.moodAt(time) - 0.5 * Math.max(-1, Math.min(1, piled));
+    return this.#random.chance(0.5 + bias) ? "buy" : "sell";
   }
 
-  private passiveTurn(fair: number, time: number): void {
-    this.passive = this.passive.filter((order) => order.level !== null);
-    const oldest = this.passive[0];
+  #passiveTurn(fair: number, time: number): void {
+    this.#passive = this.#passive.filter((order) => order.level !== null);
+    const oldest = this.#passive[0];
     const far = oldest !== undefined && Math.abs(oldest.price - fair) > fair * PASSIVE_FAR;
-    if (oldest !== undefined && (far || this.passive.length >= PASSIVE_MAX || this.random.chance(0.4))) {
-      const order = far || this.random.chance(0.5) ? oldest : this.passive[this.random.below(this.passive.length)]!;
-      this.floor.matcher.cancel(order, time);
+    if (oldest !== undefined && (far || this.#passive.length >= PASSIVE_MAX || this.#random.chance(0.4))) {
+      const order = far || this.#random.chance(0.5) ? oldest : this.#passive[this.#random.below(this.#passive.length)]!;
+      this.#floor.matcher.cancel(order, time);
     } else {
-      this.rest(fair, time);
+      this.#rest(fair, time);
     }
   }
 
   /** A passive order, mostly near the top, sometimes inside the spread. */
-  private rest(fair: number, time: number): void {
-    const { book } = this.floor.matcher;
-    const side: Side = this.random.chance(0.5) ? "buy" : "sell";
-    const distance = fair * 0.0004 * this.random.exponential() ** 2;
+  #rest(fair: number, time: number): void {
+    const { book } = this.#floor.matcher;
+    const side: Side = this.#random.chance(0.5) ? "buy" : "sell";
+    const distance = fair * 0.0004 * this.#random.exponential() ** 2;
     const best = book.against(side).best;
     let price = side === "buy" ? Math.floor(fair - distance) : Math.ceil(fair + distance);
     if (best !== null) price = side === "buy" ? Math.min(price, best.price - 1) : Math.max(price, best.price + 1);
-    const lots = this.floor.lotsFor(1000 * Math.exp(1.2 * this.random.normal()), fair);
-    const order = this.floor.place(this.passiveAccount, side, "limitMaker", Math.max(1, price), lots, time);
-    if (order.level !== null) this.passive.push(order);
+    const lots = this.#floor.lotsFor(1000 * Math.exp(1.2 * this.#random.normal()), fair);
+    const order = this.#floor.place(this.#passiveAccount, side, "limitMaker", Math.max(1, price), lots, time);
+    if (order.level !== null) this.#passive.push(order);
   }
 }

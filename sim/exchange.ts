@@ -31,8 +31,9 @@ export interface ExchangeOptions {
   /** Default: all it lists. */
   readonly symbols?: readonly string[];
   readonly startMs: number;
-  /** Orders and trades are numbered from it. */
-  readonly firstId: number;
+  /** Trades (per symbol) and orders (all together) are numbered from these. */
+  readonly firstTradeId: number;
+  readonly firstOrderId: number;
   readonly channelName: ChannelName;
   /** usdm: time between two marks of one symbol. */
   readonly markEveryMs: number;
@@ -47,65 +48,65 @@ const SPECULATION = 0.05;
 
 export class Exchange {
   readonly specs: readonly SymbolSpec[];
-  private readonly ledger: Ledger;
-  private readonly events: AccountEvents;
-  private readonly clearing: Clearing | null;
-  private readonly stages: readonly Stage[];
-  private accountCount = 0;
-  private readonly byId = new Map<string, Account>();
-  private readonly random: Random;
-  private readonly seed: number;
+  readonly #ledger: Ledger;
+  readonly #events: AccountEvents;
+  readonly #clearing: Clearing | null;
+  readonly #stages: readonly Stage[];
+  #accountCount = 0;
+  readonly #byId = new Map<string, Account>();
+  readonly #random: Random;
+  readonly #seed: number;
   /** Upper ends of the symbols' shares of all events. */
-  private readonly shares: readonly number[];
-  private readonly markStepMs: number;
-  private nextMarkMs: number;
-  private nextMark = 0;
+  readonly #shares: readonly number[];
+  readonly #markStepMs: number;
+  #nextMarkMs: number;
+  #nextMark = 0;
   /** Accounts that a mark put under water, to be liquidated one per step. */
-  private condemned: { readonly stage: Stage; readonly account: Account }[] = [];
+  #condemned: { readonly stage: Stage; readonly account: Account }[] = [];
 
   constructor(options: ExchangeOptions) {
     const { market, seed, startMs } = options;
-    this.seed = seed;
+    this.#seed = seed;
     this.specs = symbolsOf(market, options.symbols);
     assert(this.specs.length > 0, "an exchange lists at least one symbol");
     const usdm = market === "usdm" ? new UsdmLedger(this.specs) : null;
-    this.ledger = usdm ?? new SpotLedger(this.specs);
-    this.events = new AccountEvents(this.ledger);
-    this.random = new Random(hashOf(seed, market));
-    const ids = { next: options.firstId };
-    const fund = usdm ? this.newAccount("fund", "house", 1) : null;
-    if (fund) this.ledger.deposit(fund, "USDT", ENDOWMENT);
-    this.stages = this.specs.map((spec, index) => {
-      const matcher = new Matcher(spec, this.ledger.settlementOf(index), this.events, ids, options.firstId);
+    this.#ledger = usdm ?? new SpotLedger(this.specs);
+    this.#events = new AccountEvents(this.#ledger);
+    this.#random = new Random(hashOf(seed, market));
+    const ids = { next: options.firstOrderId };
+    const fund = usdm ? this.#newAccount("fund", "house", 1) : null;
+    if (fund) this.#ledger.deposit(fund, "USDT", ENDOWMENT);
+    this.#stages = this.specs.map((spec, index) => {
+      const matcher = new Matcher(spec, this.#ledger.settlementOf(index), this.#events, ids, options.firstTradeId);
       const fair = new FairPrice(seed, spec.symbol, spec.anchor, spec.volatility);
-      const floor = new Floor(index, matcher, fair, this.newDesk(spec), this.ledger);
+      const floor = new Floor(index, matcher, fair, this.#newDesk(spec), this.#ledger);
       const random = new Random(hashOf(seed, market, spec.symbol));
-      const speculators = usdm && fund ? new Speculators(floor, usdm, this.newSpeculators(spec), fund, random) : null;
+      const speculators = usdm && fund ? new Speculators(floor, usdm, this.#newSpeculators(spec), fund, random) : null;
       return new Stage(floor, new Crowd(floor, random), speculators, options.channelName);
     });
-    const floors = this.stages.map((stage) => stage.floor);
-    this.clearing = usdm && fund ? new Clearing(usdm, floors, fund, startMs) : null;
+    const floors = this.#stages.map((stage) => stage.floor);
+    this.#clearing = usdm && fund ? new Clearing(usdm, floors, fund, startMs) : null;
     const weights = this.specs.map((spec) => spec.weight);
     const total = weights.reduce((sum, weight) => sum + weight, 0);
-    this.shares = weights.map((_, i) => weights.slice(0, i + 1).reduce((sum, weight) => sum + weight, 0) / total);
-    this.markStepMs = options.markEveryMs / this.specs.length;
-    this.nextMarkMs = startMs;
+    this.#shares = weights.map((_, i) => weights.slice(0, i + 1).reduce((sum, weight) => sum + weight, 0) / total);
+    this.#markStepMs = options.markEveryMs / this.specs.length;
+    this.#nextMarkMs = startMs;
   }
 
   /** Trades of the past, one record per yield, in time order. Before `open`. */
   *history(fromMs: number, toMs: number): Generator<readonly Update[]> {
-    const floors = this.stages.map((stage) => stage.floor);
-    const random = new Random(hashOf(this.seed, "history", this.specs[0]!.market));
+    const floors = this.#stages.map((stage) => stage.floor);
+    const random = new Random(hashOf(this.#seed, "history", this.specs[0]!.market));
     for (const { floor, trades, time } of history(floors, random, fromMs, toMs)) {
-      const channel = this.stages[floor.index]!.trade;
+      const channel = this.#stages[floor.index]!.trade;
       yield [{ channel, kind: "trade", user: "", time, type: "items", data: trades }];
     }
   }
 
   /** The agents fill the books; a snapshot of each. */
   open(time: number): Update[] {
-    this.nextMarkMs = time;
-    return this.stages.map((stage) => {
+    this.#nextMarkMs = time;
+    return this.#stages.map((stage) => {
       stage.crowd.prime(time);
       stage.takeUpdates(time);
       return stage.snapshot(time);
@@ -114,21 +115,21 @@ export class Exchange {
 
   /** One simulated event: its updates, at most one per channel; empty if it changed nothing public. */
   step(time: number): Update[] {
-    const condemned = this.condemned.pop();
-    if (condemned !== undefined) return this.liquidate(condemned.stage, condemned.account, time);
-    if (this.clearing !== null && time >= this.nextMarkMs) return this.mark(this.clearing, time);
-    const roll = this.random.next();
+    const condemned = this.#condemned.pop();
+    if (condemned !== undefined) return this.#liquidate(condemned.stage, condemned.account, time);
+    if (this.#clearing !== null && time >= this.#nextMarkMs) return this.#mark(this.#clearing, time);
+    const roll = this.#random.next();
     let i = 0;
-    while (i < this.shares.length - 1 && roll >= this.shares[i]!) i++;
-    const stage = this.stages[i]!;
-    const asked = stage.speculators !== null && this.random.chance(SPECULATION) ? stage.speculators : null;
+    while (i < this.#shares.length - 1 && roll >= this.#shares[i]!) i++;
+    const stage = this.#stages[i]!;
+    const asked = stage.speculators !== null && this.#random.chance(SPECULATION) ? stage.speculators : null;
     if (!asked?.act(time)) stage.crowd.act(time);
-    return this.updatesOf(stage, time);
+    return this.#updatesOf(stage, time);
   }
 
   /** A fresh snapshot of one book by its channel name; null if there is no such book. */
   snapshot(channel: string, time: number): Update | null {
-    const stage = this.stages.find((each) => each.depth === channel);
+    const stage = this.#stages.find((each) => each.depth === channel);
     return stage?.snapshot(time) ?? null;
   }
 
@@ -136,21 +137,21 @@ export class Exchange {
 
   /** Opens an outside account with deposits of decimals by asset. */
   openAccount(id: string, deposits: Readonly<Record<string, string>>, leverage = OUTSIDE_LEVERAGE): void {
-    if (this.byId.has(id)) throw new GatewayError("BAD_ACCOUNT", `account "${id}" is open already`);
-    const account = this.newAccount(id, "outside", leverage);
+    if (this.#byId.has(id)) throw new GatewayError("BAD_ACCOUNT", `account "${id}" is open already`);
+    const account = this.#newAccount(id, "outside", leverage);
     for (const [asset, amount] of Object.entries(deposits)) {
-      if (this.ledger.depositText(account, asset, amount)) continue;
+      if (this.#ledger.depositText(account, asset, amount)) continue;
       throw new GatewayError(
         "BAD_DEPOSIT",
         `no deposit of "${amount}" ${asset}: unknown asset or not exact in its unit`,
       );
     }
-    this.events.touch(account);
+    this.#events.touch(account);
   }
 
   place(accountId: string, request: OrderRequest, time: number): OrderView {
-    const account = this.accountOf(accountId);
-    const { floor } = this.stageOf(request.symbol);
+    const account = this.#accountOf(accountId);
+    const { floor } = this.#stageOf(request.symbol);
     const { spec, matcher } = floor;
     const price = request.price === undefined ? 0 : spec.prices.parse(request.price);
     const lots = spec.quantities.parse(request.quantity);
@@ -161,18 +162,18 @@ export class Exchange {
 
   /** Null if the account has no such open order. */
   cancel(accountId: string, orderId: number, time: number): OrderView | null {
-    const order = this.accountOf(accountId).open.get(orderId);
+    const order = this.#accountOf(accountId).open.get(orderId);
     if (order === undefined) return null;
-    this.stageOf(order.spec.symbol).floor.matcher.cancel(order, time);
+    this.#stageOf(order.spec.symbol).floor.matcher.cancel(order, time);
     return viewOf(order);
   }
 
   account(accountId: string): AccountSnapshot {
-    const account = this.accountOf(accountId);
+    const account = this.#accountOf(accountId);
     return {
       account: account.id,
-      balances: this.ledger.balances(account),
-      positions: this.ledger.positions(account),
+      balances: this.#ledger.balances(account),
+      positions: this.#ledger.positions(account),
       orders: [...account.open.values()].map(viewOf),
       fills: [...account.fills],
     };
@@ -180,46 +181,46 @@ export class Exchange {
 
   /** Public updates that trading caused since the last step, at most one per channel. */
   takeUpdates(time: number): Update[] {
-    this.events.settle(time);
-    return this.stages.flatMap((stage) => stage.takeUpdates(time));
+    this.#events.settle(time);
+    return this.#stages.flatMap((stage) => stage.takeUpdates(time));
   }
 
   takeEvents(): ReturnType<AccountEvents["take"]> {
-    return this.events.take();
+    return this.#events.take();
   }
 
   /** Sum over all accounts per asset: constant but for deposits. */
   totals(): Map<string, bigint> {
-    return this.ledger.totals();
+    return this.#ledger.totals();
   }
 
-  private mark(clearing: Clearing, time: number): Update[] {
-    if (clearing.fundingDue(time)) for (const account of this.byId.values()) this.events.touch(account);
-    const stage = this.stages[this.nextMark % this.stages.length]!;
-    this.nextMark++;
+  #mark(clearing: Clearing, time: number): Update[] {
+    if (clearing.fundingDue(time)) for (const account of this.#byId.values()) this.#events.touch(account);
+    const stage = this.#stages[this.#nextMark % this.#stages.length]!;
+    this.#nextMark++;
     // After a pause the missed marks are not made up for.
-    this.nextMarkMs = Math.max(this.nextMarkMs + this.markStepMs, time - this.markStepMs);
+    this.#nextMarkMs = Math.max(this.#nextMarkMs + this.#markStepMs, time - this.#markStepMs);
     const data = clearing.update(stage.floor, time);
-    for (const account of clearing.underwater(stage.floor)) this.condemned.push({ stage, account });
-    this.events.settle(time);
+    for (const account of clearing.underwater(stage.floor)) this.#condemned.push({ stage, account });
+    this.#events.settle(time);
     return [stage.marked(data, time)];
   }
 
-  private liquidate(stage: Stage, account: Account, time: number): Update[] {
-    const liquidation = this.clearing?.liquidate(stage.floor, account, time) ?? null;
+  #liquidate(stage: Stage, account: Account, time: number): Update[] {
+    const liquidation = this.#clearing?.liquidate(stage.floor, account, time) ?? null;
     if (liquidation !== null) stage.floor.liquidations.push(liquidation);
-    if (account.watched) this.events.touch(account);
-    return this.updatesOf(stage, time);
+    if (account.watched) this.#events.touch(account);
+    return this.#updatesOf(stage, time);
   }
 
-  private updatesOf(stage: Stage, time: number): Update[] {
-    this.events.settle(time);
+  #updatesOf(stage: Stage, time: number): Update[] {
+    this.#events.settle(time);
     return stage.takeUpdates(time);
   }
 
-  private newAccount(id: string, role: "house" | "agent" | "outside", leverage: number): Account {
+  #newAccount(id: string, role: "house" | "agent" | "outside", leverage: number): Account {
     const account: Account = {
-      index: this.accountCount++,
+      index: this.#accountCount++,
       id,
       house: role === "house",
       watched: role === "outside",
@@ -227,36 +228,36 @@ export class Exchange {
       open: new Map(),
       fills: [],
     };
-    this.ledger.open(account);
-    if (account.watched) this.byId.set(id, account);
+    this.#ledger.open(account);
+    if (account.watched) this.#byId.set(id, account);
     return account;
   }
 
-  private newDesk(spec: SymbolSpec): Account[] {
+  #newDesk(spec: SymbolSpec): Account[] {
     return Array.from({ length: DESK_SIZE }, (_, i) => {
-      const account = this.newAccount(`${spec.symbol}-${i}`, "house", DESK_LEVERAGE);
-      this.ledger.deposit(account, spec.quote, ENDOWMENT);
+      const account = this.#newAccount(`${spec.symbol}-${i}`, "house", DESK_LEVERAGE);
+      this.#ledger.deposit(account, spec.quote, ENDOWMENT);
       if (spec.market === "spot") {
-        this.ledger.deposit(account, spec.base, Math.floor(ENDOWMENT / 1e8 / (spec.anchor * spec.lotSize)));
+        this.#ledger.deposit(account, spec.base, Math.floor(ENDOWMENT / 1e8 / (spec.anchor * spec.lotSize)));
       }
       return account;
     });
   }
 
-  private newSpeculators(spec: SymbolSpec): Account[] {
+  #newSpeculators(spec: SymbolSpec): Account[] {
     return Array.from({ length: SPECULATORS }, (_, i) =>
-      this.newAccount(`${spec.symbol}-x${i}`, "agent", LEVERAGES[i % LEVERAGES.length]!),
+      this.#newAccount(`${spec.symbol}-x${i}`, "agent", LEVERAGES[i % LEVERAGES.length]!),
     );
   }
 
-  private accountOf(id: string): Account {
-    const account = this.byId.get(id);
+  #accountOf(id: string): Account {
+    const account = this.#byId.get(id);
     if (account === undefined) throw new GatewayError("UNKNOWN_ACCOUNT", `no account "${id}"`);
     return account;
   }
 
-  private stageOf(symbol: string): Stage {
-    const stage = this.stages.find((each) => each.floor.spec.symbol === symbol);
+  #stageOf(symbol: string): Stage {
+    const stage = this.#stages.find((each) => each.floor.spec.symbol === symbol);
     if (stage === undefined) throw new GatewayError("UNKNOWN_SYMBOL", `no symbol "${symbol}"`);
     return stage;
   }

@@ -22,7 +22,7 @@ export class Floor {
   liquidations: Liquidation[] = [];
   /** Times the desk netted out. */
   nettings = 0;
-  private readonly ledger: Ledger;
+  readonly #ledger: Ledger;
 
   constructor(index: number, matcher: Matcher, fair: FairPrice, desk: readonly Account[], ledger: Ledger) {
     this.index = index;
@@ -30,7 +30,7 @@ export class Floor {
     this.matcher = matcher;
     this.fair = fair;
     this.desk = desk;
-    this.ledger = ledger;
+    this.#ledger = ledger;
   }
 
   /** What agents think the symbol is worth, in ticks, fractional: on usdm the index and a premium. */
@@ -49,7 +49,7 @@ export class Floor {
     const order = this.matcher.place(account, side, type, price, lots, time);
     if (order.reject !== "INSUFFICIENT_BALANCE" || !this.desk.includes(account)) return order;
     this.nettings++;
-    this.ledger.netOut(this.index, this.desk);
+    this.#ledger.netOut(this.index, this.desk);
     return this.matcher.place(account, side, type, price, lots, time);
   }
 }

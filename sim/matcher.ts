@@ -31,19 +31,19 @@ export interface PlaceOptions {
 export class Matcher {
   readonly spec: SymbolSpec;
   readonly book = new OrderBook();
-  private readonly settlement: Settlement;
-  private readonly listener: OrderListener;
-  private readonly ids: OrderIds;
-  private nextTrade: number;
-  private trades: Trade[] = [];
+  readonly #settlement: Settlement;
+  readonly #listener: OrderListener;
+  readonly #ids: OrderIds;
+  #nextTrade: number;
+  #trades: Trade[] = [];
 
   /** Trades are numbered from `firstTrade`, per symbol. */
   constructor(spec: SymbolSpec, settlement: Settlement, listener: OrderListener, ids: OrderIds, firstTrade: number) {
     this.spec = spec;
-    this.settlement = settlement;
-    this.listener = listener;
-    this.ids = ids;
-    this.nextTrade = firstTrade;
+    this.#settlement = settlement;
+    this.#listener = listener;
+    this.#ids = ids;
+    this.#nextTrade = firstTrade;
   }
 
   /** `price` in ticks (0 for a market order), `lots`; `time` in ms. Never throws: a bad order comes back REJECTED. */
@@ -57,7 +57,7 @@ export class Matcher {
     options?: PlaceOptions,
   ): Order {
     const order: Order = {
-      id: this.ids.next++,
+      id: this.#ids.next++,
       spec: this.spec,
       clientId: options?.clientId ?? "",
       account,
@@ -76,17 +76,17 @@ export class Matcher {
       before: null,
       after: null,
     };
-    order.reject = this.refusal(order);
+    order.reject = this.#refusal(order);
     if (order.reject !== null) {
       order.status = "REJECTED";
-      if (account.watched) this.listener.changed(order, null, null, time);
+      if (account.watched) this.#listener.changed(order, null, null, time);
       return order;
     }
-    if (account.watched) this.listener.changed(order, null, null, time);
-    this.match(order, time);
-    if (order.filledLots === order.lots) this.settlement.release(order);
-    else if (type === "limit" || type === "limitMaker") this.rest(order);
-    else this.finish(order, "IMMEDIATE", time);
+    if (account.watched) this.#listener.changed(order, null, null, time);
+    this.#match(order, time);
+    if (order.filledLots === order.lots) this.#settlement.release(order);
+    else if (type === "limit" || type === "limitMaker") this.#rest(order);
+    else this.#finish(order, "IMMEDIATE", time);
     return order;
   }
 
@@ -94,13 +94,13 @@ export class Matcher {
   cancel(order: Order, time: number, reason: CancelReason = "USER"): boolean {
     if (order.level === null) return false;
     this.book.sideOf(order.side).remove(order);
-    this.finish(order, reason, time);
+    this.#finish(order, reason, time);
     return true;
   }
 
   /** Numbers and writes a trade; also for history, which is not matched. */
   writeTrade(price: number, lots: number, side: Side, time: number): Trade {
-    const t = this.nextTrade++;
+    const t = this.#nextTrade++;
     return {
       id: String(t),
       t,
@@ -113,12 +113,12 @@ export class Matcher {
 
   /** The trades since the last call, in order. */
   takeTrades(): readonly Trade[] {
-    const trades = this.trades;
-    if (trades.length > 0) this.trades = [];
+    const trades = this.#trades;
+    if (trades.length > 0) this.#trades = [];
     return trades;
   }
 
-  private refusal(order: Order): RejectReason | null {
+  #refusal(order: Order): RejectReason | null {
     const market = order.type === "market";
     if (market ? order.price !== 0 : !Number.isSafeInteger(order.price) || order.price <= 0) return "BAD_PRICE";
     if (!Number.isSafeInteger(order.lots) || order.lots <= 0) return "BAD_QUANTITY";
@@ -126,20 +126,20 @@ export class Matcher {
     if (!Number.isSafeInteger(order.price * order.lots * unit)) return "BAD_QUANTITY";
     if (order.reduceOnly && order.type !== "market" && order.type !== "ioc") return "REDUCE_ONLY";
     if (order.account.open.size >= OPEN_ORDERS_MAX) return "TOO_MANY_ORDERS";
-    if (order.type === "limitMaker" && this.crosses(order)) return "WOULD_MATCH";
-    const cost = (market ? this.costOf(order) : order.price * order.lots) * unit;
+    if (order.type === "limitMaker" && this.#crosses(order)) return "WOULD_MATCH";
+    const cost = (market ? this.#costOf(order) : order.price * order.lots) * unit;
     if (!Number.isSafeInteger(cost)) return "BAD_QUANTITY";
-    if (this.settlement.reserve(order, cost)) return null;
+    if (this.#settlement.reserve(order, cost)) return null;
     return order.reduceOnly ? "REDUCE_ONLY" : "INSUFFICIENT_BALANCE";
   }
 
-  private crosses(order: Order): boolean {
+  #crosses(order: Order): boolean {
     const best = this.book.against(order.side).best;
     return best !== null && reaches(order, best.price);
   }
 
   /** What a market order will cost in ticks x lots, its own resting orders left out. */
-  private costOf(order: Order): number {
+  #costOf(order: Order): number {
     const side = this.book.against(order.side);
     let cost = 0;
     let left = order.lots;
@@ -156,36 +156,36 @@ export class Matcher {
     return cost;
   }
 
-  private match(taker: Order, time: number): void {
+  #match(taker: Order, time: number): void {
     const side = this.book.against(taker.side);
     while (taker.filledLots < taker.lots) {
       const level = side.best;
       if (level === null || !reaches(taker, level.price)) return;
       const maker = level.first!;
       if (maker.account === taker.account) this.cancel(maker, time, "SELF_TRADE");
-      else this.fill(taker, maker, level.price, time);
+      else this.#fill(taker, maker, level.price, time);
     }
   }
 
-  private fill(taker: Order, maker: Order, price: number, time: number): void {
+  #fill(taker: Order, maker: Order, price: number, time: number): void {
     const lots = Math.min(remainingOf(taker), remainingOf(maker));
     const side = this.book.sideOf(maker.side);
-    this.settlement.settle(taker, maker, price, lots);
+    this.#settlement.settle(taker, maker, price, lots);
     side.reduce(maker.level!, lots);
     execute(taker, price, lots);
     execute(maker, price, lots);
     if (maker.status === "FILLED") {
       side.remove(maker);
       maker.account.open.delete(maker.id);
-      this.settlement.release(maker);
+      this.#settlement.release(maker);
     }
     const trade = this.writeTrade(price, lots, taker.side, time);
-    this.trades.push(trade);
-    if (maker.account.watched) this.tell(maker, trade, true, time);
-    if (taker.account.watched) this.tell(taker, trade, false, time);
+    this.#trades.push(trade);
+    if (maker.account.watched) this.#tell(maker, trade, true, time);
+    if (taker.account.watched) this.#tell(taker, trade, false, time);
   }
 
-  private tell(order: Order, trade: Trade, maker: boolean, time: number): void {
+  #tell(order: Order, trade: Trade, maker: boolean, time: number): void {
     const fill: Fill = {
       tradeId: trade.t,
       orderId: order.id,
@@ -199,19 +199,19 @@ export class Matcher {
     const { fills } = order.account;
     if (fills.length === FILLS_MAX) fills.shift();
     fills.push(fill);
-    this.listener.changed(order, fill, null, time);
+    this.#listener.changed(order, fill, null, time);
   }
 
-  private rest(order: Order): void {
+  #rest(order: Order): void {
     this.book.sideOf(order.side).add(order);
     order.account.open.set(order.id, order);
   }
 
-  private finish(order: Order, reason: CancelReason, time: number): void {
+  #finish(order: Order, reason: CancelReason, time: number): void {
     order.status = "CANCELED";
     order.account.open.delete(order.id);
-    this.settlement.release(order);
-    if (order.account.watched) this.listener.changed(order, null, reason, time);
+    this.#settlement.release(order);
+    if (order.account.watched) this.#listener.changed(order, null, reason, time);
   }
 }
 

@@ -30,25 +30,25 @@ function avalanche(value: number): number {
 }
 
 export class Random {
-  private a: number;
-  private b: number;
-  private c: number;
-  private counter = 1;
+  #a: number;
+  #b: number;
+  #c: number;
+  #counter = 1;
 
   constructor(seed: number) {
-    this.a = avalanche(seed);
-    this.b = avalanche(seed ^ 0x5bd1e995);
-    this.c = avalanche(seed ^ 0x27d4eb2f);
+    this.#a = avalanche(seed);
+    this.#b = avalanche(seed ^ 0x5bd1e995);
+    this.#c = avalanche(seed ^ 0x27d4eb2f);
     for (let i = 0; i < 12; i++) this.next();
   }
 
   /** [0, 1) */
   next(): number {
-    const sum = (((this.a + this.b) | 0) + this.counter) | 0;
-    this.counter = (this.counter + 1) | 0;
-    this.a = this.b ^ (this.b >>> 9);
-    this.b = (this.c + (this.c << 3)) | 0;
-    this.c = (((this.c << 21) | (this.c >>> 11)) + sum) | 0;
+    const sum = (((this.#a + this.#b) | 0) + this.#counter) | 0;
+    this.#counter = (this.#counter + 1) | 0;
+    this.#a = this.#b ^ (this.#b >>> 9);
+    this.#b = (this.#c + (this.#c << 3)) | 0;
+    this.#c = (((this.#c << 21) | (this.#c >>> 11)) + sum) | 0;
     return (sum >>> 0) / 4294967296;
   }
 

@@ -12,9 +12,9 @@ export class Scale {
   /** One unit is 10^-decimals. */
   readonly decimals: number;
   readonly zero: string;
-  private readonly padding: string;
-  private readonly keys = new Float64Array(CACHE).fill(-1);
-  private readonly texts: string[] = new Array<string>(CACHE).fill("");
+  readonly #padding: string;
+  readonly #keys = new Float64Array(CACHE).fill(-1);
+  readonly #texts: string[] = new Array<string>(CACHE).fill("");
 
   /** `unit`: a power of ten such as "0.01"; `shown`: decimals to write (default: as many as `unit` is written with). */
   constructor(unit: string, shown?: number) {
@@ -23,26 +23,26 @@ export class Scale {
     this.decimals = match[1]?.length ?? 0;
     const width = shown ?? this.decimals + (match[2]?.length ?? 0);
     assert(width >= this.decimals, "a scale shows all its decimals");
-    this.padding = "0".repeat(width - this.decimals);
+    this.#padding = "0".repeat(width - this.decimals);
     this.zero = this.write(0);
   }
 
   format(units: number): string {
     const slot = units % CACHE;
-    if (this.keys[slot] === units) return this.texts[slot]!;
+    if (this.#keys[slot] === units) return this.#texts[slot]!;
     const text = this.write(units);
-    this.keys[slot] = units;
-    this.texts[slot] = text;
+    this.#keys[slot] = units;
+    this.#texts[slot] = text;
     return text;
   }
 
   /** For numbers that seldom come again (balances) or may be negative. */
   write(units: number): string {
     if (units < 0) return `-${this.write(-units)}`;
-    if (this.decimals === 0) return this.padding === "" ? String(units) : `${units}.${this.padding}`;
+    if (this.decimals === 0) return this.#padding === "" ? String(units) : `${units}.${this.#padding}`;
     const digits = String(units).padStart(this.decimals + 1, "0");
     const point = digits.length - this.decimals;
-    return `${digits.slice(0, point)}.${digits.slice(point)}${this.padding}`;
+    return `${digits.slice(0, point)}.${digits.slice(point)}${this.#padding}`;
   }
 
   /** Null if it is not a plain decimal, finer than the unit, or too large to be exact. */

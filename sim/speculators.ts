@@ -24,53 +24,53 @@ const RICH = 5000e8;
 const PAUSE_MS = 60_000;
 
 export class Speculators {
-  private readonly floor: Floor;
-  private readonly ledger: UsdmLedger;
-  private readonly accounts: readonly Account[];
-  private readonly fund: Account;
-  private readonly random: Random;
+  readonly #floor: Floor;
+  readonly #ledger: UsdmLedger;
+  readonly #accounts: readonly Account[];
+  readonly #fund: Account;
+  readonly #random: Random;
   /** Per account: when it decides next. */
-  private readonly wakeAt: number[];
+  readonly #wakeAt: number[];
 
   constructor(floor: Floor, ledger: UsdmLedger, accounts: readonly Account[], fund: Account, random: Random) {
-    this.floor = floor;
-    this.ledger = ledger;
-    this.accounts = accounts;
-    this.fund = fund;
-    this.random = random;
-    this.wakeAt = accounts.map(() => 0);
+    this.#floor = floor;
+    this.#ledger = ledger;
+    this.#accounts = accounts;
+    this.#fund = fund;
+    this.#random = random;
+    this.#wakeAt = accounts.map(() => 0);
   }
 
   /** One of them, if it is time, or the fund closes a part of what it took over; false if nobody did anything. */
   act(time: number): boolean {
-    const i = this.random.below(this.accounts.length + 1);
-    const account = this.accounts[i];
+    const i = this.#random.below(this.#accounts.length + 1);
+    const account = this.#accounts[i];
     if (account === undefined) {
-      return this.unwind(this.fund, time, this.floor.lotsFor(20_000, this.floor.fairTicks(time)));
+      return this.#unwind(this.#fund, time, this.#floor.lotsFor(20_000, this.#floor.fairTicks(time)));
     }
-    if (time < this.wakeAt[i]!) return false;
-    this.wakeAt[i] = time + PAUSE_MS * this.random.exponential();
-    if (this.ledger.lotsOf(account, this.floor.index) === 0) return this.enter(account, time);
-    return this.random.chance(CLOSING) && this.unwind(account, time, Number.POSITIVE_INFINITY);
+    if (time < this.#wakeAt[i]!) return false;
+    this.#wakeAt[i] = time + PAUSE_MS * this.#random.exponential();
+    if (this.#ledger.lotsOf(account, this.#floor.index) === 0) return this.#enter(account, time);
+    return this.#random.chance(CLOSING) && this.#unwind(account, time, Number.POSITIVE_INFINITY);
   }
 
-  private enter(account: Account, time: number): boolean {
-    const wallet = this.ledger.walletOf(account);
+  #enter(account: Account, time: number): boolean {
+    const wallet = this.#ledger.walletOf(account);
     if (wallet < BROKE || wallet > RICH) {
-      const stake = Math.floor(STAKE_MIN + (STAKE_MAX - STAKE_MIN) * this.random.next() ** 2);
-      this.ledger.transfer(this.fund, account, stake - wallet);
+      const stake = Math.floor(STAKE_MIN + (STAKE_MAX - STAKE_MIN) * this.#random.next() ** 2);
+      this.#ledger.transfer(this.#fund, account, stake - wallet);
     }
-    const value = (this.ledger.walletOf(account) / 1e8) * account.leverage * BOLDNESS;
-    const lots = this.floor.lotsFor(value, this.floor.fairTicks(time));
-    const up = this.random.chance(0.5 + 0.3 * this.floor.fair.moodAt(time));
-    return this.floor.place(account, up ? "buy" : "sell", "market", 0, lots, time).filledLots > 0;
+    const value = (this.#ledger.walletOf(account) / 1e8) * account.leverage * BOLDNESS;
+    const lots = this.#floor.lotsFor(value, this.#floor.fairTicks(time));
+    const up = this.#random.chance(0.5 + 0.3 * this.#floor.fair.moodAt(time));
+    return this.#floor.place(account, up ? "buy" : "sell", "market", 0, lots, time).filledLots > 0;
   }
 
-  private unwind(account: Account, time: number, lotsMax: number): boolean {
-    const held = this.ledger.lotsOf(account, this.floor.index);
+  #unwind(account: Account, time: number, lotsMax: number): boolean {
+    const held = this.#ledger.lotsOf(account, this.#floor.index);
     if (held === 0) return false;
     const lots = Math.min(Math.abs(held), lotsMax);
     const side = held > 0 ? "sell" : "buy";
-    return this.floor.matcher.place(account, side, "market", 0, lots, time, { reduceOnly: true }).filledLots > 0;
+    return this.#floor.matcher.place(account, side, "market", 0, lots, time, { reduceOnly: true }).filledLots > 0;
   }
 }

@@ -17,45 +17,49 @@ interface Asset {
 
 export class SpotLedger implements Ledger {
   /** Asset 0 is the quote; asset n + 1 is the base of symbol n. */
-  private readonly assets: readonly Asset[];
-  private readonly units: readonly number[];
+  readonly #assets: readonly Asset[];
+  readonly #units: readonly number[];
   /** Flat: account index x number of assets + asset. */
-  private readonly free: number[] = [];
-  private readonly locked: number[] = [];
+  readonly #free: number[] = [];
+  readonly #locked: number[] = [];
 
   constructor(specs: readonly SymbolSpec[]) {
     const quote = specs[0]?.quote ?? "USDT";
-    this.assets = [{ name: quote, scale: QUOTE_SCALE }].concat(
+    this.#assets = [{ name: quote, scale: QUOTE_SCALE }].concat(
       specs.map((spec) => ({ name: spec.base, scale: spec.quantities })),
     );
-    this.units = specs.map((spec) => spec.quoteUnits);
+    this.#units = specs.map((spec) => spec.quoteUnits);
   }
 
   open(account: Account): void {
-    assert(this.free.length === account.index * this.assets.length, "accounts are opened in the order of their index");
-    for (let i = 0; i < this.assets.length; i++) {
-      this.free.push(0);
-      this.locked.push(0);
+    assert(
+      this.#free.length === account.index * this.#assets.length,
+      "accounts are opened in the order of their index",
+    );
+    for (let i = 0; i < this.#assets.length; i++) {
+      this.#free.push(0);
+      this.#locked.push(0);
     }
   }
 
   deposit(account: Account, asset: string, amount: number): void {
-    const index = this.assets.findIndex((each) => each.name === asset);
+    const index = this.#assets.findIndex((each) => each.name === asset);
     assert(index >= 0 && Number.isSafeInteger(amount) && amount >= 0, "a deposit is a whole number of a known asset");
-    this.free[this.cell(account, index)]! += amount;
+    this.#free[this.#cell(account, index)]! += amount;
   }
 
   depositText(account: Account, asset: string, amount: string): boolean {
-    const units = this.assets.find((each) => each.name === asset)?.scale.parse(amount) ?? null;
+    const units = this.#assets.find((each) => each.name === asset)?.scale.parse(amount) ?? null;
     if (units === null) return false;
     this.deposit(account, asset, units);
     return true;
   }
 
   settlementOf(symbol: number): Settlement {
-    const { free, locked } = this;
-    const width = this.assets.length;
-    const unit = this.units[symbol]!;
+    const free = this.#free;
+    const locked = this.#locked;
+    const width = this.#assets.length;
+    const unit = this.#units[symbol]!;
     const base = symbol + 1;
     return {
       reserve(order, worstCost) {
@@ -95,9 +99,9 @@ export class SpotLedger implements Ledger {
   }
 
   balances(account: Account): Balance[] {
-    return this.assets.flatMap((asset, i) => {
-      const free = this.free[this.cell(account, i)]!;
-      const locked = this.locked[this.cell(account, i)]!;
+    return this.#assets.flatMap((asset, i) => {
+      const free = this.#free[this.#cell(account, i)]!;
+      const locked = this.#locked[this.#cell(account, i)]!;
       if (free === 0 && locked === 0) return [];
       return [{ asset: asset.name, free: asset.scale.write(free), locked: asset.scale.write(locked) }];
     });
@@ -108,10 +112,10 @@ export class SpotLedger implements Ledger {
   }
 
   totals(): Map<string, bigint> {
-    const totals = new Map<string, bigint>(this.assets.map((asset) => [asset.name, 0n]));
-    for (let cell = 0; cell < this.free.length; cell++) {
-      const { name } = this.assets[cell % this.assets.length]!;
-      totals.set(name, totals.get(name)! + BigInt(this.free[cell]!) + BigInt(this.locked[cell]!));
+    const totals = new Map<string, bigint>(this.#assets.map((asset) => [asset.name, 0n]));
+    for (let cell = 0; cell < this.#free.length; cell++) {
+      const { name } = this.#assets[cell % this.#assets.length]!;
+      totals.set(name, totals.get(name)! + BigInt(this.#free[cell]!) + BigInt(this.#locked[cell]!));
     }
     return totals;
   }
@@ -119,14 +123,14 @@ export class SpotLedger implements Ledger {
   netOut(symbol: number, accounts: readonly Account[]): void {
     for (const asset of [0, symbol + 1]) {
       let pool = 0;
-      for (const account of accounts) pool += this.free[this.cell(account, asset)]!;
+      for (const account of accounts) pool += this.#free[this.#cell(account, asset)]!;
       const share = Math.floor(pool / accounts.length);
-      for (const account of accounts) this.free[this.cell(account, asset)] = share;
-      this.free[this.cell(accounts[0]!, asset)]! += pool - share * accounts.length;
+      for (const account of accounts) this.#free[this.#cell(account, asset)] = share;
+      this.#free[this.#cell(accounts[0]!, asset)]! += pool - share * accounts.length;
     }
   }
 
-  private cell(account: Account, asset: number): number {
-    return account.index * this.assets.length + asset;
+  #cell(account: Account, asset: number): number {
+    return account.index * this.#assets.length + asset;
   }
 }

@@ -18,8 +18,8 @@ export class Stage {
   readonly speculators: Speculators | null;
   readonly trade: string;
   readonly depth: string;
-  private readonly markPrice: string;
-  private readonly liquidation: string;
+  readonly #markPrice: string;
+  readonly #liquidation: string;
 
   constructor(floor: Floor, crowd: Crowd, speculators: Speculators | null, channelName: ChannelName) {
     const { market, symbol } = floor.spec;
@@ -28,8 +28,8 @@ export class Stage {
     this.speculators = speculators;
     this.trade = channelName(market, symbol, "trade");
     this.depth = channelName(market, symbol, "depth");
-    this.markPrice = channelName(market, symbol, "markPrice");
-    this.liquidation = channelName(market, symbol, "forceOrder");
+    this.#markPrice = channelName(market, symbol, "markPrice");
+    this.#liquidation = channelName(market, symbol, "forceOrder");
   }
 
   /** What changed since it was last asked. */
@@ -51,7 +51,7 @@ export class Stage {
     if (floor.liquidations.length > 0) {
       const data = floor.liquidations;
       floor.liquidations = [];
-      updates.push({ channel: this.liquidation, kind: "liquidation", user: "", time, type: "items", data });
+      updates.push({ channel: this.#liquidation, kind: "liquidation", user: "", time, type: "items", data });
     }
     return updates;
   }
@@ -63,7 +63,7 @@ export class Stage {
   }
 
   marked(data: MarkPrice, timeMs: number): Update {
-    return { channel: this.markPrice, kind: "markPrice", user: "", time: Math.floor(timeMs), type: "value", data };
+    return { channel: this.#markPrice, kind: "markPrice", user: "", time: Math.floor(timeMs), type: "value", data };
   }
 }
 

@@ -61,6 +61,7 @@ export interface SymbolSpec {
 export function symbolsOf(market: SimMarket, names?: readonly string[]): SymbolSpec[] {
   const all = LISTINGS.map((listing) => specOf(market, listing));
   if (names === undefined) return all;
+  if (names.length === 0) throw new GatewayError("BAD_OPTION", "the simulated exchange needs at least one symbol");
   return [...new Set(names)].map((name) => {
     const spec = all.find((each) => each.symbol === name);
     if (spec) return spec;

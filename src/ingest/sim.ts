@@ -10,10 +10,12 @@
 import { Exchange } from "../../sim/exchange.ts";
 import { instrumentOf, type SimMarket, symbolsOf } from "../../sim/symbols.ts";
 import type { Instrument } from "../channel/instruments.ts";
+import { channelName } from "../channel/name.ts";
 import type { Update } from "../channel/types.ts";
 import { type Clock, wallMs } from "../lib/clock.ts";
 import { GatewayError } from "../lib/errors.ts";
-import type { RecordSink, Source, SourceState, SourceStatus } from "./source.ts";
+import type { Offset, RecordSink, Source, SourceState, SourceStatus } from "./source.ts";
+import { sleep, turn, untilReady } from "./wait.ts";
 
 export type { SimMarket } from "../../sim/symbols.ts";
 
@@ -57,213 +59,209 @@ export function createSim(options: SimOptions): Source {
 }
 
 const defaultName = (market: string, symbol: string, stream: string): string =>
-  market === "spot" ? `${symbol}@${stream}` : `${market}:${symbol}@${stream}`;
+  channelName(market, symbol, stream, "spot");
 
 class SimSource implements Source {
   readonly name = "sim";
   readonly replayable = false;
-  private readonly options: SimOptions;
-  private readonly clock: Clock;
-  private readonly rate: number;
-  private readonly historyMs: number;
-  private readonly maxTurnMs: number;
-  private state: SourceState = { name: "idle" };
-  private records = 0;
-  private newestMs: number | null = null;
-  private readonly wanted = new Set<string>();
+  readonly #options: SimOptions;
+  readonly #clock: Clock;
+  readonly #rate: number;
+  readonly #historyMs: number;
+  readonly #maxTurnMs: number;
+  #state: SourceState = { name: "idle" };
+  #records = 0;
+  #newestMs: number | null = null;
+  readonly #wanted = new Set<string>();
 
   constructor(options: SimOptions) {
-    this.options = options;
-    this.clock = options.clock;
-    this.rate = numberIn("rate", options.rate ?? SIM_RATE_DEFAULT, 1, SIM_RATE_MAX);
-    this.historyMs = numberIn("historyHours", options.historyHours ?? 25, 0, 1000) * HOUR_MS;
-    this.maxTurnMs = numberIn("maxTurnMs", options.maxTurnMs ?? 4, 0.1, 1000);
+    this.#options = options;
+    this.#clock = options.clock;
+    this.#rate = numberIn("rate", options.rate ?? SIM_RATE_DEFAULT, 1, SIM_RATE_MAX);
+    this.#historyMs = numberIn("historyHours", options.historyHours ?? 25, 0, 1000) * HOUR_MS;
+    this.#maxTurnMs = numberIn("maxTurnMs", options.maxTurnMs ?? 4, 0.1, 1000);
     symbolsOf(options.market, options.symbols);
   }
 
-  async run(sink: RecordSink, _from: number | null, signal: AbortSignal): Promise<void> {
-    const run = new Run(this.clock, sink, signal, (timeMs) => {
-      this.records++;
-      this.newestMs = timeMs;
+  async run(sink: RecordSink, from: Offset | null, signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return;
+    const run = new Run(this.#clock, sink, from, signal, (timeMs) => {
+      this.#records++;
+      this.#newestMs = timeMs;
     });
-    this.state = { name: "connected" };
-    this.newestMs = null;
+    this.#state = { name: "connected" };
+    this.#newestMs = null;
     try {
-      const startMs = wallMs(this.clock);
-      const exchange = this.exchangeAt(startMs);
-      if (this.historyMs > 0) await this.past(exchange, run, startMs);
-      if (!signal.aborted) await this.live(exchange, run);
+      const startMs = wallMs(this.#clock);
+      const exchange = this.#exchangeAt(startMs);
+      await this.#past(exchange, run, startMs);
+      if (!run.aborted) await this.#live(exchange, run);
     } finally {
-      run.close();
-      this.state = { name: "idle" };
+      this.#state = { name: "idle" };
     }
   }
 
   resync(channel: string): void {
-    this.wanted.add(channel);
+    this.#wanted.add(channel);
   }
 
   status(): SourceStatus {
-    const lagMs = this.newestMs === null ? null : Math.max(0, wallMs(this.clock) - this.newestMs);
-    return { state: this.state, lagMs, records: this.records, reconnects: 0 };
+    const lagMs = this.#newestMs === null ? null : Math.max(0, wallMs(this.#clock) - this.#newestMs);
+    return { state: this.#state, lagMs, records: this.#records, reconnects: 0 };
   }
 
-  private exchangeAt(startMs: number): Exchange {
-    const { market, seed, symbols } = this.options;
+  #exchangeAt(startMs: number): Exchange {
+    const { market, seed, symbols } = this.#options;
     const count = symbolsOf(market, symbols).length;
     return new Exchange({
       market,
       seed,
       ...(symbols ? { symbols } : {}),
       startMs,
-      // Ids rise from run to run: no symbol trades 100 times a millisecond. Below 10^14 until 2055.
-      firstId: (startMs - EPOCH_2024_MS) * 100,
-      channelName: this.options.channelName ?? defaultName,
-      markEveryMs: Math.max(MARK_MS, (count * 1000) / (this.rate * MARK_SHARE_MAX)),
+      // Ids rise from run to run: no symbol trades 100 times a millisecond, no market takes 200 orders in one.
+      // Below 10^14 until 2055 and 2039.
+      firstTradeId: (startMs - EPOCH_2024_MS) * 100,
+      firstOrderId: (startMs - EPOCH_2024_MS) * 200,
+      channelName: this.#options.channelName ?? defaultName,
+      markEveryMs: Math.max(MARK_MS, (count * 1000) / (this.#rate * MARK_SHARE_MAX)),
     });
   }
 
-  private async past(exchange: Exchange, run: Run, startMs: number): Promise<void> {
-    const records = exchange.history(startMs - this.historyMs, startMs);
-    let next = records.next();
-    while (!run.aborted && !next.done) {
+  async #past(exchange: Exchange, run: Run, startMs: number): Promise<void> {
+    if (this.#historyMs === 0) return;
+    const records = exchange.history(startMs - this.#historyMs, startMs);
+    for (let next = records.next(); !next.done; ) {
       await run.ready();
-      const endMs = this.clock.monotonicMs() + this.maxTurnMs;
+      if (run.aborted) return;
+      const endMs = this.#clock.monotonicMs() + this.#maxTurnMs;
       do {
         for (let i = 0; i < RECORDS_PER_LOOK && !next.done; i++) {
           run.hand(next.value, next.value[0]!.time);
           next = records.next();
         }
-      } while (!next.done && this.clock.monotonicMs() < endMs);
-      await run.pause(0);
+      } while (!next.done && !run.over(endMs));
+      await turn();
     }
   }
 
-  private async live(exchange: Exchange, run: Run): Promise<void> {
-    const pace = new Pace(this.clock, this.rate);
+  async #live(exchange: Exchange, run: Run): Promise<void> {
+    const pace = new Pace(this.#clock, this.#rate);
     for (const snapshot of exchange.open(pace.timeMs)) run.hand([snapshot], pace.timeMs);
-    while (!run.aborted) {
+    for (;;) {
       await run.ready();
       if (run.aborted) return;
-      this.answerResyncs(exchange, run, pace.timeMs);
-      const endMs = this.clock.monotonicMs() + this.maxTurnMs;
-      let late = false;
       pace.look();
-      for (let i = 1; pace.due && !late; i++) {
+      this.#answerResyncs(exchange, run, pace.timeMs);
+      const endMs = this.#clock.monotonicMs() + this.#maxTurnMs;
+      let over = false;
+      for (let i = 1; pace.due && !over; i++) {
         const timeMs = pace.timeMs;
         const updates = exchange.step(timeMs);
         if (updates.length > 0) run.hand(updates, timeMs);
         // A step that changed nothing counts as one, so that time goes on.
         pace.spend(Math.max(1, updates.length));
-        if (i % RECORDS_PER_LOOK === 0) late = this.clock.monotonicMs() >= endMs;
+        over = i % RECORDS_PER_LOOK === 0 && run.over(endMs);
       }
-      await run.pause(late ? 0 : Math.max(1, pace.waitMs));
+      if (over) await turn();
+      else await run.sleep(pace.waitMs);
     }
   }
 
-  private answerResyncs(exchange: Exchange, run: Run, timeMs: number): void {
-    for (const channel of this.wanted) {
+  #answerResyncs(exchange: Exchange, run: Run, timeMs: number): void {
+    for (const channel of this.#wanted) {
       const snapshot = exchange.snapshot(channel, timeMs);
       if (snapshot !== null) run.hand([snapshot], timeMs);
     }
-    this.wanted.clear();
+    this.#wanted.clear();
   }
 }
 
 /** When the next update is due: a monotonic clock paces, the wall clock dates. Times never fall. */
 class Pace {
-  private readonly clock: Clock;
-  private readonly stepMs: number;
+  readonly #clock: Clock;
+  readonly #stepMs: number;
   /** Monotonic time at which the next update is due. */
-  private nextMs: number;
-  private nowMs: number;
+  #nextMs: number;
+  #nowMs: number;
   /** Wall minus monotonic. */
-  private offsetMs: number;
+  #offsetMs: number;
 
   constructor(clock: Clock, rate: number) {
-    this.clock = clock;
-    this.stepMs = 1000 / rate;
-    this.nowMs = clock.monotonicMs();
-    this.nextMs = this.nowMs;
-    this.offsetMs = clock.wallUs() / 1000 - this.nowMs;
+    this.#clock = clock;
+    this.#stepMs = 1000 / rate;
+    this.#nowMs = clock.monotonicMs();
+    this.#nextMs = this.#nowMs;
+    this.#offsetMs = clock.wallUs() / 1000 - this.#nowMs;
   }
 
   /** The source's time of the next update, ms. */
   get timeMs(): number {
-    return this.nextMs + this.offsetMs;
+    return this.#nextMs + this.#offsetMs;
   }
 
   get due(): boolean {
-    return this.nextMs <= this.nowMs;
+    return this.#nextMs <= this.#nowMs;
   }
 
   get waitMs(): number {
-    return this.nextMs - this.nowMs;
+    return this.#nextMs - this.#nowMs;
   }
 
   look(): void {
-    this.nowMs = this.clock.monotonicMs();
-    this.nextMs = Math.max(this.nextMs, this.nowMs - CATCH_UP_MAX_MS);
-    const aheadMs = this.clock.wallUs() / 1000 - this.nowMs - this.offsetMs;
-    if (aheadMs > JUMP_MS) this.offsetMs += aheadMs;
+    this.#nowMs = this.#clock.monotonicMs();
+    this.#nextMs = Math.max(this.#nextMs, this.#nowMs - CATCH_UP_MAX_MS);
+    const aheadMs = this.#clock.wallUs() / 1000 - this.#nowMs - this.#offsetMs;
+    if (aheadMs > JUMP_MS) this.#offsetMs += aheadMs;
   }
 
   spend(updates: number): void {
-    this.nextMs += updates * this.stepMs;
+    this.#nextMs += updates * this.#stepMs;
   }
 }
 
-/** One call of `run`: numbers the records and waits for the sink and the clock, both cut short by the abort. */
+/** One call of `run`: numbers the records behind `from` and knows when to stop a turn. */
 class Run {
-  private readonly clock: Clock;
-  private readonly sink: RecordSink;
-  private readonly signal: AbortSignal;
-  private readonly handed: (timeMs: number) => void;
-  /** Ends the wait that is under way. */
-  private wake: () => void = () => {};
-  private readonly onAbort = () => this.wake();
-  private offset = 0;
+  readonly #clock: Clock;
+  readonly #sink: RecordSink;
+  readonly #signal: AbortSignal;
+  readonly #handed: (timeMs: number) => void;
+  #offset: Offset;
 
-  constructor(clock: Clock, sink: RecordSink, signal: AbortSignal, handed: (timeMs: number) => void) {
-    this.clock = clock;
-    this.sink = sink;
-    this.signal = signal;
-    this.handed = handed;
-    signal.addEventListener("abort", this.onAbort);
+  constructor(
+    clock: Clock,
+    sink: RecordSink,
+    from: Offset | null,
+    signal: AbortSignal,
+    handed: (timeMs: number) => void,
+  ) {
+    this.#clock = clock;
+    this.#sink = sink;
+    this.#offset = from ?? -1;
+    this.#signal = signal;
+    this.#handed = handed;
   }
 
   get aborted(): boolean {
-    return this.signal.aborted;
+    return this.#signal.aborted;
+  }
+
+  /** The turn is over: it took its time, the sink is full or the run was aborted. */
+  over(endMs: number): boolean {
+    return this.aborted || this.#clock.monotonicMs() >= endMs || this.#sink.busy() !== null;
   }
 
   hand(value: readonly Update[], timeMs: number): void {
-    this.sink.accept({ type: "data", offset: this.offset++, receivedUs: this.clock.wallUs(), value });
-    this.handed(timeMs);
+    this.#offset++;
+    this.#sink.accept({ type: "data", offset: this.#offset, receivedUs: this.#clock.wallUs(), value });
+    this.#handed(timeMs);
   }
 
-  async ready(): Promise<void> {
-    for (let busy = this.sink.busy(); busy !== null && !this.aborted; busy = this.sink.busy()) {
-      const taken = busy;
-      await new Promise<void>((resolve, reject) => {
-        this.wake = resolve;
-        taken.then(resolve, reject);
-      });
-    }
+  ready(): Promise<void> {
+    return untilReady(this.#sink, this.#signal);
   }
 
-  async pause(ms: number): Promise<void> {
-    if (this.aborted) return;
-    await new Promise<void>((resolve) => {
-      const timer = this.clock.after(ms, resolve);
-      this.wake = () => {
-        timer.cancel();
-        resolve();
-      };
-    });
-  }
-
-  close(): void {
-    this.signal.removeEventListener("abort", this.onAbort);
+  sleep(ms: number): Promise<void> {
+    return sleep(this.#clock, ms, this.#signal);
   }
 }
 
