@@ -1,0 +1,162 @@
+/**
+ * The node: one process of the gateway. This file is the composition root, the one place that picks implementations.
+ *
+ *     source -> shard (pipeline) -> bus -> follower -> engine -> ring -> edge workers -> clients
+ *
+ * Started from the clients' end backwards to the source, so that nothing is published before somebody can hear it; stopped
+ * the other way round.
+ */
+import { randomBytes } from "node:crypto";
+import pkg from "../package.json" with { type: "json" };
+import { type AdminServer, type LoopLag, startAdmin, watchLoopLag } from "./admin/mod.ts";
+import type { Bus } from "./bus/bus.ts";
+import { createFollower, type Follower } from "./bus/follower.ts";
+import { createMemoryBus } from "./bus/memory.ts";
+import { InstrumentRegistry } from "./channel/registry.ts";
+import type { StaticConfig } from "./config/static.ts";
+import { DEFAULT_EDGE_CONFIG, type Edge, startEdge } from "./edge/mod.ts";
+import { Engine } from "./engine/engine.ts";
+import { MemoryCheckpoints } from "./ingest/checkpoint.ts";
+import { ChannelOwners } from "./ingest/owners.ts";
+import { Shard } from "./ingest/shard.ts";
+import { inputsOf } from "./inputs.ts";
+import { type Clock, systemClock } from "./lib/clock.ts";
+import { createLog, type Log } from "./lib/log.ts";
+import { nodeView } from "./node-view.ts";
+import { binanceEncoder, createBinanceRest } from "./protocol/binance/mod.ts";
+import { nativeEncoder } from "./protocol/native/mod.ts";
+import { createRing, createRingWriter } from "./ring/mod.ts";
+
+export interface Node {
+  /** `http://127.0.0.1:8080`, also for ws://. Null: this node has no edge. */
+  readonly publicUrl: string | null;
+  /** Null: this node has no admin role. */
+  readonly adminUrl: string | null;
+  stop(): Promise<void>;
+  /** Settles when the node has stopped. */
+  readonly done: Promise<void>;
+  /** The parts, for tests that look inside or break something on purpose. */
+  readonly parts: Parts;
+}
+
+export interface Parts {
+  readonly clock: Clock;
+  readonly bus: Bus;
+  readonly follower: Follower;
+  readonly engine: Engine;
+  readonly shards: readonly Shard[];
+  readonly edge: Edge | null;
+  readonly registry: InstrumentRegistry;
+}
+
+/** Fanout topics are named like their channels. */
+const topicOf = (channel: string): string => channel;
+
+export async function startNode(config: StaticConfig, deps: { readonly log?: Log } = {}): Promise<Node> {
+  const log = deps.log ?? createLog(config.log);
+  const clock = systemClock();
+  const has = (role: StaticConfig["roles"][number]): boolean => config.roles.includes(role);
+  const registry = new InstrumentRegistry(config.defaultMarket);
+  const inputs = has("ingest") ? inputsOf(config, registry, clock, log) : [];
+
+  const bus = createMemoryBus({ clock });
+  const follower = createFollower({
+    bus,
+    clock,
+    topicOf,
+    log: { warn: (fields, message) => log.warn(message, { ...fields }) },
+  });
+  const workers = has("edge") ? config.workers : 0;
+  const ringMemory = createRing(config.ringBytes, Math.max(1, workers));
+  const ring = createRingWriter(ringMemory);
+  const encoders = { native: nativeEncoder, binance: binanceEncoder };
+  const engine = new Engine({ ring, clock, catalog: registry, follower, encoders });
+  const rest = createBinanceRest({
+    instruments: registry,
+    clock,
+    async depth(channel, limit) {
+      const reply = await engine.depth(channel, limit);
+      return reply.is === "depth" ? reply.body : { unavailable: true };
+    },
+  });
+
+  const owners = new ChannelOwners();
+  const checkpoints = new MemoryCheckpoints();
+  const shards = inputs.map(
+    (input) =>
+      new Shard({
+        ...input,
+        bus,
+        catalog: registry,
+        owners,
+        checkpoints,
+        clock,
+        topicOf,
+        log,
+        randomId: () => randomBytes(4).toString("hex"),
+      }),
+  );
+
+  let edge: Edge | null = null;
+  let admin: AdminServer | null = null;
+  let lag: LoopLag | null = null;
+  const stop = async (): Promise<void> => {
+    await Promise.all(shards.map((shard) => shard.stop()));
+    await edge?.stop();
+    lag?.stop();
+    engine.close();
+    follower.close();
+    await bus.close();
+    await admin?.stop();
+  };
+
+  try {
+    if (workers > 0) {
+      const edgeConfig = { ...DEFAULT_EDGE_CONFIG, host: config.host, port: config.port };
+      edge = await startEdge({
+        config: edgeConfig,
+        ring: ringMemory,
+        readers: ring,
+        workers,
+        clock,
+        log,
+        silentMsMax: config.watchdogMs,
+        onWorkerGone: (worker) => engine.workerGone(worker),
+        onMessage(worker, message) {
+          if (message.is !== "rest") return engine.handle(worker, message);
+          const { request, path, query } = message;
+          rest
+            .handle(path, query)
+            .then(({ status, body }) => edge?.post(worker, { is: "rest", request, status, body }));
+        },
+      });
+    }
+    lag = watchLoopLag(clock);
+    if (has("admin")) {
+      const view = nodeView({ config, version: pkg.version, shards, engine, follower, edge, lag });
+      admin = startAdmin(config.admin, view, log);
+    }
+    await Promise.all(shards.map((shard) => shard.start()));
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+
+  let settle: () => void = () => undefined;
+  const done = new Promise<void>((resolve) => {
+    settle = resolve;
+  });
+  let stopping: Promise<void> | null = null;
+  return {
+    publicUrl: edge === null ? null : `http://${hostText(config.host)}:${edge.port}`,
+    adminUrl: admin?.url ?? null,
+    done,
+    stop() {
+      stopping ??= stop().then(settle);
+      return stopping;
+    },
+    parts: { clock, bus, follower, engine, shards, edge, registry },
+  };
+}
+
+const hostText = (host: string): string => (host.includes(":") ? `[${host}]` : host);
