@@ -39,8 +39,17 @@ export interface Edge {
   counters(): EdgeTotals;
   /** Workers that serve now. */
   readonly ready: number;
+  /** Each worker's state. */
+  workers(): readonly EdgeWorkerView[];
   /** Closes every session 1001 and ends the workers. */
   stop(): Promise<void>;
+}
+
+export interface EdgeWorkerView {
+  readonly worker: number;
+  readonly up: boolean;
+  readonly restarts: number;
+  readonly loopLagMs: number;
 }
 
 const SILENT_MS_MAX = 3000;
@@ -132,6 +141,15 @@ class Supervisor implements Edge {
 
   counters(): EdgeTotals {
     return this.#totals.sum();
+  }
+
+  workers(): readonly EdgeWorkerView[] {
+    return this.#places.map(({ worker, ready, generation }) => ({
+      worker,
+      up: ready,
+      restarts: generation,
+      loopLagMs: this.#totals.loopLagMs(worker),
+    }));
   }
 
   async stop(): Promise<void> {

@@ -55,6 +55,11 @@ export class Totals {
     this.#restarts++;
   }
 
+  /** Of a running worker; 0 if it has not said. */
+  loopLagMs(worker: number): number {
+    return this.#living.get(worker)?.loopLagMs ?? 0;
+  }
+
   sum(): EdgeTotals {
     let sum = this.#retired;
     for (const counters of this.#living.values()) sum = add(sum, counters);
