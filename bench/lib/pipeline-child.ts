@@ -84,7 +84,7 @@ async function measure(name: string, path: string, seconds: number): Promise<Mea
   if (create === undefined) throw new Error(`no variant ${name}: one of ${Object.keys(VARIANTS).join(", ")}`);
   const texts = textsOf(path);
   const expected = expectedOf(texts);
-  const variant = await create();
+  const variant = await create(texts);
   let passes = 0;
 
   const coldStart = performance.now();
@@ -109,7 +109,7 @@ async function measure(name: string, path: string, seconds: number): Promise<Mea
   ns.sort((a, b) => a - b);
   const us = (share: number): number => ns[Math.floor(share * (ns.length - 1))]! / 1000;
 
-  const fault = variant.fault(passes, expected);
+  const fault = await variant.fault(passes, expected);
   await variant.close?.();
   return {
     variant: name,

@@ -4,11 +4,12 @@
  */
 import { createKrakenV1 } from "../../src/ingest/mapper/mod.ts";
 import { BareBook, bareParse } from "./pipeline-bare.ts";
+import { wholeVariant } from "./pipeline-whole.ts";
 
 export interface Variant {
   record(text: string): void;
   /** After `passes` over a feed of `expected`: null, or what is wrong. */
-  fault(passes: number, expected: Expected): string | null;
+  fault(passes: number, expected: Expected): string | null | Promise<string | null>;
   close?(): Promise<void>;
 }
 
@@ -64,8 +65,9 @@ function mapVariant(): Variant {
   };
 }
 
-export const VARIANTS: Readonly<Record<string, () => Variant | Promise<Variant>>> = {
+export const VARIANTS: Readonly<Record<string, (texts: readonly string[]) => Variant | Promise<Variant>>> = {
   "bare-parse": bareParseVariant,
   map: mapVariant,
   "bare-book": bareBookVariant,
+  whole: wholeVariant,
 };
