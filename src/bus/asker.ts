@@ -5,7 +5,7 @@
  * is answered exactly once, after `timeoutMs` by an error; an answer that comes later is counted and ignored.
  * At the limit: the queue is bounded by its users, each chain has at most one question in it.
  */
-import type { Clock } from "../lib/clock.ts";
+import type { Clock, Timer } from "../lib/clock.ts";
 import { GatewayError } from "../lib/errors.ts";
 import type { Bus, StateReply, StateRequest } from "./bus.ts";
 
@@ -32,6 +32,7 @@ export class Asker {
   private queue: Question[] = [];
   /** First of the queue that was not sent yet. */
   private next = 0;
+  private readonly timers = new Set<Timer>();
   private closed = false;
 
   constructor(options: AskerOptions) {
@@ -48,10 +49,11 @@ export class Asker {
     this.sendNext();
   }
 
+  /** No answer is handed on any more, no question sent. */
   close(): void {
     this.closed = true;
-    this.queue = [];
-    this.next = 0;
+    for (const timer of this.timers) timer.cancel();
+    this.timers.clear();
   }
 
   private sendNext(): void {
@@ -78,6 +80,7 @@ export class Asker {
       }
       open = false;
       timer.cancel();
+      this.timers.delete(timer);
       this.inFlight--;
       if (this.closed) return;
       answered(answer);
@@ -87,6 +90,7 @@ export class Asker {
       const message = `no owner answered for ${request.channel} within ${timeoutMs} ms`;
       end({ ok: false, error: new GatewayError("BUS_NO_ANSWER", message) });
     });
+    this.timers.add(timer);
     bus.request(request).then(
       (reply) => end({ ok: true, reply }),
       (error: unknown) => end({ ok: false, error: asGatewayError(error) }),

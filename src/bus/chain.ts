@@ -2,7 +2,7 @@
  * One chain (channel, user) as one consumer follows it: finds out what the bus lost, repeated or mixed up, and heals it.
  *
  * On the path: bus -> follower -> CHAIN -> consumer. Open, the follower hands the next publication straight on; anything
- * else comes here. Closed (joining, healing, shard silent), publications are held until the owner's answer is applied.
+ * else comes here. Closed (joining, healing, shard silent), what arrives is held until the owner's answer is applied.
  *
  * Invariants: the consumer sees each publication at most once, in order, each continuing its position, or a state first;
  * only the owner's answer to a question asked after the doubt arose decides which epoch is the current one; at most one
@@ -111,9 +111,7 @@ export class Chain {
   /** A publication that is not simply the next one of an open chain. */
   arrive(p: Publication, header: ShardHeader): void {
     if (this.open) {
-      if (this.step(p, header)) return;
-      this.hold(p, header);
-      this.heal();
+      if (!this.step(p, header)) this.heal();
       return;
     }
     const shard = this.host.shard(header.shard);
@@ -217,10 +215,13 @@ export class Chain {
     return held;
   }
 
-  /** Closes the chain and asks the owner, unless that is under way or HEADs must come back first. */
+  /**
+   * Closes the chain and asks the owner, unless that is under way. What showed the damage need not be kept: it was
+   * published before the question, so the answer covers it. What arrives from now on may be newer than the answer: held.
+   */
   private heal(): void {
     this.open = false;
-    if (this.closed || this.asking || this.retry !== null || this.shard?.silent === true) return;
+    if (this.closed || this.asking || this.retry !== null) return;
     const progress = this.asked === null || this.asked.epoch !== this.epoch || this.asked.last !== this.last;
     if (progress) {
       this.stuck = 0;
@@ -389,7 +390,6 @@ export class Chain {
         if (this.closed) return;
         const { p, header } = batch[i]!;
         if (this.step(p, header)) continue;
-        for (const rest of batch.slice(i)) this.hold(rest.p, rest.header);
         this.heal();
         return;
       }

@@ -71,7 +71,7 @@ test("follower - a stall of its own node is not held against the shards", async 
   const clock: Clock = { ...fake, monotonicMs: () => fake.monotonicMs() + ahead };
   const bus = createMemoryBus({ clock });
   bus.serve("s1", () => EMPTY);
-  const follower = createFollower({ bus, clock, topicOf });
+  const follower = createFollower({ bus, clock, topicOf, random: () => 0.5 });
   const consumer = recorder();
   follower.follow("c0", consumer);
   bus.head(HEAD);
@@ -92,7 +92,7 @@ test("follower - a shard that falls silent and comes back is logged once each", 
   const bus = createMemoryBus({ clock });
   bus.serve("s1", () => EMPTY);
   const log = { warn: (fields: object, message: string) => lines.push(`${message} ${JSON.stringify(fields)}`) };
-  const follower = createFollower({ bus, clock, topicOf, log });
+  const follower = createFollower({ bus, clock, topicOf, random: () => 0.5, log });
   follower.follow("c0", recorder());
   bus.head(HEAD);
   await clock.run(5000);
@@ -117,7 +117,7 @@ test("follower - questions are paced, and each names the position of the moment 
       return new Promise((resolve) => waiting.push(resolve));
     },
   };
-  const follower = createFollower({ bus, clock, topicOf, requestsInFlightMax: 2 });
+  const follower = createFollower({ bus, clock, topicOf, random: () => 0.5, requestsInFlightMax: 2 });
   const consumers = ["c0", "c1", "c2", "c3", "c4"].map((channel) => {
     const consumer = recorder();
     return { channel, consumer, subscription: follower.follow(channel, consumer) };
@@ -146,7 +146,7 @@ test("follower - an owner whose answers never fit is asked with growing pauses, 
     requests++;
     return since === null ? { ...EMPTY, seq: 10 } : { ...EMPTY, seq: 20, after: [publication(20, 19)] };
   });
-  const follower = createFollower({ bus, clock, topicOf });
+  const follower = createFollower({ bus, clock, topicOf, random: () => 0.5 });
   const consumer = recorder();
   follower.follow("c0", consumer);
   await nextTurn();
@@ -162,10 +162,103 @@ test("follower - an owner whose answers never fit is asked with growing pauses, 
   follower.close();
 });
 
+test("follower - if publications never fit, the whole state is taken", async () => {
+  const clock = createFakeClock();
+  const bus = createMemoryBus({ clock });
+  let joined = false;
+  bus.serve("s1", ({ since }) => {
+    const chain = [publication(20, 19)];
+    if (since !== null) return { ...EMPTY, seq: 20, after: chain };
+    return joined ? { ...EMPTY, seq: 20, history: chain } : { ...EMPTY, seq: 10 };
+  });
+  const follower = createFollower({ bus, clock, topicOf, random: () => 0.5 });
+  const consumer = recorder();
+  follower.follow("c0", consumer);
+  await nextTurn();
+  joined = true;
+  bus.publish(EMPTY, "t", publication(20, 19));
+  await clock.run(1000);
+  expect(consumer.calls).toEqual(["state first 10", "stale sequence", "state heal 19", "20"]);
+  bus.publish(EMPTY, "t", publication(21, 20));
+  expect(consumer.calls.at(-1)).toBe("21");
+  follower.close();
+});
+
+test("follower - answers after the time limit or after unfollowing reach nobody", async () => {
+  const clock = createFakeClock();
+  const waiting: ((reply: StateReply | null) => void)[] = [];
+  const bus = createMemoryBus({ clock });
+  const slow: Pick<Bus, "subscribe" | "heads" | "request"> = {
+    subscribe: (topic, receive) => bus.subscribe(topic, receive),
+    heads: (receive) => bus.heads(receive),
+    request: () => new Promise((resolve) => waiting.push(resolve)),
+  };
+  const follower = createFollower({ bus: slow, clock, topicOf, random: () => 0.5 });
+  const [late, gone] = [recorder(), recorder()];
+  follower.follow("c0", late);
+  const subscription = follower.follow("c1", gone);
+  await clock.run(2000);
+  expect(follower.status()).toMatchObject({ requestsInFlight: 0, counters: { requestFailures: 2 } });
+  waiting[0]!({ ...EMPTY, seq: 1 });
+  await nextTurn();
+  expect(follower.status()).toMatchObject({ requestsInFlight: 0, counters: { lateAnswers: 1 } });
+  await clock.run(100);
+  expect(follower.status().requestsInFlight).toBe(2);
+  subscription.close();
+  waiting[2]!({ ...EMPTY, seq: 2 });
+  waiting[3]!({ ...EMPTY, channel: "c1", seq: 3 });
+  await nextTurn();
+  expect(late.calls).toEqual(["state first 2"]);
+  expect(gone.calls).toEqual([]);
+  follower.follow("c2", gone);
+  follower.close();
+  waiting[4]!({ ...EMPTY, channel: "c2" });
+  await nextTurn();
+  expect(gone.calls).toEqual([]);
+  expect(clock.pending).toBe(0);
+});
+
+test("follower - unfollowing lets go of what was held and of pending pauses", async () => {
+  const clock = createFakeClock();
+  const bus = createMemoryBus({ clock });
+  bus.serve("s1", () => null);
+  const follower = createFollower({ bus, clock, topicOf, random: () => 0.5, lingerMs: 0 });
+  const idle = clock.pending;
+  const subscription = follower.follow("c0", recorder());
+  await nextTurn();
+  bus.publish(EMPTY, "t", publication(1, null));
+  bus.publish(EMPTY, "t", publication(2, 1));
+  expect(follower.status().held).toBe(2);
+  expect(clock.pending).toBe(idle + 1);
+  subscription.close();
+  expect(follower.status().held).toBe(0);
+  await clock.run(1);
+  expect(clock.pending).toBe(idle);
+  expect(bus.wanted("t")).toBe(false);
+  follower.close();
+});
+
+test("follower - the first HEAD of a new shard lets unknown channels be asked for at once", async () => {
+  const clock = createFakeClock();
+  const bus = createMemoryBus({ clock });
+  let reply: StateReply | null = null;
+  bus.serve("s1", () => reply);
+  const follower = createFollower({ bus, clock, topicOf, random: () => 0.5 });
+  const consumer = recorder();
+  follower.follow("c0", consumer);
+  await clock.run(60_000);
+  expect(consumer.calls).toEqual(["unavailable 1203"]);
+  reply = EMPTY;
+  bus.head(HEAD);
+  await nextTurn();
+  expect(consumer.calls).toEqual(["unavailable 1203", "state first null"]);
+  follower.close();
+});
+
 test("follower - a silent shard that nobody follows is forgotten after a minute", async () => {
   const clock = createFakeClock();
   const bus = createMemoryBus({ clock });
-  const follower = createFollower({ bus, clock, topicOf });
+  const follower = createFollower({ bus, clock, topicOf, random: () => 0.5 });
   bus.head(HEAD);
   clock.advance(59_000);
   expect(follower.shards()).toHaveLength(1);
@@ -180,7 +273,7 @@ test("follower - a lossless chain without data yet takes its first publications 
   const chain = [publication(5, null), publication(6, 5)];
   let reply = EMPTY;
   bus.serve("s1", () => reply);
-  const follower = createFollower({ bus, clock, topicOf });
+  const follower = createFollower({ bus, clock, topicOf, random: () => 0.5 });
   const consumer = recorder();
   follower.follow("c0", consumer);
   await nextTurn();

@@ -96,6 +96,29 @@ test("memory bus - a request waits for an owner that comes in time", async () =>
   expect(clock.pending).toBe(0);
 });
 
+test("memory bus - of two owners of a shard the newer answers, the older again when it is gone", async () => {
+  const bus = createMemoryBus();
+  const reply = (token: number) => ({
+    ...HEADER,
+    token,
+    channel: "c0",
+    user: "",
+    seq: null,
+    provides: [],
+    after: null,
+    state: null,
+    time: 0,
+    history: [],
+    stale: false,
+  });
+  bus.serve("s1", () => reply(1));
+  const newer = bus.serve("s1", () => reply(2));
+  const token = async () => (await bus.request({ channel: "c0", user: "", since: null }))?.token;
+  expect(await token()).toBe(2);
+  newer.close();
+  expect(await token()).toBe(1);
+});
+
 test("memory bus - an owner that throws is reported and does not answer", async () => {
   const clock = createFakeClock();
   const errors: unknown[] = [];

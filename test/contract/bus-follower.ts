@@ -119,6 +119,17 @@ export function followerFaults(fixture: () => BusFixture): void {
     expect(stage.follower.status().held).toBe(0);
   });
 
+  onStage("what overtook itself while joining is put in order without asking", async (stage) => {
+    const { owner } = stage;
+    owner.publish(TRADES);
+    stage.fate = (d) => (d.what === "reply" ? [20] : d.what === "publication" ? [1010 - (d.seq ?? 0)] : NOW);
+    const trades = await stage.follow(TRADES);
+    for (let i = 0; i < 5; i++) owner.publish(TRADES);
+    await stage.run(20);
+    expect(trades.calls).toEqual(["state first e1 1000", "1001", "1002", "1003", "1004", "1005"]);
+    expect(stage.counters().requests).toBe(1);
+  });
+
   onStage("a lost publication is asked for, and nothing is handed on twice or out of order", async (stage) => {
     const { owner } = stage;
     owner.publish(TRADES);
@@ -374,6 +385,43 @@ export function followerFaults(fixture: () => BusFixture): void {
     },
   );
 
+  onStage("HEADs are back: what a HEAD confirms needs no question, anything else is asked for", async (stage) => {
+    const { owner } = stage;
+    owner.publish(TRADES);
+    const trades = await stage.follow(TRADES);
+    await stage.run(2600);
+    owner.head(true);
+    await stage.settle();
+    expect(trades.take()).toEqual(["state first e1 1000", "stale no-head", "fresh"]);
+    expect(stage.counters().requests).toBe(1);
+    // The last message and the HEAD that named it are lost; the first one to arrive does not speak of the channel.
+    await stage.run(2600);
+    owner.make(TRADES);
+    owner.makeHead(false);
+    stage.bus.head(owner.makeHead(false));
+    await stage.settle();
+    expect(trades.take()).toEqual(["stale no-head", "fresh", "1001"]);
+    expect(stage.counters().requests).toBe(2);
+    expect(trades.differences(owner)).toEqual([]);
+  });
+
+  onStage("an answer that arrives while the shard is silent waits for its HEADs", async (stage) => {
+    const { owner } = stage;
+    owner.publish(TRADES);
+    const trades = await stage.follow(TRADES);
+    await stage.run(1500);
+    stage.fate = (d) => (d.what === "reply" ? [900] : NOW);
+    owner.make(TRADES);
+    owner.publish(TRADES);
+    await stage.run(2000);
+    expect(trades.take()).toEqual(["state first e1 1000", "stale no-head"]);
+    stage.fate = () => NOW;
+    owner.head(true);
+    await stage.settle();
+    expect(trades.take()).toEqual(["fresh", "1001", "1002"]);
+    expect(trades.breaches).toEqual([]);
+  });
+
   onStage("a shard that is silent when its channel is joined is stale at once", async (stage) => {
     const { owner } = stage;
     owner.publish(TRADES);
@@ -472,9 +520,20 @@ export function followerFaults(fixture: () => BusFixture): void {
       const { requests } = stage.counters();
       expect(requests).toBeLessThan(12);
       stage.fate = () => NOW;
-      await stage.runWithHeads(5000);
+      await stage.run(100);
+      expect(trades.take()).toEqual([]);
+      owner.head(true);
+      await stage.settle();
       expect(trades.take()).toEqual(["fresh", "1001", "1002"]);
       expect(trades.differences(owner)).toEqual([]);
+      // The next time is counted from the start again.
+      stage.fate = (d) => (d.what === "request" ? LOST : NOW);
+      owner.make(TRADES);
+      owner.head();
+      await stage.run(1900);
+      expect(trades.take()).toEqual(["stale sequence"]);
+      await stage.runWithHeads(2000);
+      expect(trades.take()).toEqual(["unavailable 1501"]);
     },
   );
 
@@ -568,12 +627,14 @@ export function followerFaults(fixture: () => BusFixture): void {
       const trades = await stage.follow(TRADES);
       const other = new ScriptedOwner({ bus: await stage.node(), shard: "shard-2", epoch: "x1", base: 9000 });
       other.stopServing();
-      other.publish(TRADES);
+      const p = other.publish(TRADES);
+      // Even one that would fit.
+      stage.bus.publish({ ...owner.header(), shard: "shard-2" }, topicOf(TRADES), { ...p, seq: 1001, prev: 1000 });
       await stage.runWithHeads(500);
       owner.publish(TRADES);
       await stage.settle();
       expect(trades.take()).toEqual(["state first e1 1000", "1001"]);
-      expect(stage.counters().foreign).toBe(1);
+      expect(stage.counters().foreign).toBe(2);
       owner.stopServing();
       other.serve();
       other.publish(TRADES);
@@ -583,6 +644,25 @@ export function followerFaults(fixture: () => BusFixture): void {
       expect(trades.breaches).toEqual([]);
     },
   );
+
+  onStage("a channel whose shard fell silent is found in the shard it moved to", async (stage) => {
+    const { owner } = stage;
+    owner.publish(TRADES);
+    const trades = await stage.follow(TRADES);
+    owner.stopServing();
+    await stage.run(2600);
+    const other = new ScriptedOwner({ bus: await stage.node(), shard: "shard-2", epoch: "x1", base: 9000 });
+    other.publish(TRADES);
+    other.publish(TRADES);
+    for (let i = 0; i < 4; i++) {
+      other.head();
+      await stage.run(500);
+    }
+    expect(trades.take()).toEqual(["state first e1 1000", "stale no-head", "state epoch x1 null", "9000", "9001"]);
+    other.publish(TRADES);
+    await stage.settle();
+    expect(trades.differences(other)).toEqual([]);
+  });
 
   onStage("shard health follows the HEADs", async (stage) => {
     const { owner, follower } = stage;
