@@ -10,7 +10,7 @@ export type DecimalsSink = (market: string, symbol: string, price: number, quant
 
 export class DecimalsSeen {
   readonly #tell: DecimalsSink;
-  readonly #seen = new Map<string, { price: number; quantity: number }>();
+  readonly #seen = new Map<Instrument, { price: number; quantity: number }>();
 
   constructor(tell: DecimalsSink) {
     this.#tell = tell;
@@ -28,17 +28,16 @@ export class DecimalsSeen {
     this.#grow(instrument, price, quantity);
   }
 
-  #grow({ market, symbol }: Instrument, price: number, quantity: number): void {
-    const key = `${market}:${symbol}`;
-    let seen = this.#seen.get(key);
+  #grow(instrument: Instrument, price: number, quantity: number): void {
+    let seen = this.#seen.get(instrument);
     if (seen === undefined) {
       seen = { price: 0, quantity: 0 };
-      this.#seen.set(key, seen);
+      this.#seen.set(instrument, seen);
     }
     if (price <= seen.price && quantity <= seen.quantity) return;
     seen.price = Math.max(price, seen.price);
     seen.quantity = Math.max(quantity, seen.quantity);
-    this.#tell(market, symbol, seen.price, seen.quantity);
+    this.#tell(instrument.market, instrument.symbol, seen.price, seen.quantity);
   }
 }
 
