@@ -1,9 +1,8 @@
 import { expect, test } from "bun:test";
 import { LATENCY_BUCKETS_US, RUNGS } from "../ring/messages.ts";
-import { createEdgeTotals } from "./edge-totals.ts";
 import { createMetrics, METRICS } from "./metrics.ts";
 import { metricsPage } from "./metrics-page.ts";
-import { anEdge, anEngine, aShard, aView } from "./testing/view.ts";
+import { anEdge, anEngine, aShard, aView, NO_TOTALS } from "./testing/view.ts";
 
 const scrape = async (...change: Parameters<typeof aView>): Promise<string[]> =>
   (await createMetrics(aView(...change)).metrics()).split("\n");
@@ -39,7 +38,7 @@ test("metrics - docs/metrics.md is the table (npm run docs writes it)", async ()
 test("metrics - every sample has exactly the labels of its metric", async () => {
   const edge = anEdge({
     totals: {
-      ...createEdgeTotals().sums(),
+      ...NO_TOTALS,
       errors: { 1203: 1 },
       closes: { 4008: 1 },
       latency: { depth: { counts: [1], sumUs: 1 } },
@@ -60,7 +59,7 @@ test("metrics - every sample has exactly the labels of its metric", async () => 
 
 test("metrics - latency counts become a cumulative histogram in seconds", async () => {
   const counts = [...LATENCY_BUCKETS_US.map((_, at) => (at === 0 ? 3 : at === 2 ? 4 : 0)), 2];
-  const totals = { ...createEdgeTotals().sums(), latency: { trade: { counts, sumUs: 1_500_000 } } };
+  const totals = { ...NO_TOTALS, latency: { trade: { counts, sumUs: 1_500_000 } } };
   const lines = await scrape({ edge: () => anEdge({ totals }) });
   const name = "tidegate_delivery_latency_seconds";
   expect(lines).toContain(`# TYPE ${name} histogram`);
@@ -87,7 +86,7 @@ test("metrics - shards of one source are added where they count and the worst is
 });
 
 test("metrics - rungs are labelled by their period, threads by name, and known codes stand at zero", async () => {
-  const totals = { ...createEdgeTotals().sums(), rungSessions: RUNGS.map((rung) => (rung === 250 ? 6 : 0)) };
+  const totals = { ...NO_TOTALS, rungSessions: RUNGS.map((rung) => (rung === 250 ? 6 : 0)) };
   const edge = anEdge({ totals, workers: [{ worker: 1, up: true, restarts: 2, loopLagMs: 40 }] });
   const lines = await scrape({ edge: () => edge, loopLagMs: () => 1500 });
   expect(lines).toContain('tidegate_rung_sessions{rung="250"} 6');

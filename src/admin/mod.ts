@@ -1,6 +1,5 @@
 /** The admin side: everything the composition root may use of it. */
 
-export { createEdgeTotals, type EdgeSums, type EdgeTotals } from "./edge-totals.ts";
 export { type LoopLag, watchLoopLag } from "./loop-lag.ts";
 export { type AdminAddress, type AdminServer, startAdmin } from "./server.ts";
 export type { BusShardView, EdgeView, EngineView, NodeView, ShardView, WorkerView } from "./view.ts";

@@ -56,7 +56,7 @@ export interface WorkerView {
 
 export interface EdgeView {
   readonly workers: readonly WorkerView[];
-  /** All workers together, dead ones included (edge-totals.ts). */
+  /** All workers together, those that died included. */
   readonly totals: Omit<WorkerCounters, "loopLagMs">;
 }
 

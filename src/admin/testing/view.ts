@@ -1,6 +1,19 @@
 /** A node for tests of the admin side: everything is well unless the test says otherwise. */
-import { createEdgeTotals } from "../edge-totals.ts";
+import { RUNGS } from "../../ring/messages.ts";
 import type { EdgeView, EngineView, NodeView, ShardView } from "../view.ts";
+
+export const NO_TOTALS: EdgeView["totals"] = {
+  sessions: 0,
+  subscriptions: 0,
+  delivered: 0,
+  deliveredBytes: 0,
+  laps: 0,
+  outboxBytes: 0,
+  errors: {},
+  closes: {},
+  rungSessions: RUNGS.map(() => 0),
+  latency: {},
+};
 
 export const aShard = (change: Partial<ShardView> = {}): ShardView => ({
   shard: "sim",
@@ -26,7 +39,7 @@ export const anEngine = (change: Partial<EngineView> = {}): EngineView => ({
 
 export const anEdge = (change: Partial<EdgeView> = {}): EdgeView => ({
   workers: [{ worker: 0, up: true, restarts: 0, loopLagMs: 0 }],
-  totals: createEdgeTotals().sums(),
+  totals: NO_TOTALS,
   ...change,
 });
 

@@ -1,0 +1,135 @@
+/**
+ * The command line: commands, flags and help.
+ *
+ * Invariants: a wrong command, flag or value is one line on stderr and exit status 2.
+ */
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { CONFIG_FLAG, envName, SETTINGS } from "../config/settings.ts";
+import { GatewayError } from "../lib/errors.ts";
+import { type StartNode, serve } from "./serve.ts";
+import { type TailWorld, tail } from "./tail/tail.ts";
+import { DEFAULT_URL, nodeUrl } from "./tail/url.ts";
+import { versionLine } from "./version.ts";
+
+export interface CliWorld {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  out(text: string): void;
+  err(text: string): void;
+  /** Only `serve` needs it, and it is big. */
+  loadNode(): Promise<StartNode>;
+  tailWorld(): TailWorld;
+}
+
+/** Errors of GatewayError that a person mends by typing something else. */
+const USAGE_CODES = ["CONFIG", "USAGE", "SYNTHETIC", "BAD_OPTION", "REPLAY_FILE", "REPLAY_FORMAT", "REPLAY_VENUE"];
+
+/** Runs one command line (without the program's own name) and resolves with the exit status. */
+export async function run(args: readonly string[], world: CliWorld): Promise<number> {
+  let status = 0;
+  const program = build(world, (ended) => {
+    status = ended;
+  });
+  try {
+    await program.parseAsync(args.length === 0 ? ["--help"] : args, { from: "user" });
+    return status;
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      if (error.exitCode === 0) return 0;
+      world.err(`tidegate: ${oneLine(error.message)}\n`);
+      return 2;
+    }
+    if (!(error instanceof GatewayError)) throw error;
+    world.err(`tidegate: ${error.message}\n`);
+    return USAGE_CODES.includes(error.code) ? 2 : 1;
+  }
+}
+
+/** `error: unknown option '--prot'\n(Did you mean --port?)` on one line, with where to look. */
+function oneLine(message: string): string {
+  const text = message.replace(/^error: /, "").replace(/\s*\n\s*/g, " ");
+  return text.includes("--help") || text.includes("Did you mean") ? text : `${text} (tidegate --help tells more)`;
+}
+
+function build(world: CliWorld, ended: (status: number) => void): Command {
+  const program = new Command("tidegate")
+    .description("WebSocket gateway for market data: in order, encoded once, nothing lost silently.")
+    .exitOverride()
+    .configureOutput({ writeOut: world.out, writeErr: () => undefined, outputError: () => undefined })
+    .configureHelp({ showGlobalOptions: false })
+    .helpCommand(false)
+    .addHelpText("after", EXAMPLES);
+  program.version(versionLine(world.env), "-V, --version", "same as the command");
+
+  const serving = program
+    .command("serve")
+    .description("run a node (npm start does this)")
+    .addOption(new Option(`--${CONFIG_FLAG.flag} <${CONFIG_FLAG.value}>`, CONFIG_FLAG.help))
+    .addHelpText("after", SERVE_NOTES)
+    .action(async (flags: Record<string, unknown>) => ended(await serve(flags, await world.loadNode())));
+  for (const { flag, value, help } of SETTINGS) {
+    serving.addOption(new Option(value === "" ? `--${flag}` : `--${flag} <${value}>`, help));
+  }
+
+  program
+    .command("tail")
+    .description("watch channels of a node live")
+    .argument("<channel...>", "for example btcusdt@depth btcusdt@trade")
+    .option("--json", "one push per line, as it came, for pipes")
+    .option("--url <URL>", `the node: a port, host:port or URL (${envName("url")}, ${DEFAULT_URL})`)
+    .option("--cadence <MS>", "at most one push in so many ms; what is merged stays exact", number(0))
+    .option("-n, --count <N>", "end after so many pushes", number(1))
+    .addHelpText("after", TAIL_EXAMPLES)
+    .action(async (channels: string[], flags: { json?: true; url?: string; cadence?: number; count?: number }) => {
+      const url = nodeUrl(flags.url ?? (world.env[envName("url")] || DEFAULT_URL));
+      const { json = false, cadence = null, count = null } = flags;
+      ended(await tail({ url, channels, cadence, json, count }, world.tailWorld()));
+    });
+
+  program
+    .command("version")
+    .description("print version, Bun version and commit")
+    .action(() => world.out(`${versionLine(world.env)}\n`));
+  return program;
+}
+
+const number =
+  (least: number) =>
+  (text: string): number => {
+    const value = Number(text);
+    if (text.trim() === "" || !Number.isInteger(value) || value < least) {
+      throw new InvalidArgumentError(`Want a whole number from ${least} on.`);
+    }
+    return value;
+  };
+
+const EXAMPLES = `
+Examples:
+  tidegate serve                                  a node with the simulated exchange on ports 8080 and 9090
+  tidegate serve --replay feed.txt --speed 10     the same with a recorded feed, ten times faster
+  tidegate tail btcusdt@depth                     a live order book
+  tidegate tail --json btcusdt@trade | jq .data   trades for a program
+
+tidegate <command> --help tells the flags of a command.
+`;
+
+const SERVE_NOTES = `
+Every flag is also a variable, --admin-port is TIDEGATE_ADMIN_PORT, and a field of the config file.
+Flags win over variables, variables over the file.
+
+Examples:
+  tidegate serve --port 8100 --admin-port 9100
+  tidegate serve --sim-rate 20000 --seed 7
+  tidegate serve --synthetic channels=10,rate=30,size=200,spread
+  TIDEGATE_LOG_FORMAT=json tidegate serve --config tidegate.json
+`;
+
+const TAIL_EXAMPLES = `
+Streams: depth, depth5, depth10, depth20, trade, aggTrade, bookTicker, ticker, miniTicker, kline_1m (1s to 1M);
+usdm:<symbol>@markPrice and other streams of the usdm market; bare topics.
+
+Examples:
+  tidegate tail btcusdt@depth ethusdt@trade
+  tidegate tail btcusdt@depth --cadence 500
+  tidegate tail --url gateway.example.com:8080 usdm:btcusdt@markPrice
+  tidegate tail --json -n 10 btcusdt@trade
+`;

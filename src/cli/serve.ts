@@ -1,0 +1,112 @@
+/**
+ * `tidegate serve`: loads the configuration, runs a node until a signal or the node itself ends it.
+ *
+ * Invariants: whatever keeps a node from starting is one line on stderr and an exit status: 2 for a wrong flag, variable,
+ * file or value, 1 for what the machine refuses. The first SIGINT or SIGTERM stops in order, a second one at once.
+ */
+import { loadStaticConfig } from "../config/load.ts";
+import type { SourceConfig, StaticConfig } from "../config/static.ts";
+import { GatewayError } from "../lib/errors.ts";
+import { createLog, isPretty, type Log, type RootLog } from "../lib/log.ts";
+import { checkPorts } from "./ports.ts";
+import { VERSION } from "./version.ts";
+
+/** What the composition root gives. */
+export interface RunningNode {
+  /** `http://127.0.0.1:8080`; null without an edge. */
+  readonly publicUrl: string | null;
+  /** Null without the role admin. */
+  readonly adminUrl: string | null;
+  stop(): Promise<void>;
+  /** Settles when the node has ended; rejects when it failed. */
+  readonly done: Promise<void>;
+}
+
+export type StartNode = (config: StaticConfig, deps: { readonly log: Log }) => Promise<RunningNode>;
+
+/** One Ctrl-C reaches us several times: from the terminal, from npm and from the launcher. */
+const sameSignalMs = 500;
+
+export async function serve(flags: Readonly<Record<string, unknown>>, startNode: StartNode): Promise<number> {
+  const { config, warnings } = loadStaticConfig(flags, process.env);
+  checkPorts(config);
+  const log = createLog(config.log);
+  for (const warning of warnings) log.warn(warning);
+  const signal = firstSignal(log);
+  try {
+    const node = await startNode(config, { log });
+    announce(config, node, log);
+    const name = await Promise.race([signal, node.done.then(() => null)]);
+    if (name !== null) log.info("stopping", { signal: name });
+    await node.stop();
+    await node.done;
+    log.flush();
+    return 0;
+  } catch (error) {
+    // An operating error is told by the caller in one line; anything else is our fault and needs its stack.
+    if (!(error instanceof GatewayError)) log.error("the node failed", { error });
+    log.flush();
+    throw error;
+  }
+}
+
+/** The name of the first signal to stop; a later one ends the process at once. */
+function firstSignal(log: RootLog): Promise<string> {
+  return new Promise((resolve) => {
+    let firstMs = 0;
+    for (const [name, status] of [
+      ["SIGINT", 130],
+      ["SIGTERM", 143],
+    ] as const) {
+      process.on(name, () => {
+        if (firstMs === 0) {
+          firstMs = performance.now();
+          resolve(name);
+        } else if (performance.now() - firstMs > sameSignalMs) {
+          log.warn("second signal: leaving at once");
+          log.flush();
+          process.exit(status);
+        }
+      });
+    }
+  });
+}
+
+/** Where the node is and what to try: a few lines for a person, one line for a log. */
+function announce(config: StaticConfig, { publicUrl, adminUrl }: RunningNode, log: Log): void {
+  const command = publicUrl === null ? null : `npm run tail ${channelToTry(config.source)}${urlFlag(publicUrl)}`;
+  if (!isPretty(config.log.format, process.stdout.isTTY === true)) {
+    log.info("node is up", { version: VERSION, public: publicUrl, admin: adminUrl, try: command });
+    return;
+  }
+  const lines = [`tidegate ${VERSION}, node ${config.nodeId}, ${describeSource(config.source)}`, ""];
+  if (publicUrl !== null) {
+    const ws = publicUrl.replace(/^http/, "ws");
+    lines.push(`  public  ${ws}/ws/quote/v1   native`, `          ${ws}/ws   Binance, REST at ${publicUrl}/api/v3`);
+  }
+  if (adminUrl !== null) lines.push(`  admin   ${adminUrl}`);
+  if (command !== null) lines.push(`  try     ${command}`);
+  process.stdout.write(`${lines.join("\n")}\n\n`);
+}
+
+function urlFlag(publicUrl: string): string {
+  const { hostname, port } = new URL(publicUrl);
+  if (port === "8080" && hostname === "127.0.0.1") return "";
+  const local = hostname === "127.0.0.1" || hostname === "0.0.0.0";
+  return ` -- --url ${local ? port : `${hostname}:${port}`}`;
+}
+
+function channelToTry(source: SourceConfig): string {
+  if (source.kind === "sim") return "btcusdt@depth";
+  return source.kind === "synthetic" ? "c0" : "<symbol>@depth";
+}
+
+function describeSource(source: SourceConfig): string {
+  if (source.kind === "sim") return `simulated exchange (${source.rate} updates/s, seed ${source.seed})`;
+  if (source.kind === "replay") {
+    const speed = source.speed === Number.POSITIVE_INFINITY ? "as fast as possible" : `${source.speed} times real time`;
+    return `replay of ${source.path} (${speed}${source.loop ? ", looping" : ""})`;
+  }
+  const { channels, rate, size, spread } = source.shape;
+  return `synthetic (${channels} channels, ${rate}/s each, ${size} bytes${spread ? ", spread" : ""})`;
+}

@@ -1,0 +1,124 @@
+/**
+ * `tidegate tail <channel>...`: a live, readable view of channels, or their pushes as JSON lines.
+ *
+ * A client like any other: it speaks the native dialect and checks every chain, so it also shows when a node breaks its
+ * promise. Ends with status 0 on Ctrl-C and when the reader of its pipe goes away, with 1 when every channel was refused.
+ */
+import { nearest } from "../../lib/nearest.ts";
+import { type FeedListener, openFeed } from "./feed.ts";
+import { duration } from "./text.ts";
+import { httpOrigin } from "./url.ts";
+import { jsonView, type Outputs, plainView, type Size, screenView, type View } from "./view.ts";
+
+export interface TailOptions {
+  readonly url: string;
+  readonly channels: readonly string[];
+  readonly cadence: number | null;
+  readonly json: boolean;
+  /** Ends after so many pushes; null: never. */
+  readonly count: number | null;
+}
+
+export interface TailWorld {
+  readonly outputs: Omit<Outputs, "onStuck">;
+  /** Of the terminal; null if stdout is none. */
+  readonly size: () => Size | null;
+  nowUs(): number;
+  /** Calls once when the user or the reader of our output wants the end. */
+  onEnd(call: () => void): void;
+}
+
+/** Streams whose pushes are lines of their own: with only these the terminal scrolls instead of being redrawn. */
+const LINE_STREAMS = /@(trade|aggTrade|forceOrder)$/;
+
+/** Resolves with the exit status. */
+export function tail(options: TailOptions, world: TailWorld): Promise<number> {
+  const { url, cadence } = options;
+  const channels = [...new Set(options.channels)];
+  return new Promise((resolve) => {
+    const view = chooseView(
+      options,
+      { ...world.outputs, onStuck: () => end(1, "the reader of this output does not read") },
+      world,
+    );
+    const refused = new Set<string>();
+    let pushes = 0;
+    let ended = false;
+
+    function end(status: number, sentence?: string): void {
+      if (ended) return;
+      ended = true;
+      feed.close();
+      if (sentence !== undefined) view.note(sentence);
+      view.close();
+      resolve(status);
+    }
+
+    const listener: FeedListener = {
+      connected: () => view.note(`connected to ${url}`),
+      lost(reason, retryMs, first) {
+        view.distrust();
+        const what = first ? `cannot reach ${url} (${reason}): is a node running there? npm start starts one` : reason;
+        view.note(`${what}; trying again in ${duration(retryMs)}`);
+      },
+      refused(channel, code, message) {
+        if (channel === "") {
+          view.note(`the node refused a command: ${message} (${code})`);
+          return;
+        }
+        refused.add(channel);
+        void explain(url, channel, code, message).then((sentence) => {
+          view.note(sentence);
+          if (refused.size === channels.length) end(1);
+        });
+      },
+      push(push, raw, restart) {
+        view.push(push, raw, restart);
+        pushes += 1;
+        if (pushes === options.count) end(0);
+      },
+      broken(push) {
+        view.distrust(push.channel);
+        view.note(`${push.channel}: the chain is broken before this ${push.type}, asking for what is missing`);
+      },
+      drain: ({ afterMs }) => view.note(`the node is stopping, it will close this connection in ${duration(afterMs)}`),
+      odd: (frame) => view.note(`not a frame of the native protocol: ${frame.slice(0, 80)}`),
+    };
+    const feed = openFeed({ url, channels, cadence }, listener);
+    world.onEnd(() => end(0));
+  });
+}
+
+function chooseView(options: TailOptions, outputs: Outputs, { size, nowUs }: TailWorld): View {
+  if (options.json) return jsonView(outputs);
+  if (size() === null || options.channels.every((channel) => LINE_STREAMS.test(channel))) return plainView(outputs);
+  return screenView(outputs, options.channels, () => size() ?? { columns: 80, rows: 24 }, nowUs);
+}
+
+const NAMES_SHOWN = 12;
+
+/** A refusal, and for an unknown channel what the node has instead. */
+async function explain(url: string, channel: string, code: number, message: string): Promise<string> {
+  const sentence = `${channel}: ${message} (${code})`;
+  const [, symbol = "", stream = ""] = /^(?:.*:)?([^@]*)@(.*)$/.exec(channel) ?? [];
+  if (code !== 1203 || stream === "") return sentence;
+  const symbols = await knownSymbols(url);
+  if (symbols.length === 0) return sentence;
+  const close = nearest(symbol, symbols);
+  if (close === symbol) return `${sentence}: the symbol exists, the stream "${stream}" does not`;
+  if (close !== null) return `${sentence}: did you mean ${close}@${stream}?`;
+  const shown = symbols.slice(0, NAMES_SHOWN).join(", ");
+  return `${sentence}: symbols here are ${shown}${symbols.length > NAMES_SHOWN ? ", ..." : ""}`;
+}
+
+/** Symbols the node lists; none if it does not say so within a second. */
+async function knownSymbols(url: string): Promise<string[]> {
+  try {
+    const answer = await fetch(`${httpOrigin(url)}/api/v3/exchangeInfo`, { signal: AbortSignal.timeout(1000) });
+    const { symbols } = (await answer.json()) as { symbols?: readonly { readonly symbol?: unknown }[] };
+    return (symbols ?? []).map(({ symbol }) => String(symbol).toLowerCase());
+  } catch (error) {
+    // A hint only: a node without this endpoint, or one that answers something else, gets a plain sentence.
+    return error instanceof Error ? [] : Promise.reject(error);
+  }
+}

@@ -1,0 +1,40 @@
+/** The command line's real surroundings: terminal, environment, signals and the node. */
+import { systemClock } from "../lib/clock.ts";
+import type { CliWorld } from "./program.ts";
+import type { TailWorld } from "./tail/tail.ts";
+import type { Output } from "./tail/view.ts";
+
+export const realWorld = (): CliWorld => ({
+  env: process.env,
+  out: (text) => void process.stdout.write(text),
+  err: (text) => void process.stderr.write(text),
+  loadNode: async () => (await import("../node.ts")).startNode,
+  tailWorld,
+});
+
+function output(stream: NodeJS.WriteStream): Output {
+  return {
+    write: (text) => void stream.write(text),
+    get waitingBytes() {
+      return stream.writableLength;
+    },
+  };
+}
+
+function tailWorld(): TailWorld {
+  const clock = systemClock();
+  const ends: (() => void)[] = [];
+  const end = (): void => {
+    for (const call of ends) call();
+  };
+  process.on("SIGINT", end);
+  process.on("SIGTERM", end);
+  // The reader of a pipe went away (`| head`): nothing is wrong.
+  process.stdout.on("error", end);
+  return {
+    outputs: { out: output(process.stdout), err: output(process.stderr) },
+    size: () => (process.stdout.isTTY ? { columns: process.stdout.columns, rows: process.stdout.rows } : null),
+    nowUs: () => clock.wallUs(),
+    onEnd: (call) => ends.push(call),
+  };
+}
