@@ -39,12 +39,11 @@ export class Client {
   readonly socket: WebSocket;
   closed: { readonly code: number; readonly reason: string } | null = null;
 
-  constructor(url: string, parse = true) {
+  constructor(url: string) {
     this.socket = new WebSocket(url);
     this.socket.onmessage = ({ data }) => {
       this.texts.push(String(data));
-      // The scripted engine's payloads are native ones without their beginning, which raw Binance does not add.
-      if (parse) this.frames.push(JSON.parse(String(data).startsWith('"') ? `{${data}` : String(data)) as Frame);
+      this.frames.push(JSON.parse(String(data)) as Frame);
     };
     this.socket.onclose = ({ code, reason }) => {
       this.closed = { code, reason };
@@ -98,6 +97,8 @@ export interface Harness {
   /** Connects to a path and waits until it is open. */
   client(path?: string): Promise<Client>;
   url(path: string): string;
+  /** Stops worker 0 for about a second and settles when it has stopped, so that what is written now it reads later. */
+  stall(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -137,6 +138,19 @@ export async function harness(options: HarnessOptions = {}): Promise<Harness> {
     engine,
     edge,
     url,
+    async stall() {
+      edge.post(0, { is: "inject", fault: "stall", ms: 1000 });
+      let beats = engine.ring.beats(0);
+      let sinceMs = performance.now();
+      // It beats every 100 ms while it lives.
+      await until(() => {
+        if (engine.ring.beats(0) !== beats) {
+          beats = engine.ring.beats(0);
+          sinceMs = performance.now();
+        }
+        return performance.now() - sinceMs > 250;
+      }, "the worker stalls");
+    },
     client(path = "/ws/quote/v1") {
       const client = new Client(url(path));
       clients.push(client);

@@ -2,7 +2,7 @@
  * An engine for the edge's tests: answers the workers through a real ring and publishes what a test tells it to.
  *
  * Every channel is a lossless chain of numbered publications, so a client can tell loss, doubling and disorder. Payloads
- * are those of the native wire for every form; the edge never reads them.
+ * have the same fields in every form; the edge never reads them.
  */
 import { ERRORS } from "../../protocol/codes.ts";
 import {
@@ -12,6 +12,7 @@ import {
   type MainToEdge,
   RecordKind,
   RUNGS,
+  type Rung,
   type TopicKey,
 } from "../../ring/messages.ts";
 import { createRing, createRingWriter, type RingReaders, type RingWriter } from "../../ring/mod.ts";
@@ -52,6 +53,8 @@ export class ScriptedEngine {
   /** Appended to every snapshot frame, to make it big. */
   padding = "";
   readonly #topics = new Map<string, Topic>();
+  /** Topics to flush together with the rung their sessions are going to. */
+  #moves: { readonly from: Topic; readonly rung: Rung }[] = [];
   #next = 1;
 
   constructor(channels: readonly string[], ringBytes = 4 * 1024 * 1024, workersMax = 4) {
@@ -79,10 +82,12 @@ export class ScriptedEngine {
 
   /** Flushes every slower topic in the mask up to its channel's seq, then writes the TICK. */
   tick(mask: number): void {
+    const inMask = (rung: Rung) => rung === 0 || (mask & (1 << RUNGS.indexOf(rung))) !== 0;
+    const leaving = new Set(this.#moves.filter(({ rung }) => inMask(rung)).map(({ from }) => from));
+    this.#moves = this.#moves.filter(({ rung }) => !inMask(rung));
     for (const topic of this.#topics.values()) {
-      if (topic.key.rung === 0 || (mask & (1 << RUNGS.indexOf(topic.key.rung))) === 0) continue;
       const { seq } = this.channels.get(topic.key.channel)!;
-      if (seq === null || seq === topic.seq) continue;
+      if (seq === null || seq === topic.seq || !(inMask(topic.key.rung) || leaving.has(topic))) continue;
       this.#publishOn(topic, `"type":"items","prev":${topic.seq},"seq":${seq},"data":[]}`, seq, 1);
     }
     this.ring.write(RecordKind.TICK, { topic: mask }, "");
@@ -103,7 +108,7 @@ export class ScriptedEngine {
     return undefined;
   }
 
-  /** Writes more than the ring holds without giving any reader a turn. */
+  /** Writes more than the ring holds: laps a reader that is stalled. */
   overrun(name: string): void {
     const start = this.ring.written;
     const pad = `,"${"x".repeat(1000)}"`;
@@ -148,6 +153,8 @@ export class ScriptedEngine {
       }
       case "move": {
         const topic = this.#open(worker, message.key);
+        const from = this.#byNumber(message.from);
+        if (from) this.#moves.push({ from, rung: message.key.rung });
         this.#direct(worker, topic.number, message.request, { is: "open" });
         break;
       }
@@ -178,8 +185,9 @@ export class ScriptedEngine {
       const { seq } = topic;
       const head: DirectHead = { is: "joined", epoch: EPOCH, seq, recovered: since !== null };
       const snapshot = `"type":"snapshot","epoch":"${EPOCH}","seq":${seq},"data":["${this.padding}"]}`;
-      if (since !== null) this.#direct(worker, topic.number, request, head, channel.history.slice(since, seq ?? 0));
-      else this.#direct(worker, topic.number, request, head, seq === null ? [] : [snapshot]);
+      const whole = seq === null || key.dialect === "binance" ? [] : [snapshot];
+      const frames = since === null ? whole : channel.history.slice(since, seq ?? 0);
+      this.#direct(worker, topic.number, request, head, frames);
     }
   }
 
@@ -192,7 +200,7 @@ export class ScriptedEngine {
     }
     // Small enough for the ring: the padding of an overrun is left out.
     const frames = channel.history.slice(seen, topic.seq ?? 0).map((frame) => frame.replace(/,"x+"/, ""));
-    this.#direct(worker, number, request, { is: "caughtUp", seq: topic.seq }, frames);
+    this.#direct(worker, number, request, { is: "caughtUp", seq: topic.seq }, framesOf(topic.key, frames));
   }
 
   #open(worker: number, key: TopicKey): Topic {
@@ -222,8 +230,9 @@ export class ScriptedEngine {
 
   #publishOn(topic: Topic, payload: string, seq: number, frames: number): void {
     topic.seq = seq;
+    const text = framesOf(topic.key, new Array<string>(frames).fill(payload)).join("\n");
     const fields = { topic: topic.number, seq, receivedUs: Date.now() * 1000, flags: frames > 1 ? Flag.MANY : 0 };
-    this.ring.write(RecordKind.PUBLISH, fields, new Array<string>(frames).fill(payload).join("\n"));
+    this.ring.write(RecordKind.PUBLISH, fields, text);
   }
 
   #direct(worker: number, topic: number, request: number, head: DirectHead, frames: readonly string[] = []): void {
@@ -231,3 +240,7 @@ export class ScriptedEngine {
     this.ring.write(RecordKind.DIRECT, { worker, topic, request }, payload);
   }
 }
+
+/** Native payloads go on after the channel's name, Binance's are whole. */
+const framesOf = (key: TopicKey, payloads: readonly string[]): readonly string[] =>
+  key.dialect === "native" ? payloads : payloads.map((payload) => `{${payload}`);
