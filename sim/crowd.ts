@@ -23,6 +23,9 @@ const PASSIVE_FAR = 0.012;
 const TAKE_VALUE = 1500;
 /** Quotes wrong by this fraction are taken by whoever sees it first. */
 const STALE = 0.00015;
+/** Fewer levels on a side, or a wider spread (a fraction), is a thin book. */
+const THIN_LEVELS = 20;
+const THIN_SPREAD = 0.002;
 /** Net lots, in quote value, at which takers surely turn round. */
 const NET_VALUE_MAX = 400_000;
 
@@ -54,12 +57,27 @@ export class Crowd {
 
   act(time: number): void {
     const fair = this.#floor.fairTicks(time);
+    if (this.#thin(fair)) {
+      this.#aMaker().act(fair, time, MOVES_MAX);
+      return;
+    }
     const roll = this.#random.next();
     if (roll < 0.5 && this.#pickOff(fair, time)) return;
     if (roll < 0.19) this.#take(fair, time);
     else if (roll < 0.2) this.#sweep(fair, time);
     else if (roll < 0.45) this.#passiveTurn(fair, time);
-    else this.#makers[this.#random.below(this.#makers.length)]!.act(fair, time, MOVES_MAX);
+    else this.#aMaker().act(fair, time, MOVES_MAX);
+  }
+
+  #aMaker(): MarketMaker {
+    return this.#makers[this.#random.below(this.#makers.length)]!;
+  }
+
+  /** So little is left that nobody trades before a maker has quoted. */
+  #thin(fair: number): boolean {
+    const { bids, asks } = this.#floor.matcher.book;
+    if (bids.size < THIN_LEVELS || asks.size < THIN_LEVELS) return true;
+    return asks.best!.price - bids.best!.price > Math.max(3, fair * THIN_SPREAD);
   }
 
   /** Takes quotes on the wrong side of the fair price; false if there are none. */

@@ -131,6 +131,16 @@ test("matcher - who cannot pay is rejected before anything moves", () => {
   expect(balanceOf(ledger, people[0]!, "USDT")?.free).toBe("0.00002000");
 });
 
+test("matcher - a market order's cost leaves out its own resting orders, which it cancels", () => {
+  const { place, ledger, people } = market(2, 10_000, 10);
+  place(0, "sell", "limit", 100, 5);
+  place(1, "sell", "limit", 300, 5);
+  expect(place(0, "buy", "market", 0, 4).reject).toBe("INSUFFICIENT_BALANCE");
+  expect(place(0, "buy", "market", 0, 3)).toMatchObject({ status: "FILLED", filledNotional: 900, reserved: 0 });
+  expect(balanceOf(ledger, people[0]!, "USDT")).toMatchObject({ free: "0.00001000", locked: "0.00000000" });
+  expect(balanceOf(ledger, people[0]!, "BTC")).toMatchObject({ free: "0.00013000", locked: "0.00000000" });
+});
+
 test("matcher - nonsense is rejected", () => {
   const { place } = market();
   for (const price of [0, -1, 1.5, Number.NaN]) expect(place(0, "buy", "limit", price, 1).reject).toBe("BAD_PRICE");

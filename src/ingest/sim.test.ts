@@ -158,24 +158,20 @@ test("sim source - what was due while the sink was busy is made up for, but not 
 });
 
 /** A clock on which every look takes some time, as on a machine that has work to do. */
-function slowClock(clock: FakeClock, lookMs: number): { clock: Clock; looks: () => number } {
-  let looks = 0;
-  const wrapped: Clock = {
+function slowClock(clock: FakeClock, lookMs: number): Clock {
+  return {
     wallUs: () => clock.wallUs(),
     monotonicMs() {
-      looks++;
       clock.advance(lookMs);
       return clock.monotonicMs();
     },
     after: (ms, call) => clock.after(ms, call),
   };
-  return { clock: wrapped, looks: () => looks };
 }
 
 test("sim source - a turn stops after maxTurnMs and lets the event loop run", async () => {
   const fake = createFakeClock(START_US);
-  const { clock } = slowClock(fake, 1);
-  const { sink, stop } = start({ clock, historyHours: 25, maxTurnMs: 5 });
+  const { sink, stop } = start({ clock: slowClock(fake, 1), historyHours: 25, maxTurnMs: 5 });
   // The first turn ran within `start`, up to its first wait; the history is longer than that.
   const perTurn: number[] = [];
   for (let i = 0; i < 20; i++) {
@@ -187,6 +183,23 @@ test("sim source - a turn stops after maxTurnMs and lets the event loop run", as
   expect(Math.max(...perTurn)).toBeLessThanOrEqual(2 * 16 * 6);
   expect(perTurn.reduce((sum, count) => sum + count)).toBeGreaterThan(200);
   expect(sink.updates.every((update) => update.kind === "trade")).toBe(true);
+});
+
+test("sim source - live turns stop after maxTurnMs too", async () => {
+  const fake = createFakeClock(START_US);
+  const { sink, stop } = start({ clock: slowClock(fake, 1), rate: 50_000, maxTurnMs: 5 });
+  await nextTurn();
+  fake.advance(500);
+  const perTurn: number[] = [];
+  for (let i = 0; i < 200; i++) {
+    const before = sink.records.length;
+    await nextTurn();
+    perTurn.push(sink.records.length - before);
+  }
+  await stop();
+  // A look at the clock costs a millisecond, in which 50 updates fall due and 16 records are made: it never catches up.
+  expect(Math.max(...perTurn)).toBeLessThanOrEqual(2 * 16 * 6);
+  expect(Math.min(...perTurn)).toBeGreaterThan(0);
 });
 
 test("sim source - a wall clock that jumps ahead is followed, one that falls back is not", async () => {

@@ -89,12 +89,13 @@ class SimSource implements Source {
       this.#records++;
       this.#newestMs = timeMs;
     });
-    this.#state = { name: "connected" };
+    this.#state = { name: "connecting", attempt: 0, retryAt: 0, error: "" };
     this.#newestMs = null;
     try {
       const startMs = wallMs(this.#clock);
       const exchange = this.#exchangeAt(startMs);
       await this.#past(exchange, run, startMs);
+      this.#state = { name: "connected" };
       if (!run.aborted) await this.#live(exchange, run);
     } finally {
       this.#state = { name: "idle" };
