@@ -9,7 +9,7 @@ test("scale - writes whole numbers of a unit with fixed decimals", () => {
   expect(new Scale("1").format(42)).toBe("42");
   expect(new Scale("1", 8).format(42)).toBe("42.00000000");
   expect(new Scale("0.00001", 8).format(150_000)).toBe("1.50000000");
-  expect(new Scale("0.00001", 8).zero).toBe("0.00000000");
+  expect(new Scale("0.00001", 8).format(0)).toBe("0.00000000");
   expect(new Scale("0.01").write(-150)).toBe("-1.50");
 });
 

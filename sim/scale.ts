@@ -11,7 +11,6 @@ const CACHE = 4096;
 export class Scale {
   /** One unit is 10^-decimals. */
   readonly decimals: number;
-  readonly zero: string;
   readonly #padding: string;
   readonly #keys = new Float64Array(CACHE).fill(-1);
   readonly #texts: string[] = new Array<string>(CACHE).fill("");
@@ -24,7 +23,6 @@ export class Scale {
     const width = shown ?? this.decimals + (match[2]?.length ?? 0);
     assert(width >= this.decimals, "a scale shows all its decimals");
     this.#padding = "0".repeat(width - this.decimals);
-    this.zero = this.write(0);
   }
 
   format(units: number): string {
