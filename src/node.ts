@@ -3,8 +3,8 @@
  *
  *     source -> shard (pipeline) -> bus -> follower -> engine -> ring -> edge workers -> clients
  *
- * Started from the clients' end backwards to the source, so that nothing is published before somebody can hear it; stopped
- * the other way round.
+ * Started from the sources on, so that the first client finds books and candles; stopped in the same order, so that the
+ * last publications still reach the clients.
  */
 import { randomBytes } from "node:crypto";
 import pkg from "../package.json" with { type: "json" };
@@ -48,6 +48,9 @@ export interface Parts {
   readonly edge: Edge | null;
   readonly registry: InstrumentRegistry;
 }
+
+/** A node whose sources do not connect serves all the same, and says so in /readyz. */
+const FIRST_CONNECTION_MS_MAX = 10_000;
 
 /** Fanout topics are named like their channels. */
 const topicOf = (channel: string): string => channel;
@@ -111,6 +114,8 @@ export async function startNode(config: StaticConfig, deps: { readonly log?: Log
   };
 
   try {
+    await Promise.all(shards.map((shard) => shard.start()));
+    await settled(shards, clock);
     if (workers > 0) {
       const edgeConfig = { ...DEFAULT_EDGE_CONFIG, host: config.host, port: config.port };
       edge = await startEdge({
@@ -136,7 +141,6 @@ export async function startNode(config: StaticConfig, deps: { readonly log?: Log
       const view = nodeView({ config, version: pkg.version, shards, engine, follower, edge, lag });
       admin = startAdmin(config.admin, view, log);
     }
-    await Promise.all(shards.map((shard) => shard.start()));
   } catch (error) {
     await stop();
     throw error;
@@ -157,6 +161,15 @@ export async function startNode(config: StaticConfig, deps: { readonly log?: Log
     },
     parts: { clock, bus, follower, engine, shards, edge, registry },
   };
+}
+
+/** Waits until every source has made its first connection (the simulated exchange: its history), or a little while. */
+async function settled(shards: readonly Shard[], clock: Clock): Promise<void> {
+  const endMs = clock.monotonicMs() + FIRST_CONNECTION_MS_MAX;
+  const isPending = (shard: Shard) => ["idle", "connecting"].includes(shard.status().source.state.name);
+  while (shards.some(isPending) && clock.monotonicMs() < endMs) {
+    await new Promise<void>((resolve) => clock.after(10, resolve));
+  }
 }
 
 const hostText = (host: string): string => (host.includes(":") ? `[${host}]` : host);
