@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { createBook } from "./book.ts";
 import { compareDigits, isZero } from "./decimal.ts";
-import type { Depth, Level } from "./types.ts";
+import type { Level } from "./types.ts";
 
 /** The obvious book: levels in a list, searched and sorted by decimals every time. */
 class NaiveSide {
@@ -84,7 +84,7 @@ test("book - a diff turns the book into its target, string by string", () => {
       book.apply(from);
       const target = createBook();
       target.apply(to);
-      const wanted: Depth = { bids: target.bids(), asks: target.asks() };
+      const wanted = { bids: target.bids(), asks: target.asks() };
       book.apply(book.diff(wanted));
       expect({ bids: book.bids(), asks: book.asks() }).toEqual(wanted);
       expect(book.diff(wanted)).toEqual({ bids: [], asks: [] });
@@ -97,8 +97,12 @@ test("book - a thousand levels and more behave the same far from the best", () =
   const side = (sign: number) => Array.from({ length: 1500 }, (_, i): Level => [String(10_000 + sign * (i + 1)), "1"]);
   book.replace({ bids: side(-1), asks: side(1) });
   book.apply({ bids: [["9000.5", "7"]], asks: [["11000", "0"]] });
-  expect(book.bidAt(999)).toEqual(["9000.5", "7"]);
-  expect(book.askAt(999)).toEqual(["11001", "1"]);
+  const [bid, ask]: Level[] = [
+    ["9000.5", "7"],
+    ["11001", "1"],
+  ];
+  expect(book.bidAt(999)).toEqual(bid!);
+  expect(book.askAt(999)).toEqual(ask!);
   expect(book.askCount).toBe(1499);
   expect(book.truncate(1000)?.bids).toHaveLength(501);
   expect(book.bidAt(1000)).toBeNull();

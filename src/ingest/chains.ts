@@ -111,17 +111,22 @@ export class Chains {
     for (const one of instruments) if (catalog.find(one.market, one.symbol) === null) catalog.add(one);
   }
 
-  /** Goes on from saved chains; returns the names of those that cannot be opened any more. */
-  restore(saved: SavedChains): string[] {
+  /**
+   * Goes on from saved chains, in the order they were made; `derive` gives the derived ones their keepers in between.
+   * Returns the names of those that cannot be opened any more.
+   */
+  restore(saved: SavedChains, derive: () => void): string[] {
+    const opened: [Chain, SavedChain][] = [];
     const lost: string[] = [];
-    this.#tradeIds.mode = saved.tradeIds;
     for (const one of Object.values(saved.channels)) {
       const channel = this.#ports.catalog.resolve(one.channel);
       const chain = channel === null ? null : this.open(channel, one.user);
-      if (chain === null) {
-        lost.push(one.channel);
-        continue;
-      }
+      if (chain === null) lost.push(one.channel);
+      else opened.push([chain, one]);
+    }
+    this.#tradeIds.mode = saved.tradeIds;
+    derive();
+    for (const [chain, one] of opened) {
       chain.lastSeq = one.lastSeq;
       chain.time = one.time;
       chain.receivedUs = one.receivedUs;

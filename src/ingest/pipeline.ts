@@ -129,9 +129,8 @@ export class Pipeline {
   /** Goes on from a checkpoint; only once, before the first record. */
   restore(saved: SavedPipeline): void {
     this.chains.restoreInstruments(saved.instruments);
-    // Opens the derived chains with their keepers, so that the saved states find them.
-    this.#derivation.restore(saved.derivation);
-    for (const channel of this.chains.restore(saved)) this.#refuse("not restored", channel);
+    const lost = this.chains.restore(saved, () => this.#derivation.restore(saved.derivation));
+    for (const channel of lost) this.#refuse("not restored", channel);
   }
 
   // --- source -> mapper -> keeper -------------------------------------------------------------------------------
