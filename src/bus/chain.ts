@@ -5,18 +5,18 @@
  * else comes here. Closed (joining, healing, shard silent), what arrives is held until the owner's answer is applied.
  *
  * Invariants: the consumer sees each publication at most once, in order, each continuing its position, or a state first;
- * only the owner's answer to a question asked after the doubt arose decides which epoch is the current one; at most one
- * question is out, matched by generation. No question twice without progress in between except after a pause.
+ * only the owner's answer to a question asked after the doubt arose decides which epoch is the current one; no
+ * question twice without progress in between except after a pause.
  * At the limit: more than `heldMax` held (or `heldTotalMax` on the node): all are dropped, the consumer is told stale, and
  * the gap that leaves is healed by asking.
  */
 import type { Publication, StaleReason } from "../channel/types.ts";
-import type { Timer } from "../lib/clock.ts";
 import type { Answer } from "./asker.ts";
 import type { ShardHeader, StateReply, StateRequest } from "./bus.ts";
 import type { ChannelConsumer, StateCause } from "./consumer.ts";
 import { continuation } from "./continuation.ts";
 import type { FollowerCounters } from "./follower-status.ts";
+import { Inquiry, type InquiryHost } from "./inquiry.ts";
 import type { Shard } from "./shard-table.ts";
 
 /** Numbers of protocol/codes.ts, which the bus does not import. */
@@ -29,16 +29,13 @@ const STUCK_MAX = 3;
 const FAILURES_MAX = 3;
 
 /** What a chain needs of its follower. */
-export interface ChainHost {
+export interface ChainHost extends InquiryHost {
   readonly counters: FollowerCounters;
   readonly heldMax: number;
   readonly heldTotalMax: number;
   /** Publications held in all chains. */
   heldTotal: number;
   shard(name: string): Shard<Chain>;
-  ask(write: () => StateRequest | null, answered: (answer: Answer) => void): void;
-  /** After a pause that grows with `attempt` (from 1). */
-  later(attempt: number, call: () => void): Timer;
 }
 
 interface Held {
@@ -68,10 +65,7 @@ export class Chain {
   /** Highest seq a HEAD named in this epoch. */
   private headSeq = -1;
 
-  /** The question that is out, if `asking`; a later one makes its answer void. */
-  private generation = 0;
-  private asking = false;
-  private retry: Timer | null = null;
+  private readonly inquiry: Inquiry;
   private failures = 0;
   /** Questions in a row that were asked from the same position. */
   private stuck = 0;
@@ -88,6 +82,11 @@ export class Chain {
     this.user = user;
     this.consumer = consumer;
     this.host = host;
+    this.inquiry = new Inquiry(
+      host,
+      () => this.question(),
+      (answer) => this.answered(answer),
+    );
   }
 
   get stale(): boolean {
@@ -96,14 +95,13 @@ export class Chain {
 
   /** First interest. */
   start(): void {
-    this.ask();
+    this.inquiry.ask();
   }
 
   close(): void {
     this.closed = true;
     this.open = false;
-    this.generation++;
-    this.retry?.cancel();
+    this.inquiry.close();
     this.shard?.chains.delete(this);
     this.takeHeld();
   }
@@ -127,7 +125,7 @@ export class Chain {
       this.headSeq = Math.max(this.headSeq, seq);
       if (this.open) this.check();
     }
-    if (this.retry !== null) this.retryNow();
+    this.inquiry.askNow();
   }
 
   /** A HEAD of our shard came with another epoch than ours. */
@@ -143,22 +141,19 @@ export class Chain {
 
   /** HEADs are back. `seq`: what the HEAD says our last is; undefined if it does not name us. */
   shardBack(epoch: string, seq: number | undefined, full: boolean): void {
-    if (this.asking) return;
-    if (this.retry !== null) {
-      this.retryNow();
+    if (this.inquiry.asking) return;
+    if (this.inquiry.pausing) {
+      this.inquiry.askNow();
       return;
     }
     const confirmed = epoch === this.epoch && (seq === undefined ? full && this.last === null : seq === this.last);
     if (confirmed) this.resume([], null);
-    else this.ask();
+    else this.inquiry.ask();
   }
 
-  /** Ends the pause, if there is one: somebody new may answer. */
+  /** Asks at once if it pauses now: somebody new may answer. */
   retryNow(): void {
-    if (this.retry === null) return;
-    this.retry.cancel();
-    this.retry = null;
-    this.ask();
+    this.inquiry.askNow();
   }
 
   /** Hands `p` on or drops it; false if something must be healed first. */
@@ -194,7 +189,7 @@ export class Chain {
   /** Another shard speaks for our channel: refused, but it may have moved there, which only an owner can say. */
   private doubtShard(): void {
     this.host.counters.foreign++;
-    if (!this.asking && this.retry === null) this.askLater(++this.doubts);
+    if (!this.inquiry.busy) this.inquiry.askLater(++this.doubts);
   }
 
   private hold(p: Publication, header: ShardHeader): void {
@@ -221,42 +216,18 @@ export class Chain {
    */
   private heal(): void {
     this.open = false;
-    if (this.closed || this.asking || this.retry !== null) return;
+    if (this.closed || this.inquiry.busy) return;
     const progress = this.asked === null || this.asked.epoch !== this.epoch || this.asked.last !== this.last;
     if (progress) {
       this.stuck = 0;
       this.whole = false;
-      this.ask();
+      this.inquiry.ask();
       return;
     }
     this.stuck++;
     this.whole = this.stuck >= STUCK_MAX;
     this.tellStale("sequence");
-    if (!this.closed) this.askLater(this.stuck);
-  }
-
-  private askLater(attempt: number): void {
-    this.retry = this.host.later(attempt, () => {
-      this.retry = null;
-      this.ask();
-    });
-  }
-
-  private ask(): void {
-    if (this.closed) return;
-    this.asking = true;
-    const generation = ++this.generation;
-    this.host.ask(
-      () => (generation === this.generation ? this.question() : null),
-      (answer) => {
-        if (generation !== this.generation) {
-          this.host.counters.lateAnswers++;
-          return;
-        }
-        this.asking = false;
-        this.answered(answer);
-      },
-    );
+    this.inquiry.askLater(this.stuck);
   }
 
   private question(): StateRequest {
@@ -299,7 +270,7 @@ export class Chain {
       this.toldUnavailable = true;
       this.consumer.unavailable(code, message);
     }
-    if (!this.closed) this.askLater(this.failures);
+    this.inquiry.askLater(this.failures);
   }
 
   private apply(reply: StateReply, shard: Shard<Chain>): void {

@@ -142,6 +142,18 @@ test("memory bus - what the codec refuses is counted and goes nowhere", () => {
   expect(hub.counters.malformed).toBe(1);
 });
 
+test("memory bus - what was delayed does not reach a subscription closed meanwhile", () => {
+  const clock = createFakeClock();
+  const bus = createMemoryHub({ clock, faults: { fate: () => [5] } }).attach();
+  let calls = 0;
+  const subscriptions = [bus.subscribe("t", () => calls++), bus.heads(() => calls++)];
+  bus.publish(HEADER, "t", publication(1));
+  bus.head({ ...HEADER, offset: null, source: "connected", provides: [], full: true, last: [] });
+  for (const subscription of subscriptions) subscription.close();
+  clock.advance(10);
+  expect(calls).toBe(0);
+});
+
 test("memory bus - the hub's faults act on every node by its name, and a seed repeats them", () => {
   const run = (seed: number): string => {
     const clock = createFakeClock();
