@@ -1,0 +1,103 @@
+/** Runs the C load client (bench/c/load.c) and reads its report. */
+import { startChild } from "./fanout-child.ts";
+import { compiled } from "./fanout-programs.ts";
+
+export interface LoadOptions {
+  readonly port: number;
+  readonly connections: number;
+  /** Channels c0..c(n-1), all asked for in one command by every session. */
+  readonly channels: number;
+  readonly connectRate: number;
+  readonly subscribeRate: number;
+  readonly warmupSeconds: number;
+  readonly seconds: number;
+  /** Waits this long between connecting and subscribing. */
+  readonly holdSeconds?: number;
+  readonly cpuOf: number;
+  /** Called at each phase's end; at "result" the sessions are still open. */
+  readonly onPhase?: (phase: Phase) => Promise<void> | void;
+}
+
+export type Phase = "connected" | "subscribed" | "begin" | "result";
+
+export interface Histogram {
+  readonly count: number;
+  readonly min?: number;
+  readonly mean?: number;
+  readonly p50?: number;
+  readonly p90?: number;
+  readonly p99?: number;
+  readonly p999?: number;
+  readonly max?: number;
+}
+
+export interface LoadResult {
+  readonly connections: number;
+  readonly connected: number;
+  readonly failed: number;
+  readonly closedByServer: number;
+  readonly lastCloseCode: number;
+  readonly subscribed: number;
+  readonly refusals: number;
+  readonly subscribeSeconds: number;
+  readonly windowSeconds: number;
+  readonly messages: number;
+  readonly bytes: number;
+  readonly brokenFrames: number;
+  readonly chainBreaks: number;
+  readonly seqNotRising: number;
+  readonly otherFrames: number;
+  readonly serverCpuSeconds: number;
+  readonly clientCpuSeconds: number;
+  readonly latencyUs: Histogram;
+  readonly connectUs: Histogram;
+  readonly subscribeUs: Histogram;
+  readonly firstError: string;
+}
+
+export async function runLoad(options: LoadOptions): Promise<LoadResult> {
+  const channels = Array.from({ length: options.channels }, (_, index) => `c${index}`);
+  const numbers = {
+    port: options.port,
+    connections: options.connections,
+    channels: options.channels,
+    "connect-rate": options.connectRate,
+    "subscribe-rate": options.subscribeRate,
+    warmup: options.warmupSeconds,
+    seconds: options.seconds,
+    hold: options.holdSeconds ?? 0,
+    "cpu-of": options.cpuOf,
+  };
+  const child = startChild([
+    compiled("load"),
+    ...Object.entries(numbers).flatMap(([name, value]) => [`--${name}`, String(value)]),
+    ...["--subscribe", JSON.stringify({ id: 1, op: "subscribe", channels })],
+    "--linger",
+  ]);
+  try {
+    for (let line = await child.line(); line !== null; line = await child.line()) {
+      const report = JSON.parse(line) as { event: Phase };
+      await options.onPhase?.(report.event);
+      if (report.event === "result") return report as { event: Phase } & LoadResult;
+    }
+    throw new Error(`the load client ended without a result: ${child.errors()}`);
+  } finally {
+    child.closeInput();
+    await child.stop();
+  }
+}
+
+/** What went wrong in a run, as sentences; empty if nothing did. */
+export function faultsOf(result: LoadResult): string[] {
+  const counts: readonly (readonly [number, string])[] = [
+    [result.failed, "sessions could not connect"],
+    [result.closedByServer, `sessions were closed by the server (last code ${result.lastCloseCode})`],
+    [result.connected - result.closedByServer - result.subscribed, "sessions got no reply to subscribe"],
+    [result.refusals, "subscribes were refused"],
+    [result.brokenFrames, "frames were broken"],
+    [result.chainBreaks, "chain breaks"],
+    [result.seqNotRising, "frames did not rise in seq"],
+  ];
+  const faults = counts.filter(([count]) => count > 0).map(([count, what]) => `${count} ${what}`);
+  return faults.length > 0 && result.firstError !== "" ? [...faults, `first: ${result.firstError}`] : faults;
+}
