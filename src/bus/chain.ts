@@ -116,7 +116,7 @@ export class Chain {
     const refusal = shard.refusal(header);
     if (refusal !== null) this.host.counters[refusal]++;
     else if (this.shard !== null && this.shard !== shard) this.doubtShard();
-    else this.hold(p, header);
+    else this.holdWhileClosed(p, header);
   }
 
   /** A HEAD of our shard named our channel's last seq. */
@@ -192,6 +192,12 @@ export class Chain {
     if (!this.inquiry.busy) this.inquiry.askLater(++this.doubts);
   }
 
+  private holdWhileClosed(p: Publication, header: ShardHeader): void {
+    this.hold(p, header);
+    // Nobody knew the channel, or not in its new epoch; now somebody does. Once, not for each that follows.
+    if (this.held.length === 1 && header.epoch !== this.epoch) this.inquiry.askNow();
+  }
+
   private hold(p: Publication, header: ShardHeader): void {
     const { host } = this;
     if (this.held.length >= host.heldMax || host.heldTotal >= host.heldTotalMax) {
@@ -245,8 +251,9 @@ export class Chain {
     } else if (this.shard === null) {
       this.failed(UNKNOWN_CHANNEL, `no owner knows ${this.channel}`);
     } else {
-      // An owner knew it: that one is away, and the others cannot know.
-      this.failed(UNAVAILABLE, `the owner of ${this.channel} does not answer`);
+      // An owner knew it: that one is away and the others cannot know, or its new epoch has nothing on it yet. That may
+      // end at once (a replay that starts over), so the first time nobody is told.
+      this.failed(UNAVAILABLE, `no owner answers for ${this.channel}`, this.failures > 0);
     }
   }
 
@@ -261,10 +268,10 @@ export class Chain {
     this.failed(UNAVAILABLE, `only a former owner of ${this.channel} answers`);
   }
 
-  private failed(code: number, message: string): void {
+  private failed(code: number, message: string, tell = true): void {
     this.failures++;
     this.host.counters.requestFailures++;
-    this.tellStale("sequence");
+    if (tell) this.tellStale("sequence");
     if (this.closed) return;
     if (!this.toldUnavailable && (code === UNKNOWN_CHANNEL || this.failures >= FAILURES_MAX)) {
       this.toldUnavailable = true;

@@ -7,8 +7,11 @@
 import { afterEach, beforeEach, describe } from "bun:test";
 import type { Bus } from "../../src/bus/bus.ts";
 import { busBasics } from "./bus-basics.ts";
-import { followerFaults } from "./bus-follower.ts";
+import { followerBounds } from "./bus-follower-bounds.ts";
+import { followerLoss } from "./bus-follower-loss.ts";
+import { followerOwners } from "./bus-follower-owners.ts";
 import { followerProperties } from "./bus-properties.ts";
+import { onStageOf } from "./bus-stage.ts";
 
 export interface BusFixture {
   /** One more node of the same cluster. */
@@ -35,7 +38,10 @@ export function busContract(name: string, make: () => Promise<BusFixture>, optio
     });
     afterEach(() => fixture.close());
     busBasics(() => fixture, options);
-    followerFaults(() => fixture);
+    const onStage = onStageOf(() => fixture);
+    followerLoss(onStage);
+    followerOwners(onStage);
+    followerBounds(onStage);
   });
   describe(`bus ${name}`, () => followerProperties(make, options.propertyRuns ?? 150));
 }
