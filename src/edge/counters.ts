@@ -11,19 +11,19 @@ export interface LatencySums {
   readonly sumUs: number;
 }
 
-const KINDS: Readonly<Record<string, string>> = {
-  depth5: "partialDepth",
-  depth10: "partialDepth",
-  depth20: "partialDepth",
-  forceOrder: "liquidation",
-};
+const KINDS: ReadonlyMap<string, string> = new Map([
+  ["depth5", "partialDepth"],
+  ["depth10", "partialDepth"],
+  ["depth20", "partialDepth"],
+  ["forceOrder", "liquidation"],
+]);
 const PLAIN_KINDS = new Set("trade aggTrade depth bookTicker ticker miniTicker markPrice index funding".split(" "));
 
 /** The metric label of a channel name. */
 export function kindLabel(channel: string): string {
   const stream = channel.slice(channel.lastIndexOf("@") + 1);
   if (stream.startsWith("kline_")) return "kline";
-  return KINDS[stream] ?? (PLAIN_KINDS.has(stream) ? stream : "json");
+  return KINDS.get(stream) ?? (PLAIN_KINDS.has(stream) ? stream : "json");
 }
 
 /** Counts that the hub keeps itself. */

@@ -80,6 +80,23 @@ test("joining - one request serves everybody who waits for a topic", async () =>
   for (const client of clients) await client.until((c) => c.reply(1) !== undefined);
 });
 
+test("joining - a turn that has no time for all who wait leaves the rest for the next answer", async () => {
+  h = await harness({ limits: { commands: FREE, joinTurnMsMax: 0 } });
+  h.engine.publish("a@trade");
+  h.engine.hold = true;
+  const clients = await Promise.all(Array.from({ length: 50 }, () => h.client()));
+  for (const client of clients) client.send(subscribe(1, "a@trade"));
+  for (const client of clients) await client.ask({ id: 2, op: "ping" });
+  h.engine.release();
+  for (const client of clients) await client.until((c) => c.reply(1) !== undefined);
+  expect(h.engine.received("join").length).toBeGreaterThanOrEqual(3);
+  h.engine.publish("a@trade");
+  for (const client of clients) {
+    await client.until((c) => c.seqs("a@trade").at(-1) === 2);
+    expect(client.seqs("a@trade")).toEqual([1, 2]);
+  }
+});
+
 test("joining - subscribing twice is one stream, one snapshot and a clear reply", async () => {
   h = await harness();
   h.engine.publish("a@trade");

@@ -27,7 +27,7 @@ export interface ListenerPorts {
   readonly lifecycle: Lifecycle;
   readonly nowMs: () => number;
   /** A request made the code throw. */
-  failed(error: Error): void;
+  failed(error: unknown): void;
 }
 
 export function listen(config: EdgeConfig, ports: ListenerPorts): Listener {

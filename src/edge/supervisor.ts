@@ -1,7 +1,7 @@
 /**
  * The supervisor: starts the edge workers, watches them, and replaces those that die or fall silent.
  *
- * Beside the path, on the main thread. It passes messages on and does not read them (but `ready` and `counters`).
+ * Beside the path, on the main thread. It passes messages on and does not read them (but `ready`, `counters` and `log`).
  * Invariants: a worker in a place has one generation at a time, and main hears `onWorkerGone` before the next one starts;
  * totals never fall when a worker dies; a port that somebody else has is found out before any worker starts (SO_REUSEPORT
  * would share it silently).
@@ -10,14 +10,14 @@
 import type { Clock, Timer } from "../lib/clock.ts";
 import { GatewayError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
-import type { EdgeToMain, MainToEdge, WorkerCounters } from "../ring/messages.ts";
+import type { EdgeToMain, MainToEdge } from "../ring/messages.ts";
 import type { RingReaders } from "../ring/mod.ts";
 import { checkEdgeConfig, type EdgeConfig } from "./config.ts";
 import { probePort } from "./probe.ts";
 import { type EdgeTotals, Totals } from "./totals.ts";
 
 /** What a worker says that is not for the supervisor. */
-export type EdgeMessage = Exclude<EdgeToMain, { is: "ready" | "counters" }>;
+export type EdgeMessage = Exclude<EdgeToMain, { is: "ready" | "counters" | "log" }>;
 
 export interface EdgeOptions {
   readonly config: EdgeConfig;
@@ -55,6 +55,7 @@ export interface EdgeWorkerView {
 const SILENT_MS_MAX = 3000;
 const START_MS_MAX = 15_000;
 const STOP_MS_MAX = 2000;
+const END_MS_MAX = 5000;
 const BACKOFF_MS = 100;
 const BACKOFF_MS_MAX = 5000;
 /** A worker that has lived this long has recovered from whatever ended the one before. */
@@ -87,6 +88,7 @@ interface Place {
   crashes: number;
   /** Settles the start of this generation. */
   started: (error: GatewayError | null) => void;
+  /** Settles its stop. */
   ended: () => void;
 }
 
@@ -99,6 +101,8 @@ class Supervisor implements Edge {
   #stopping = false;
   #watch: Timer | null = null;
   readonly #restarts = new Set<Timer>();
+  /** Threads told to end, until they have; the timer complains. */
+  readonly #ending = new Map<Worker, Timer>();
 
   constructor(options: EdgeOptions) {
     this.#options = options;
@@ -157,12 +161,13 @@ class Supervisor implements Edge {
     this.#watch?.cancel();
     for (const timer of this.#restarts) timer.cancel();
     await Promise.all(this.#places.map((place) => this.#end(place)));
+    for (const timer of this.#ending.values()) timer.cancel();
   }
 
   // --- one worker ---------------------------------------------------------------------------------------------------
 
   #launch(place: Place): Promise<void> {
-    const { config, ring, clock, log } = this.#options;
+    const { config, ring, clock } = this.#options;
     const thread = new Worker(new URL("./worker.ts", import.meta.url).href, { name: `edge-${place.worker}` });
     place.thread = thread;
     place.startedMs = clock.monotonicMs();
@@ -172,13 +177,13 @@ class Supervisor implements Edge {
     };
     thread.onerror = (event: ErrorEvent) => {
       event.preventDefault();
-      if (place.thread === thread) this.#gone(place, `crashed: ${firstLine(event.message)}`);
+      if (place.thread === thread) this.#gone(place, "crashed", event.message);
     };
     thread.addEventListener("close", (event) => {
       const { code } = event as CloseEvent;
       if (place.thread === thread) this.#gone(place, code === 0 ? "ended" : `ended with status ${code}`);
-      else log.debug("an edge worker's thread has ended", { worker: place.worker });
-      place.ended();
+      this.#ending.get(thread)?.cancel();
+      this.#ending.delete(thread);
     });
     const message: MainToEdge = {
       is: "start",
@@ -210,29 +215,46 @@ class Supervisor implements Edge {
       case "counters":
         this.#totals.update(place.worker, message.counters);
         break;
+      case "log":
+        this.#options.log.error(message.message, { worker: place.worker, error: message.error });
+        break;
       default:
         this.#options.onMessage(place.worker, message);
     }
   }
 
   /** The worker in this place is dead, or is made so. */
-  #gone(place: Place, why: string): void {
+  #gone(place: Place, why: string, error?: string): void {
     const { readers, clock, log } = this.#options;
     const { thread, worker } = place;
     if (thread === null) return;
     place.thread = null;
     place.ready = false;
-    thread.terminate();
+    this.#terminate(place, thread);
     readers.removeReader(worker);
     this.#totals.retire(worker);
     this.#options.onWorkerGone(worker);
-    place.started(new GatewayError("EDGE_START", `edge worker ${worker} ${why}`));
+    const cause = error === undefined ? "" : `: ${firstLine(error)}`;
+    place.started(new GatewayError("EDGE_START", `edge worker ${worker} ${why}${cause}`));
+    place.ended();
     if (this.#stopping) return;
     const livedMs = clock.monotonicMs() - place.startedMs;
     place.crashes = livedMs > STEADY_MS ? 1 : place.crashes + 1;
     const waitMs = Math.min(BACKOFF_MS_MAX, BACKOFF_MS * 2 ** (place.crashes - 1));
-    log.error(`edge worker ${why}; a new one starts`, { worker, livedMs: Math.round(livedMs), waitMs });
+    log.error(`edge worker ${why}; a new one starts`, { worker, livedMs: Math.round(livedMs), waitMs, error });
     this.#restartAfter(place, waitMs);
+  }
+
+  /** Ends a thread whatever it is doing, and says so loudly if it cannot be ended. */
+  #terminate(place: Place, thread: Worker): void {
+    const { clock, log } = this.#options;
+    const late = clock.after(END_MS_MAX, () => {
+      log.error("a terminated edge worker does not end: it still takes a share of new connections", {
+        worker: place.worker,
+      });
+    });
+    this.#ending.set(thread, late);
+    thread.terminate();
   }
 
   #restartAfter(place: Place, waitMs: number): void {
@@ -252,13 +274,9 @@ class Supervisor implements Edge {
       place.ended = resolve;
     });
     thread.postMessage({ is: "stop" } satisfies MainToEdge);
-    const timer = this.#options.clock.after(STOP_MS_MAX, () => thread.terminate());
-    const late = this.#options.clock.after(2 * STOP_MS_MAX, () => place.ended());
+    const timer = this.#options.clock.after(STOP_MS_MAX, () => this.#gone(place, "did not stop"));
     await ended;
     timer.cancel();
-    late.cancel();
-    place.thread = null;
-    place.ready = false;
   }
 
   // --- the watchdog -------------------------------------------------------------------------------------------------
@@ -287,5 +305,3 @@ const firstLine = (text: string): string =>
     .split("\n")
     .find((line) => /\berror\b/i.test(line))
     ?.trim() ?? text.slice(0, 200);
-
-export type { EdgeTotals, WorkerCounters };

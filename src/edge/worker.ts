@@ -53,8 +53,11 @@ function start({ config, ring, worker, generation }: MainToEdge & { is: "start" 
   const requests = new Requests(post, nowMs, limits.askAgainMs, generation);
   const moves = new Moves(hub, requests, counters);
   const joining = new Joining(hub, requests, counters, limits, moves, nowMs);
+  const failed = (error: unknown) => {
+    post({ is: "log", message: "a client's request brought out a fault", error: textOf(error) });
+  };
   const commands = new Commands(hub, joining, moves, counters, limits);
-  const lifecycle = new Lifecycle(hub, commands, joining, counters, limits, nowMs);
+  const lifecycle = new Lifecycle(hub, commands, joining, counters, limits, nowMs, failed);
   const heartbeat = new Heartbeat(hub, limits);
   const controls = new Controls(hub);
   const rest = new RestForwarder(post, clock, limits);
@@ -90,7 +93,7 @@ function start({ config, ring, worker, generation }: MainToEdge & { is: "start" 
   }, COUNTERS_MS);
 
   const routes = new Routes(edge.endpoints, edge.rest, dialects);
-  const listener = listen(edge, { routes, rest, lifecycle, nowMs, failed: (error) => console.error(error) });
+  const listener = listen(edge, { routes, rest, lifecycle, nowMs, failed });
   hub.publishThrough(listener);
   reader.beat();
   void pump.run();
@@ -110,6 +113,8 @@ function start({ config, ring, worker, generation }: MainToEdge & { is: "start" 
     }
   };
 }
+
+const textOf = (error: unknown): string => (error instanceof Error ? (error.stack ?? error.message) : String(error));
 
 let take: ((message: MainToEdge) => void) | null = null;
 

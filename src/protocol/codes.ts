@@ -76,6 +76,7 @@ export const CLOSES = {
   GOING_AWAY: { code: 1001, name: "GOING_AWAY", message: "worker restart", advice: "reconnect at once" },
   POLICY: { code: 1008, name: "POLICY", message: "Too many requests", advice: "slow down" },
   TOO_BIG: { code: 1009, name: "TOO_BIG", message: "frame too big", advice: "send smaller frames" },
+  INTERNAL: { code: 1011, name: "INTERNAL", message: "internal error", advice: "reconnect; the node has logged it" },
   RESTART: { code: 1012, name: "RESTART", message: "continuity was lost", advice: "reconnect and start the book over" },
   SLOW: { code: 4008, name: "SLOW", message: "too slow", advice: "read faster or subscribe to less" },
   IDLE: { code: 4009, name: "IDLE", message: "no sign of life", advice: "answer pings" },

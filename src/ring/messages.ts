@@ -104,7 +104,9 @@ export type EdgeToMain =
     }
   /** A REST request that needs market state. */
   | { readonly is: "rest"; readonly request: number; readonly path: string; readonly query: string }
-  | { readonly is: "counters"; readonly counters: WorkerCounters };
+  | { readonly is: "counters"; readonly counters: WorkerCounters }
+  /** A line for the node's log. */
+  | { readonly is: "log"; readonly message: string; readonly error: string };
 
 /** Main -> worker by postMessage (everything in stream order goes through the ring instead). */
 export type MainToEdge =

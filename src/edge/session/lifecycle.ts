@@ -3,7 +3,7 @@
  *
  * On the path: listener -> LIFECYCLE -> limits, commands, joins, hub.
  * Invariants: every frame of the client is a sign of life; a session that is being closed is not listened to; every close
- * is counted once, under the code that says why.
+ * is counted once, under the code that says why; whatever a frame does, it harms no other session.
  */
 import { CLOSES, ERRORS } from "../../protocol/codes.ts";
 import type { EdgeLimits } from "../config.ts";
@@ -19,21 +19,25 @@ const TOO_BIG_REASON = "Received too big message";
 /** Without a close frame. */
 const ABNORMAL = 1006;
 
+type CommandTaker = Pick<Commands, "begin" | "execute" | "refuse">;
+
 export class Lifecycle {
   readonly #hub: Hub;
-  readonly #commands: Commands;
+  readonly #commands: CommandTaker;
   readonly #joining: Joining;
   readonly #counters: Counters;
   readonly #limits: EdgeLimits;
   readonly #nowMs: () => number;
+  readonly #failed: (error: unknown) => void;
 
   constructor(
     hub: Hub,
-    commands: Commands,
+    commands: CommandTaker,
     joining: Joining,
     counters: Counters,
     limits: EdgeLimits,
     nowMs: () => number,
+    failed: (error: unknown) => void,
   ) {
     this.#hub = hub;
     this.#commands = commands;
@@ -41,6 +45,7 @@ export class Lifecycle {
     this.#counters = counters;
     this.#limits = limits;
     this.#nowMs = nowMs;
+    this.#failed = failed;
   }
 
   opened(session: Session, socket: Socket): void {
@@ -56,9 +61,15 @@ export class Lifecycle {
     const nowMs = this.#heard(session);
     if (!session.open) return;
     const verdict = admit(session, this.#limits, nowMs);
-    if (verdict !== "pass") this.#over(session, verdict, typeof data === "string" ? data : null);
-    else if (typeof data === "string") this.#commands.execute(session, data);
-    else this.#commands.refuse(session, null, ERRORS.BINARY_FRAME);
+    try {
+      if (verdict !== "pass") this.#over(session, verdict, typeof data === "string" ? data : null);
+      else if (typeof data === "string") this.#commands.execute(session, data);
+      else this.#commands.refuse(session, null, ERRORS.BINARY_FRAME);
+    } catch (error) {
+      // A fault of ours that one client's frame brings out must not end the worker under all the others.
+      this.#failed(error);
+      close(session, CLOSES.INTERNAL.code, CLOSES.INTERNAL.message);
+    }
   }
 
   /** A control frame; Bun has answered a ping already. */
