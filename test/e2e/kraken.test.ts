@@ -1,0 +1,179 @@
+/** A recorded feed goes in, and every client of every kind ends with exactly the book the feed ends with. */
+import { expect, test } from "bun:test";
+import { RUNGS } from "../../src/ring/messages.ts";
+import { feed } from "../feeds.ts";
+import { BinanceBook } from "../lib/binance-book.ts";
+import { foldRecording } from "../lib/kraken-recording.ts";
+import { startTestNode, type TestNode } from "../lib/test-node.ts";
+import { waitFor } from "../lib/wait.ts";
+
+const path = feed("KRAKEN.ws.50.0");
+const withFeed = test.skipIf(path === null);
+const CHECKSUMS = 4269;
+/** The recording is 31 s long. */
+const SPEED = "10";
+/** Records of 4,322: all books have begun. */
+const MIDDLE = 1800;
+
+const recording = (() => {
+  let fold: ReturnType<typeof foldRecording> | null = null;
+  return () => {
+    fold ??= foldRecording(path ?? "");
+    return fold;
+  };
+})();
+const symbols = (): string[] => [...recording().books.keys()];
+
+/** Where each book's chain ends, as a client that comes last is told. */
+async function lastSeqs(node: TestNode): Promise<Map<string, number>> {
+  const client = await node.native();
+  const reply = await client.subscribe(symbols().map((symbol) => `${symbol}@depth`));
+  return new Map(symbols().map((symbol) => [symbol, reply.channels[`${symbol}@depth`]?.seq ?? -1]));
+}
+
+function expectAllVerified(node: TestNode): void {
+  const { resyncs, malformed, refused, staleBooks, books } = node.shard();
+  expect({ resyncs, malformed, refused, staleBooks, books }).toEqual({
+    resyncs: {},
+    malformed: {},
+    refused: {},
+    staleBooks: [],
+    books: 10,
+  });
+}
+
+withFeed(
+  "kraken - all checksums verify, and a client that joins after the end has the books the feed ends with",
+  async () => {
+    expect(recording().checksums).toBe(CHECKSUMS);
+    expect(symbols()).toHaveLength(10);
+    await using node = await startTestNode({ replay: path ?? "", speed: "max" });
+    await node.ended();
+    expectAllVerified(node);
+
+    const client = await node.native();
+    const reply = await client.subscribe(symbols().map((symbol) => `${symbol}@depth`));
+    expect(reply.ok).toBe(true);
+    expect(reply.errors).toBeUndefined();
+    for (const [symbol, book] of recording().books) {
+      expect(client.stream(`${symbol}@depth`).book.depth()).toEqual(book.depth());
+      const response = await fetch(`${node.http}/api/v3/depth?symbol=${symbol.toUpperCase()}&limit=5000`);
+      const body = (await response.json()) as { lastUpdateId: number; bids: unknown; asks: unknown };
+      expect({ bids: body.bids, asks: body.asks } as unknown).toEqual(book.depth());
+      expect(body.lastUpdateId).toBe(reply.channels[`${symbol}@depth`]?.seq ?? -1);
+    }
+    expect(client.faults).toEqual([]);
+
+    for (const levels of [5, 10, 20]) {
+      await client.subscribe(symbols().map((symbol) => `${symbol}@depth${levels}`));
+      for (const [symbol, book] of recording().books)
+        await reachesValue(client.stream(`${symbol}@depth${levels}`), book.depth(levels));
+    }
+    expect((await node.readiness()).ready).toBe(true);
+    expect(await node.metric("tidegate_book_resyncs_total")).toBe(0);
+  },
+);
+
+withFeed(
+  "kraken - native clients that join early and in the middle, on every rung, end with the feed's books",
+  async () => {
+    await using node = await startTestNode({ replay: path ?? "", speed: SPEED });
+    await node.instruments(10);
+    const join = () =>
+      Promise.all(
+        RUNGS.map(async (cadence) => {
+          const client = await node.native();
+          const depths = symbols().map((symbol) => `${symbol}@depth`);
+          const tops = symbols().flatMap((symbol) => TOPS.map((stream) => `${symbol}@${stream}`));
+          const reply = await client.subscribe([...depths, ...tops], { cadence });
+          expect(reply.errors).toBeUndefined();
+          expect(Object.values(reply.channels).every((outcome) => outcome.cadence === cadence)).toBe(true);
+          return client;
+        }),
+      );
+    const early = await join();
+    await waitFor(() => node.shard().records >= MIDDLE, "the middle of the recording");
+    const late = await join();
+    expect(node.shard().source.state.name).toBe("connected");
+    await node.ended();
+    const ends = await lastSeqs(node);
+    for (const client of [...early, ...late]) {
+      for (const [symbol, book] of recording().books) {
+        const stream = client.stream(`${symbol}@depth`);
+        await client.reaches(`${symbol}@depth`, ends.get(symbol) ?? -1);
+        expect(stream.book.depth()).toEqual(book.depth());
+        const { bids, asks } = book.depth(1);
+        for (const levels of [5, 10, 20])
+          await reachesValue(client.stream(`${symbol}@depth${levels}`), book.depth(levels));
+        await reachesValue(client.stream(`${symbol}@bookTicker`), {
+          bid: bids[0]?.[0],
+          bidQuantity: bids[0]?.[1],
+          ask: asks[0]?.[0],
+          askQuantity: asks[0]?.[1],
+        });
+        expect(stream.notices).toEqual([]);
+        // A joiner's snapshot may be ahead of the flush that its rung's next delta begins at.
+        expect(stream.overlaps).toBeLessThanOrEqual(1);
+      }
+      expect(client.faults).toEqual([]);
+    }
+    expectAllVerified(node);
+  },
+);
+
+const TOPS = ["depth5", "depth10", "depth20", "bookTicker"] as const;
+
+/** A value on a slow rung comes up to 3 s after the record. */
+async function reachesValue(stream: { readonly asked: string; readonly value: unknown }, value: object): Promise<void> {
+  await waitFor(
+    () => Bun.deepEquals(stream.value, value),
+    () => `${stream.asked} is ${JSON.stringify(value)}, not ${JSON.stringify(stream.value)}`,
+  );
+}
+
+withFeed("kraken - Binance clients that follow the rule after a REST snapshot end with the feed's books", async () => {
+  await using node = await startTestNode({ replay: path ?? "", speed: SPEED });
+  await node.instruments(10);
+  const follow = async (suffix: string) => {
+    const client = await node.binance("/stream");
+    const books = new Map(symbols().map((symbol) => [symbol, new BinanceBook(client, symbol + suffix)]));
+    const params = symbols().flatMap((symbol) => [symbol + suffix, ...TOPS.map((stream) => `${symbol}@${stream}`)]);
+    expect(await client.request("SUBSCRIBE", params)).toMatchObject({ result: null });
+    await Promise.all([...books].map(([symbol, book]) => book.start(node.http, symbol.toUpperCase())));
+    return { client, books, suffix };
+  };
+  const followers = [await follow("@depth@100ms"), await follow("@depth")];
+  await waitFor(() => node.shard().records >= MIDDLE, "the middle of the recording");
+  followers.push(await follow("@depth@100ms"), await follow("@depth"));
+  expect(node.shard().source.state.name).toBe("connected");
+  await node.ended();
+  const ends = await lastSeqs(node);
+  for (const { client, books, suffix } of followers) {
+    for (const [symbol, expected] of recording().books) {
+      const book = books.get(symbol) as BinanceBook;
+      await waitFor(
+        () => book.id === ends.get(symbol),
+        () =>
+          `${symbol}${suffix} reaches ${ends.get(symbol)}, it has ${book.id}; closed: ${JSON.stringify(client.closed)}`,
+      );
+      expect(book.faults).toEqual([]);
+      expect(book.book.depth()).toEqual(expected.depth());
+      const { bids, asks } = expected.depth(1);
+      for (const levels of [5, 10, 20]) {
+        await waitFor(() => {
+          const last = client.of(`${symbol}@depth${levels}`).at(-1);
+          return last === undefined || Bun.deepEquals({ bids: last.bids, asks: last.asks }, expected.depth(levels));
+        }, `${symbol}@depth${levels} ends with the top of the book`);
+      }
+      const ticker = client.of(`${symbol}@bookTicker`).at(-1);
+      if (ticker !== undefined)
+        expect([ticker.s, ticker.b, ticker.B, ticker.a, ticker.A]).toEqual([
+          symbol.toUpperCase(),
+          ...bids[0]!,
+          ...asks[0]!,
+        ]);
+    }
+    expect([...books.values()].reduce((sum, book) => sum + book.applied, 0)).toBeGreaterThan(10);
+    expect(client.closed).toBeNull();
+  }
+});
