@@ -185,19 +185,30 @@ export function capture(command, args, options) {
 }
 
 /**
- * Becomes `bun <args>` as far as Node can: same terminal, signals forwarded, same exit status. `cwd`: where the user
- * stands, which npm moves.
+ * Becomes `bun <args>` as far as Node can: same terminal, signals forwarded, same exit status; whoever ends us ends Bun.
  */
 export function runBun(args) {
   const byNpm = ["start", "tail", "tidegate"].includes(process.env.npm_lifecycle_event ?? "");
+  // npm moves to the package's folder: files are named from where the user stands.
   const cwd = byNpm && existsSync(process.env.INIT_CWD ?? "") ? process.env.INIT_CWD : process.cwd();
-  const child = spawn(findBun(), [...bunFlags, ...args], { cwd, stdio: "inherit" });
+  const child = spawn(findBun(), ["--no-orphans", ...bunFlags, ...args], { cwd, stdio: "inherit" });
   const signals = windows ? ["SIGINT", "SIGTERM"] : ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"];
   for (const signal of signals) process.on(signal, () => child.kill(signal));
+  if (byNpm) onParentGone(() => child.kill("SIGTERM"));
   child.on("error", (error) => stop(`cannot run ${findBun()}: ${error.message}`));
   child.on("exit", (status, signal) => {
     if (signal === null) process.exit(status ?? 1);
     for (const name of signals) process.removeAllListeners(name);
     process.kill(process.pid, signal);
   });
+}
+
+/** npm runs us in a shell that takes npm's SIGTERM for itself and dies of it: then it was meant for us. */
+function onParentGone(call) {
+  const parent = process.ppid;
+  const timer = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(timer);
+    call();
+  }, 200);
 }

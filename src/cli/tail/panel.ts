@@ -30,6 +30,7 @@ export class Panel {
   #stale = false;
   #gaps = 0;
   #windowStart = 0;
+  #rated = false;
   #windowPushes = 0;
   #perSecond = 0;
 
@@ -87,11 +88,16 @@ export class Panel {
     this.#stale = true;
   }
 
+  /** Over the last whole window; over what there is of the first one. */
   #rate(nowMs: number): void {
+    if (this.#windowPushes === 0 && this.#windowStart === 0) this.#windowStart = nowMs;
     this.#windowPushes += 1;
     const past = nowMs - this.#windowStart;
+    const first = !this.#rated && past > 100;
+    if (!first && past < RATE_WINDOW_MS) return;
+    this.#perSecond = (this.#windowPushes * 1000) / past;
     if (past < RATE_WINDOW_MS) return;
-    this.#perSecond = this.#windowStart === 0 ? 0 : (this.#windowPushes * 1000) / past;
+    this.#rated = true;
     this.#windowStart = nowMs;
     this.#windowPushes = 0;
   }

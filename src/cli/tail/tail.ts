@@ -41,7 +41,7 @@ export function tail(options: TailOptions, world: TailWorld): Promise<number> {
       { ...world.outputs, onStuck: () => end(1, "the reader of this output does not read") },
       world,
     );
-    const refused = new Set<string>();
+    let explained = 0;
     let pushes = 0;
     let ended = false;
 
@@ -66,10 +66,11 @@ export function tail(options: TailOptions, world: TailWorld): Promise<number> {
           view.note(`the node refused a command: ${message} (${code})`);
           return;
         }
-        refused.add(channel);
+        view.drop(channel);
         void explain(url, channel, code, message).then((sentence) => {
           view.note(sentence);
-          if (refused.size === channels.length) end(1);
+          explained += 1;
+          if (explained === channels.length) end(1);
         });
       },
       push(push, raw, restart) {

@@ -14,8 +14,10 @@ export interface View {
   push(push: ChannelPush, raw: string, restart: boolean): void;
   /** A sentence for the person in front: connection, refusals, faults. */
   note(sentence: string): void;
-  /** What is shown of these channels is not to be trusted (all of them if none is named). */
+  /** What is shown of a channel is not to be trusted (of all of them if none is named). */
   distrust(channel?: string): void;
+  /** The channel was refused: nothing of it will come. */
+  drop(channel: string): void;
   close(): void;
 }
 
@@ -42,6 +44,7 @@ export function jsonView({ out, err, onStuck }: Outputs): View {
     },
     note: (sentence) => err.write(`${sentence}\n`),
     distrust: () => undefined,
+    drop: () => undefined,
     close: () => undefined,
   };
 }
@@ -56,6 +59,7 @@ export function plainView({ out, err, onStuck }: Outputs): View {
     },
     note: (sentence) => err.write(`${sentence}\n`),
     distrust: () => undefined,
+    drop: () => undefined,
     close: () => undefined,
   };
 }
@@ -101,6 +105,10 @@ export function screenView({ out }: Outputs, channels: readonly string[], size: 
     },
     distrust(channel) {
       for (const panel of panels.values()) if (channel === undefined || channel === panel.channel) panel.distrust();
+      dirty = true;
+    },
+    drop(channel) {
+      panels.delete(channel);
       dirty = true;
     },
     close() {
