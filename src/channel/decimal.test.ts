@@ -137,7 +137,22 @@ test("decimal - divide rounds half away from zero", () => {
   );
   expect(divide("1", "8", 2)).toBe("0.13");
   expect(divide("-1", "8", 2)).toBe("-0.13");
+  expect(divide("9007199254740991", "0.9007199254740991", 0)).toBe("10000000000000000");
+  expect(divide("9999999999999", "10000000000000", 12)).toBe("1.000000000000");
   expect(() => divide("1", "0.00", 2)).toThrow("divided by zero");
+});
+
+test("decimal - divide by everyday prices and volumes", () => {
+  const price = fc.tuple(fc.integer({ min: -99_999_999, max: 99_999_999 }), fc.integer({ min: 0, max: 8 }));
+  const text = price.map(([units, scale]) => toText({ units, scale }));
+  fc.assert(
+    fc.property(text, text, fc.integer({ min: 0, max: 8 }), (a, b, scale) => {
+      fc.pre(model(b) !== 0n);
+      const expected = nearest(model(a) * 10n ** BigInt(scale), model(b));
+      expect(model(divide(a, b, scale))).toBe(expected * 10n ** BigInt(SCALE - scale));
+    }),
+    { numRuns: 1000 },
+  );
 });
 
 test("decimal - toFixed rounds and pads", () => {

@@ -52,6 +52,27 @@ export class CandleBuilder {
     return this.#built;
   }
 
+  // What the 24 h window asks for with every trade, without building the candle.
+  get open(): string {
+    return this.#open;
+  }
+
+  get close(): string {
+    return this.#close;
+  }
+
+  get firstId(): number {
+    return this.#firstId;
+  }
+
+  get lastId(): number {
+    return this.#lastId;
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
   /** Time has reached `time`: closes what ended by then. Returns the closed candles, oldest first. */
   advance(time: number, since: number): readonly Candle[] {
     if (time < this.#end || Number.isNaN(this.#index)) return NONE;

@@ -8,7 +8,7 @@
  * Invariants: sums equal those of the minutes kept; minutes are finished candles and never change.
  * At the limit: 1,440 minutes, whatever the number of trades.
  */
-import { compare, DecimalSum, divide, isZero, parseDecimal, subtract, times } from "../../channel/decimal.ts";
+import { compare, type Decimal, DecimalSum, multiply, parseDecimal, ratio, subtract } from "../../channel/decimal.ts";
 import type { Candle, MiniTicker, Ticker } from "../../channel/types.ts";
 import { CandleBuilder, isAbove, isBelow } from "./candle-builder.ts";
 import type { Fill } from "./fill.ts";
@@ -17,6 +17,8 @@ import { MINUTE_MS } from "./intervals.ts";
 const MINUTES = 1440;
 const PERCENT_SCALE = 3;
 const AVERAGE_SCALE = 8;
+const HUNDRED: Decimal = { units: 100, scale: 0 };
+const NO_PERCENT = "0.000";
 
 /** All there is to know of a window: plain JSON. */
 export interface SavedWindow {
@@ -90,22 +92,21 @@ export class DayWindow {
 
   ticker(): Ticker {
     const mini = this.miniTicker();
+    const open = parseDecimal(mini.open);
     const change = subtract(mini.close, mini.open);
-    const current = this.#builder.current;
-    const first = this.#minutes[0] ?? current;
-    const last = current !== null && current.count > 0 ? current : this.#minutes.at(-1);
-    const isEmpty = this.#count === 0;
+    const volume = this.#volume.value;
+    const first = this.#minutes[0] ?? this.#builder;
+    const last = this.#builder.count > 0 ? this.#builder : this.#minutes.at(-1);
     return {
       ...mini,
       change,
-      changePercent: isZero(mini.open)
-        ? divide("0", "1", PERCENT_SCALE)
-        : divide(times(change, "100"), mini.open, PERCENT_SCALE),
-      weightedAverage: isZero(mini.volume) ? mini.close : divide(mini.quoteVolume, mini.volume, AVERAGE_SCALE),
+      changePercent:
+        open.units === 0 ? NO_PERCENT : ratio(multiply(parseDecimal(change), HUNDRED), open, PERCENT_SCALE),
+      weightedAverage: volume.units === 0 ? mini.close : ratio(this.#quoteVolume.value, volume, AVERAGE_SCALE),
       previousClose: this.#previousClose ?? mini.open,
       lastQuantity: this.#lastQuantity,
-      firstId: isEmpty ? -1 : (first?.firstId ?? -1),
-      lastId: isEmpty ? -1 : (last?.lastId ?? -1),
+      firstId: first.firstId,
+      lastId: last?.lastId ?? -1,
       count: this.#count,
     };
   }
@@ -178,11 +179,10 @@ export class DayWindow {
 
   /** A window without a trade shows the last price everywhere. */
   #build(): MiniTicker {
-    const current = this.#builder.current;
-    const close = current?.close ?? "0";
+    const { open, close } = this.#builder;
     const isEmpty = this.#count === 0;
     return {
-      open: this.#minutes[0]?.open ?? current?.open ?? close,
+      open: this.#minutes[0]?.open ?? open,
       high: isEmpty ? close : this.#high,
       low: isEmpty ? close : this.#low,
       close,
