@@ -102,6 +102,7 @@ module.exports = {
     parser: "swc",
     doNotFollow: { path: "node_modules" },
     enhancedResolveOptions: {
+      exportsFields: ["exports"],
       extensions: [".ts", ".mjs", ".cjs", ".js"],
       conditionNames: ["bun", "import", "require", "node", "default"],
     },

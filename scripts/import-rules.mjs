@@ -2,13 +2,22 @@
  * Checks the import rules of .dependency-cruiser.cjs. Run by `npm test` on Bun, because dependency-cruiser needs a newer
  * Node than the commands do.
  *
- * Imports are read by swc: the native TypeScript compiler has no parser that dependency-cruiser can use.
+ * Imports are read by swc: the native TypeScript compiler has no parser that dependency-cruiser can use. swc's Visitor
+ * does not know `using`, so it is taught here.
  */
 import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
+import { Visitor } from "@swc/core/Visitor.js";
 import { cruise } from "dependency-cruiser";
 import { root } from "./install.mjs";
+
+const { visitStatement } = Visitor.prototype;
+Visitor.prototype.visitStatement = function (statement) {
+  if (statement.type !== "UsingDeclaration") return visitStatement.call(this, statement);
+  this.visitVariableDeclarators(statement.decls);
+  return statement;
+};
 
 const rules = createRequire(import.meta.url)(join(root, ".dependency-cruiser.cjs"));
 process.chdir(root);

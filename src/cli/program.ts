@@ -65,7 +65,7 @@ function build(world: CliWorld, ended: (status: number) => void): Command {
     .description("run a node (npm start does this)")
     .addOption(new Option(`--${CONFIG_FLAG.flag} <${CONFIG_FLAG.value}>`, CONFIG_FLAG.help))
     .addHelpText("after", SERVE_NOTES)
-    .action(async (flags: Record<string, unknown>) => ended(await serve(flags, await world.loadNode())));
+    .action(async (flags: Record<string, unknown>) => ended(await serve(flags, world.loadNode)));
   for (const { flag, value, help } of SETTINGS) {
     serving.addOption(new Option(value === "" ? `--${flag}` : `--${flag} <${value}>`, help));
   }

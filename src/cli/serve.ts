@@ -27,13 +27,18 @@ export type StartNode = (config: StaticConfig, deps: { readonly log: Log }) => P
 /** One Ctrl-C reaches us several times: from the terminal, from npm and from the launcher. */
 const sameSignalMs = 500;
 
-export async function serve(flags: Readonly<Record<string, unknown>>, startNode: StartNode): Promise<number> {
+/** `loadNode`: the node is big, and is loaded only for a config that is right. */
+export async function serve(
+  flags: Readonly<Record<string, unknown>>,
+  loadNode: () => Promise<StartNode>,
+): Promise<number> {
   const { config, warnings } = loadStaticConfig(flags, process.env);
   checkPorts(config);
   const log = createLog(config.log);
   for (const warning of warnings) log.warn(warning);
   const signal = firstSignal(log);
   try {
+    const startNode = await loadNode();
     const node = await startNode(config, { log });
     announce(config, node, log);
     const name = await Promise.race([signal, node.done.then(() => null)]);
