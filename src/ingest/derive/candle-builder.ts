@@ -79,10 +79,7 @@ export class CandleBuilder {
     const index = this.#spans.indexOf(time);
     const closed = [this.#build(true)];
     const firstEmpty = Math.max(this.#index + 1, index - EMPTY_CANDLES_MAX);
-    for (let empty = firstEmpty; empty < index; empty++) {
-      this.#begin(empty, since);
-      closed.push(this.#build(true));
-    }
+    for (let empty = firstEmpty; empty < index; empty++) closed.push(this.#buildEmpty(empty, since));
     this.#begin(index, since);
     return closed;
   }
@@ -168,6 +165,30 @@ export class CandleBuilder {
   #setLow(fill: Fill): void {
     this.#low = fill.trade.price;
     this.#lowNumber = fill.price;
+  }
+
+  /** The closed candle of a span without a trade. */
+  #buildEmpty(index: number, since: number): Candle {
+    const openTime = this.#spans.startOf(index);
+    const price = this.#close;
+    return {
+      interval: this.#spans.interval,
+      openTime,
+      closeTime: this.#spans.startOf(index + 1) - 1,
+      open: price,
+      high: price,
+      low: price,
+      close: price,
+      volume: "0",
+      quoteVolume: "0",
+      takerVolume: "0",
+      takerQuoteVolume: "0",
+      firstId: -1,
+      lastId: -1,
+      count: 0,
+      closed: true,
+      partial: openTime < since,
+    };
   }
 
   #build(closed: boolean): Candle {
