@@ -8,7 +8,7 @@ import { startTestNode, type TestNode } from "../lib/test-node.ts";
 import { waitFor } from "../lib/wait.ts";
 
 const path = feed("KRAKEN.ws.50.0");
-const withFeed = test.skipIf(path === null);
+const withFeed = path === null ? test.skip : test.concurrent;
 const CHECKSUMS = 4269;
 /** The recording is 31 s long. */
 const SPEED = "10";

@@ -158,7 +158,10 @@ export class NativeStream {
       this.faults.push(`items ${seq} a second time, have ${this.have}`);
       return;
     }
-    if (this.have !== null && prev !== this.have) this.faults.push(`items ${prev} -> ${seq}, have ${this.have}`);
+    // The first items of an epoch have no prev; the gap before them says so.
+    const begins = prev === null && this.pushes.at(-2)?.type === "gap" && this.pushes.at(-2)?.reason === "epoch";
+    if (this.have !== null && prev !== this.have && !begins)
+      this.faults.push(`items ${prev} -> ${seq}, have ${this.have}`);
     this.items.push(...(push.data as Frame[]));
     this.have = seq;
   }
