@@ -35,6 +35,12 @@ export const shardCounters = (): ShardCounters => ({
   losses: 0,
 });
 
+const NAMES_MAX = 256;
+
+/** Adds one under `name`; names beyond NAMES_MAX (a mapper that makes up reasons) share `other`. */
 export function count(counts: Record<string, number>, name: string): void {
-  counts[name] = (counts[name] ?? 0) + 1;
+  const known = counts[name];
+  if (known !== undefined) counts[name] = known + 1;
+  else if (Object.keys(counts).length < NAMES_MAX) counts[name] = 1;
+  else counts.other = (counts.other ?? 0) + 1;
 }

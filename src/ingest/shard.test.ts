@@ -1,8 +1,10 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
+import type { InstrumentRegistry } from "../channel/registry.ts";
 import type { Publication } from "../channel/types.ts";
 import { createFakeClock, nextTurn } from "../lib/fake-clock.ts";
 import { type Checkpoint, type CheckpointStore, MemoryCheckpoints } from "./checkpoint.ts";
+import type { Mapper } from "./mapper/mapper.ts";
 import { CEILING_STEP } from "./numbering.ts";
 import { ChannelOwners } from "./owners.ts";
 import { Shard } from "./shard.ts";
@@ -339,6 +341,35 @@ test("shard - a wrong book asks its source at once, and again every 5 s while it
   expect(one.source.resyncs).toHaveLength(2);
   expect(one.shard.status().staleBooks).toEqual([]);
   await one.shard.stop();
+});
+
+test("shard - learned instruments: tick and lot from the data, known again after a restart", async () => {
+  const feed = (registry: InstrumentRegistry): Mapper => ({
+    name: "learning",
+    version: 1,
+    map: (value) => {
+      const { symbol } = registry.learn("spot", "KSM/XBT");
+      return [{ ...snapshot(T, value as Parameters<typeof snapshot>[1]), channel: `${symbol}@depth` }];
+    },
+  });
+  const checkpoints = new JsonCheckpoints();
+  const start = async (records: SourceRecord[]) => {
+    const catalog = testRegistry();
+    const one = rig(records, { checkpoints, mapper: feed(catalog), more: { catalog } });
+    await one.shard.start();
+    await one.source.through;
+    return { ...one, catalog };
+  };
+  const records = recordsOf([{ type: "data", value: { bids: [["0.0075330", "1.250"]], asks: [["0.0076", "3"]] } }]);
+  const first = await start(records);
+  expect(first.catalog.find("spot", "ksmxbt")).toMatchObject({ tick: "0.000001", lot: "0.01", inferred: true });
+  await first.shard.stop();
+  const second = await start(records);
+  expect(second.bus.published).toHaveLength(0);
+  expect(second.catalog.find("spot", "ksmxbt")).toMatchObject({ tick: "0.000001", spelling: "KSM/XBT" });
+  const reply = await second.bus.request({ channel: "ksmxbt@depth", user: "", since: null });
+  expect(reply?.state).toMatchObject({ type: "snapshot", data: { asks: [["0.0076", "3"]] } });
+  await second.shard.stop();
 });
 
 // --- answers ------------------------------------------------------------------------------------------------------

@@ -8,69 +8,21 @@
  * At the limit: records that would pass the ceiling are held back until a higher one is stored, and the sink is busy
  * meanwhile; more than HELD_MAX of them fail the source.
  */
-import { BUS_VERSION, type Bus, type ShardHeader, type Subscription } from "../bus/bus.ts";
-import type { Kind } from "../channel/types.ts";
-import { type Clock, type Timer, wallMs } from "../lib/clock.ts";
+import { BUS_VERSION, type ShardHeader, type Subscription } from "../bus/bus.ts";
+import { type Timer, wallMs } from "../lib/clock.ts";
 import { assert, GatewayError } from "../lib/errors.ts";
 import { answer } from "./answer.ts";
-import type { IngestCatalog } from "./chains.ts";
-import type { Checkpoint, CheckpointStore } from "./checkpoint.ts";
-import { count, type ShardCounters, shardCounters } from "./counters.ts";
+import type { Checkpoint } from "./checkpoint.ts";
+import { count, shardCounters } from "./counters.ts";
 import { HEAD_MS, Heads } from "./heads.ts";
-import type { Mapper } from "./mapper/mapper.ts";
 import { CEILING_STEP, freshBase, Numbering } from "./numbering.ts";
-import type { ChannelOwners } from "./owners.ts";
 import { Pipeline } from "./pipeline.ts";
 import { Resyncs } from "./resyncs.ts";
-import type { IngestLog } from "./sampled-log.ts";
 import { Saver } from "./saver.ts";
-import type { RecordSink, Source, SourceRecord, SourceStatus } from "./source.ts";
+import type { ShardOptions, ShardStatus } from "./shard-options.ts";
+import type { RecordSink, SourceRecord } from "./source.ts";
 
-export interface ShardOptions {
-  readonly id: string;
-  readonly source: Source;
-  readonly mapper: Mapper;
-  readonly bus: Bus;
-  readonly catalog: IngestCatalog;
-  /** Shared by all shards of the node. */
-  readonly owners: ChannelOwners;
-  readonly checkpoints: CheckpointStore;
-  readonly clock: Clock;
-  /** Fanout topic of a channel. */
-  readonly topicOf: (channel: string) => string;
-  /** Kinds that come from the source itself: they are not derived. */
-  readonly provides: readonly Kind[];
-  readonly log: IngestLog;
-  /** Makes the id of an epoch. */
-  readonly randomId: () => string;
-  /** The engine is behind: null, or settles when it has caught up. */
-  readonly pause?: () => Promise<void> | null;
-  /** Of the lease; without one: above that of the last checkpoint. */
-  readonly token?: number;
-}
-
-export interface ShardStatus extends ShardCounters {
-  readonly id: string;
-  /** `name@version` */
-  readonly mapper: string;
-  readonly source: SourceStatus & { readonly name: string };
-  readonly token: number;
-  readonly epoch: string;
-  readonly base: number;
-  readonly ceiling: number;
-  /** Of the last record; null if the epoch has none yet. */
-  readonly offset: number | null;
-  readonly seq: number | null;
-  /** Wall clock minus the newest source time; null if there was none. */
-  readonly lagMs: number | null;
-  readonly chains: number;
-  readonly books: number;
-  readonly staleBooks: readonly string[];
-  readonly checkpointsSaved: number;
-  readonly checkpointErrors: number;
-  /** Why the shard does not work any more; null while it does, or its source ended in peace. */
-  readonly failure: string | null;
-}
+export type { ShardOptions, ShardStatus } from "./shard-options.ts";
 
 const CHECKPOINT_MS = 1000;
 const CHECKPOINT_RECORDS = 20_000;
