@@ -54,13 +54,13 @@ export class NativeStream {
     return /@(trade|aggTrade|forceOrder)$/.test(this.asked);
   }
 
-  /** The reply to its subscribe: where the stream stands. */
+  /**
+   * The reply to its subscribe says where the stream stands behind everything that it brings. That counts for who has no
+   * position yet: what the subscription brings may come before the reply, or, for a part of it, after.
+   */
   begin(epoch: string, seq: number | null): void {
     this.epoch ??= epoch;
-    if (this.have === null) this.have = seq;
-    // Pushes may come before the reply; then they have brought us at least as far.
-    else if (seq !== null && this.have < seq)
-      this.faults.push(`the reply says ${seq}, but the pushes end at ${this.have}`);
+    this.have ??= seq;
   }
 
   take(push: Push): void {
