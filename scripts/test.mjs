@@ -24,7 +24,8 @@ const checks = [
 ];
 const tests = ["tests", bun, [...bunFlags, "test", `--timeout=${testMsMax}`, ...filters]];
 
-let passed = 0;
+const countingLine = /^(?: *\d+ (?:pass|fail|skip|todo|errors?|snapshots.*|expect\(\) calls)|Ran \d+ tests? .*)$\n?/gm;
+
 let failed = 0;
 if (filters.length === 0)
   for (const [name, command, args] of checks) failed += (await step(name, command, args)).failed;
@@ -34,10 +35,9 @@ if (!existsSync(feeds)) console.log(`${feeds} is absent: the tests that need rec
 const result = await step(...tests);
 const counts = counted(result.output);
 console.log(counts.lines.join("\n"));
-passed += counts.passed;
 // A run that died before it counted, or that failed outside of any test, is a failure too.
 failed += Math.max(counts.failed, result.failed);
-console.log(`${passed} passed, ${failed} failed`);
+console.log(`${counts.passed} passed, ${failed} failed`);
 process.exitCode = failed === 0 ? 0 : 1;
 
 async function step(name, command, args) {
@@ -45,23 +45,23 @@ async function step(name, command, args) {
   const { status, output } = await capture(command, args, { cwd: root, env: { ...process.env, NO_COLOR: "1" } });
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
   console.log(`${name.padEnd(13)}${seconds.padStart(6)} s  ${status === 0 ? "ok" : "failed"}`);
-  if (status !== 0) console.log(status === 0 ? "" : output.trimEnd());
+  // What went well is not what one looks for; the counting lines follow below.
+  if (status !== 0)
+    console.log(
+      output
+        .replace(/^\((pass|skip)\) .*\n/gm, "")
+        .replace(countingLine, "")
+        .trim(),
+    );
   return { output, failed: status === 0 ? 0 : 1 };
 }
 
 /** The counting lines at the end of what `bun test` says. */
 function counted(output) {
-  const lines = output
-    .split("\n")
-    .filter((line) =>
-      /^\s*\d+ (pass|fail|skip|todo|error|errors|snapshots.*|expect\(\) calls)$|^Ran \d+ tests? /.test(line),
-    );
-  const last = (word) =>
-    Number(
-      lines
-        .findLast((line) => new RegExp(`^\\s*\\d+ ${word}$`).test(line))
-        ?.trim()
-        .split(" ")[0] ?? 0,
-    );
+  const lines = (output.match(countingLine) ?? []).map((line) => line.trimEnd());
+  const last = (word) => {
+    const line = lines.findLast((text) => new RegExp(`^ *\\d+ ${word}$`).test(text)) ?? "0";
+    return Number.parseInt(line, 10);
+  };
   return { lines, passed: last("pass"), failed: last("fail") + last("errors?") };
 }
