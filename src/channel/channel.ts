@@ -4,6 +4,7 @@
  * The `Catalog` answers for every name whether it is known; the instruments registry implements it.
  */
 import type { Instrument } from "./instruments.ts";
+import type { HowMade } from "./kinds.ts";
 import type { Family, Kind } from "./types.ts";
 
 export interface Channel {
@@ -24,7 +25,14 @@ export interface Channel {
   readonly derivedFrom: string;
   /** Null for bare topics. */
   readonly instrument: Instrument | null;
+  /** Made on each node from another channel of the instrument. */
+  readonly made?: Making;
+  /** All-market channels: the stream that each instrument of the market adds; `instrument`: the instruments themselves. */
+  readonly all?: string;
 }
+
+/** How a channel is made from `from` (its canonical name). */
+export type Making = HowMade & { readonly from: string };
 
 export interface Catalog {
   /** The channel of a name in any accepted spelling (`spot:btcusdt@depth` too), or null if it is not known. */

@@ -35,7 +35,21 @@ export interface StreamKind {
   readonly levels: number;
   /** The stream of the same instrument it can be derived from; '' if none. */
   readonly derived: "depth" | "trade" | "";
+  /** How each node makes it from another stream (`from`) of the same instrument. */
+  readonly made?: HowMade & { readonly from: string };
 }
+
+/**
+ * `same`: another name and shape for the same values. `window`, `average`: over the current candle and the `candles`
+ * before it. `span`: longer candles, of days that begin at midnight `offsetMs` ahead of UTC.
+ */
+export type HowMade =
+  | { readonly how: "same" }
+  | { readonly how: "window" | "average"; readonly candles: number }
+  | { readonly how: "span"; readonly offsetMs: number };
+
+/** The only time zone beside UTC that has streams of its own. */
+export const UTC8 = { suffix: "_utc8", offsetMs: 8 * 3_600_000 } as const;
 
 const of = (kind: Kind, family: Family, derived: StreamKind["derived"] = "", levels = 0): StreamKind => ({
   kind,
@@ -43,6 +57,20 @@ const of = (kind: Kind, family: Family, derived: StreamKind["derived"] = "", lev
   interval: "",
   levels,
   derived,
+});
+
+/** Interval from whose candles those of a time zone's day are put together; '' where they are those of UTC. */
+function partsOf(interval: Interval): Interval | "" {
+  if (interval === "6h") return "2h";
+  return ["12h", "1d", "3d", "1w", "1M"].includes(interval) ? "4h" : "";
+}
+
+const candlesOf = (interval: Interval): StreamKind => ({ ...of("kline", "candles", "trade"), interval });
+
+/** Windows begin on a whole minute, so they hold up to 59,999 ms more than their name says (as Binance's do). */
+const windowOf = (minutes: number): StreamKind => ({
+  ...of("windowTicker", "value", "trade"),
+  made: { how: "window", from: "kline_1m", candles: minutes },
 });
 
 const STREAMS: ReadonlyMap<string, StreamKind> = new Map<string, StreamKind>([
@@ -59,11 +87,36 @@ const STREAMS: ReadonlyMap<string, StreamKind> = new Map<string, StreamKind>([
   ["index", of("index", "value")],
   ["funding", of("funding", "value")],
   ["forceOrder", of("liquidation", "items")],
+  ["ticker_1h", windowOf(60)],
+  ["ticker_4h", windowOf(240)],
+  ["ticker_1d", { ...of("windowTicker", "value", "trade"), made: { how: "same", from: "ticker" } }],
+  ["avgPrice", { ...of("avgPrice", "value", "trade"), made: { how: "average", from: "kline_1s", candles: 299 } }],
+  ...INTERVALS.map((interval): [string, StreamKind] => [`kline_${interval}`, candlesOf(interval)]),
   ...INTERVALS.map((interval): [string, StreamKind] => [
-    `kline_${interval}`,
-    { ...of("kline", "candles", "trade"), interval },
+    `continuousKline_${interval}`,
+    { ...candlesOf(interval), made: { how: "same", from: `kline_${interval}` } },
+  ]),
+  ...INTERVALS.filter((interval) => partsOf(interval) !== "").map((interval): [string, StreamKind] => [
+    `kline_${interval}${UTC8.suffix}`,
+    { ...candlesOf(interval), made: { how: "span", from: `kline_${partsOf(interval)}`, offsetMs: UTC8.offsetMs } },
   ]),
 ]);
+
+/** All-market streams, and the stream that each instrument adds to them. */
+const ALL_MARKET: ReadonlyMap<string, string> = new Map([
+  ["!ticker@arr", "ticker"],
+  ["!miniTicker@arr", "miniTicker"],
+  ["!ticker_1h@arr", "ticker_1h"],
+  ["!ticker_4h@arr", "ticker_4h"],
+  ["!ticker_1d@arr", "ticker_1d"],
+  ["!markPrice@arr", "markPrice"],
+  ["!bookTicker", "bookTicker"],
+  ["!forceOrder@arr", "forceOrder"],
+  ["!contractInfo", "instrument"],
+]);
+
+/** The member stream of an all-market stream, `instrument` for the instruments themselves; null if there is no such. */
+export const memberStream = (stream: string): string | null => ALL_MARKET.get(stream) ?? null;
 
 const TOPICS: ReadonlyMap<string, StreamKind> = new Map<string, StreamKind>([
   ["instrument", of("instrument", "items")],

@@ -35,6 +35,18 @@ export function parseChannelName(name: string, defaultMarket: string): ChannelNa
   return MARKET.test(market) && SYMBOL.test(symbol) && STREAM.test(stream) ? { market, symbol, stream } : null;
 }
 
+const ALL_MARKET = /^(?:([a-z0-9]+):)?(![A-Za-z0-9_@]+)$/;
+
+/** The name of an all-market channel taken apart, `[<market>:]!ticker@arr`; null if it is none. */
+export function parseAllMarketName(name: string, defaultMarket: string): { market: string; stream: string } | null {
+  const parts = name.length > NAME_LENGTH_MAX ? null : ALL_MARKET.exec(name);
+  return parts === null ? null : { market: parts[1] ?? defaultMarket, stream: parts[2] as string };
+}
+
+export function allMarketName(market: string, stream: string, defaultMarket: string): string {
+  return market === defaultMarket ? stream : `${market}:${stream}`;
+}
+
 /** The canonical name; a bare topic has an empty symbol. */
 export function channelName(market: string, symbol: string, stream: string, defaultMarket: string): string {
   if (symbol === "") return stream;

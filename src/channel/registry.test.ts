@@ -149,3 +149,32 @@ test("kinds - what is not listed is json", () => {
   expect(streamKind("kline_7m").kind).toBe("json");
   expect(streamKind("Trade").kind).toBe("json");
 });
+
+test("registry - all-market channels are known in every market, and name what their instruments add", () => {
+  const registry = new InstrumentRegistry();
+  expect(registry.resolve("usdm:!ticker@arr")).toMatchObject({
+    name: "usdm:!ticker@arr",
+    market: "usdm",
+    symbol: "",
+    kind: "ticker",
+    family: "value",
+    all: "ticker",
+  });
+  expect(registry.resolve("spot:!miniTicker@arr")?.name).toBe("!miniTicker@arr");
+  expect(registry.resolve("!contractInfo")).toMatchObject({ kind: "instrument", all: "instrument" });
+  for (const name of ["!nothing@arr", "!ticker", "USDM:!ticker@arr", "a:b:!ticker@arr", "!"]) {
+    expect(registry.resolve(name)).toBeNull();
+  }
+});
+
+test("registry - channels that nodes make from others say from which, and how", () => {
+  const registry = new InstrumentRegistry();
+  registry.learn("usdm", "BTCUSDT");
+  const made = (stream: string) => registry.resolve(`usdm:btcusdt@${stream}`)?.made;
+  expect(made("ticker_1h")).toEqual({ how: "window", from: "usdm:btcusdt@kline_1m", candles: 60 });
+  expect(made("ticker_1d")).toEqual({ how: "same", from: "usdm:btcusdt@ticker" });
+  expect(made("kline_6h_utc8")).toEqual({ how: "span", from: "usdm:btcusdt@kline_2h", offsetMs: 28_800_000 });
+  expect(made("continuousKline_1m")).toEqual({ how: "same", from: "usdm:btcusdt@kline_1m" });
+  expect(registry.resolve("usdm:btcusdt@kline_1h")).not.toHaveProperty("made");
+  expect(registry.resolve("usdm:btcusdt@kline_1h_utc8")).toBeNull();
+});

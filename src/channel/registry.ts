@@ -8,8 +8,8 @@ import { GatewayError } from "../lib/errors.ts";
 import type { Catalog, Channel } from "./channel.ts";
 import { stepOf } from "./decimal.ts";
 import type { Instrument } from "./instruments.ts";
-import { familyOf, streamKind, topicKind } from "./kinds.ts";
-import { channelName, isMarket, parseChannelName, symbolOf } from "./name.ts";
+import { familyOf, memberStream, streamKind, topicKind } from "./kinds.ts";
+import { allMarketName, channelName, isMarket, parseAllMarketName, parseChannelName, symbolOf } from "./name.ts";
 import type { Family, Kind } from "./types.ts";
 
 /** An instrument as config or a source tells it; its symbol follows from the spelling. */
@@ -142,14 +142,16 @@ export class InstrumentRegistry implements Catalog {
 
   #build(name: string): Channel | null {
     const parsed = parseChannelName(name, this.defaultMarket);
-    if (parsed === null) return null;
+    if (parsed === null) return this.#buildAllMarket(name);
     const { market, symbol, stream } = parsed;
     const canonical = channelName(market, symbol, stream, this.defaultMarket);
     const instrument = symbol === "" ? null : this.find(market, symbol);
     const topic = this.#topics.get(canonical);
     const builtIn = streamKind(stream);
     if (topic === undefined && (instrument === null || builtIn.kind === "json")) return null;
-    const derivedFrom = builtIn.derived === "depth" ? channelName(market, symbol, "depth", this.defaultMarket) : "";
+    const of = (other: string): string => channelName(market, symbol, other, this.defaultMarket);
+    const derivedFrom = builtIn.derived === "depth" ? of("depth") : "";
+    const made = topic === undefined && builtIn.made !== undefined ? builtIn.made : null;
     return {
       name: canonical,
       market,
@@ -161,6 +163,27 @@ export class InstrumentRegistry implements Catalog {
       levels: topic === undefined ? builtIn.levels : 0,
       derivedFrom: topic === undefined ? derivedFrom : "",
       instrument,
+      ...(made === null ? {} : { made: { ...made, from: of(made.from) } }),
+    };
+  }
+
+  /** Known for every market: its instruments may come later. */
+  #buildAllMarket(name: string): Channel | null {
+    const parsed = parseAllMarketName(name, this.defaultMarket);
+    const member = parsed === null ? null : memberStream(parsed.stream);
+    if (parsed === null || member === null) return null;
+    return {
+      name: allMarketName(parsed.market, parsed.stream, this.defaultMarket),
+      market: parsed.market,
+      symbol: "",
+      stream: parsed.stream,
+      kind: member === "instrument" ? "instrument" : streamKind(member).kind,
+      family: "value",
+      interval: "",
+      levels: 0,
+      derivedFrom: "",
+      instrument: null,
+      all: member,
     };
   }
 

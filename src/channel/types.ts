@@ -6,6 +6,8 @@
  * milliseconds since 1970 unless the name ends in `Us`; objects are never changed after they were handed on.
  */
 
+import type { Instrument } from "./instruments.ts";
+
 export type Kind =
   | "trade"
   | "aggTrade"
@@ -14,6 +16,8 @@ export type Kind =
   | "bookTicker"
   | "ticker"
   | "miniTicker"
+  | "windowTicker"
+  | "avgPrice"
   | "markPrice"
   | "index"
   | "funding"
@@ -87,18 +91,31 @@ export interface MiniTicker {
   readonly partial: boolean;
 }
 
-export interface Ticker extends MiniTicker {
+/** Of a rolling window of any length. */
+export interface WindowTicker extends MiniTicker {
   readonly change: string;
   /** Percent, e.g. `"1.883"`. */
   readonly changePercent: string;
   readonly weightedAverage: string;
-  /** Last price before the window. */
-  readonly previousClose: string;
-  readonly lastQuantity: string;
   /** Trade ids and number of trades in the window; -1, -1, 0 if none. */
   readonly firstId: number;
   readonly lastId: number;
   readonly count: number;
+}
+
+/** Of the last 24 h. */
+export interface Ticker extends WindowTicker {
+  /** Last price before the window. */
+  readonly previousClose: string;
+  readonly lastQuantity: string;
+}
+
+export interface AvgPrice {
+  /** Length of the window: `5m`. */
+  readonly interval: string;
+  readonly price: string;
+  /** Of the last trade, ms. */
+  readonly tradeTime: number;
 }
 
 export interface Candle {
@@ -146,6 +163,22 @@ export interface JsonText {
   readonly json: string;
 }
 
+/** What one instrument of a market adds to an all-market channel, with its place in its own chain. */
+export interface MarketMember {
+  /** As in channel names: lower case. */
+  readonly symbol: string;
+  readonly seq: number;
+  readonly time: number;
+  readonly data: Value | Liquidation | Instrument;
+  /** Best bid and ask just now, for tickers that show them. */
+  readonly top: () => BookTicker | null;
+}
+
+/** A flush of an all-market channel: the instruments that changed, each once. */
+export interface MarketMembers {
+  readonly members: readonly MarketMember[];
+}
+
 /** What each kind's publications carry: one item for `items` and `candles`, the whole for `book` and `value`. */
 export interface Content {
   trade: Trade;
@@ -155,6 +188,8 @@ export interface Content {
   bookTicker: BookTicker;
   ticker: Ticker;
   miniTicker: MiniTicker;
+  windowTicker: WindowTicker;
+  avgPrice: AvgPrice;
   markPrice: MarkPrice;
   index: JsonText;
   funding: JsonText;
@@ -165,7 +200,16 @@ export interface Content {
   private: JsonText;
 }
 
-export type Value = BookTicker | Depth | Ticker | MiniTicker | MarkPrice | JsonText;
+export type Value =
+  | BookTicker
+  | Depth
+  | Ticker
+  | MiniTicker
+  | WindowTicker
+  | AvgPrice
+  | MarkPrice
+  | JsonText
+  | MarketMembers;
 export type Item = Trade | AggTrade | Liquidation | JsonText;
 
 /** Lossless items that are known to be missing; `missed` is null when nobody can know how many. */

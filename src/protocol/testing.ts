@@ -14,6 +14,8 @@ const FAMILY: Readonly<Record<Kind, Family>> = {
   bookTicker: "value",
   ticker: "value",
   miniTicker: "value",
+  windowTicker: "value",
+  avgPrice: "value",
   markPrice: "value",
   index: "value",
   funding: "value",

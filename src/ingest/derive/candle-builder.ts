@@ -10,9 +10,9 @@
  */
 import { compareDigits, DecimalSum } from "../../channel/decimal.ts";
 import type { Interval } from "../../channel/kinds.ts";
+import { type Spans, spans } from "../../channel/spans.ts";
 import type { Candle } from "../../channel/types.ts";
 import type { Fill } from "./fill.ts";
-import { type Spans, spans } from "./intervals.ts";
 
 export const EMPTY_CANDLES_MAX = 500;
 

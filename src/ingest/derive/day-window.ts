@@ -9,10 +9,10 @@
  * At the limit: 1,440 minutes, whatever the number of trades.
  */
 import { compare, type Decimal, DecimalSum, multiply, parseDecimal, ratio, subtract } from "../../channel/decimal.ts";
+import { MINUTE_MS } from "../../channel/spans.ts";
 import type { Candle, MiniTicker, Ticker } from "../../channel/types.ts";
 import { CandleBuilder, isAbove, isBelow } from "./candle-builder.ts";
 import type { Fill } from "./fill.ts";
-import { MINUTE_MS } from "./intervals.ts";
 
 const MINUTES = 1440;
 const PERCENT_SCALE = 3;

@@ -7,6 +7,7 @@
  */
 import type {
   AggTrade,
+  AvgPrice,
   BookTicker,
   Candle,
   Content,
@@ -20,6 +21,7 @@ import type {
   Ticker,
   Trade,
   Value,
+  WindowTicker,
 } from "../../channel/types.ts";
 import { levelsText } from "../levels.ts";
 
@@ -31,6 +33,8 @@ const TEXTS: { readonly [K in Kind]: (content: Content[K]) => string } = {
   bookTicker: bookTickerText,
   ticker: tickerText,
   miniTicker: miniTickerText,
+  windowTicker: windowTickerText,
+  avgPrice: avgPriceText,
   markPrice: markPriceText,
   kline: candleText,
   liquidation: liquidationText,
@@ -98,6 +102,18 @@ function tickerText(value: Ticker): string {
     `"lastQuantity":"${value.lastQuantity}",` +
     `"firstId":${value.firstId},"lastId":${value.lastId},"count":${value.count}}`
   );
+}
+
+function windowTickerText(value: WindowTicker): string {
+  return (
+    `{${miniTickerFields(value)},"change":"${value.change}","changePercent":"${value.changePercent}",` +
+    `"weightedAverage":"${value.weightedAverage}",` +
+    `"firstId":${value.firstId},"lastId":${value.lastId},"count":${value.count}}`
+  );
+}
+
+function avgPriceText(value: AvgPrice): string {
+  return `{"interval":"${value.interval}","price":"${value.price}","tradeTime":${value.tradeTime}}`;
 }
 
 function miniTickerFields(value: MiniTicker): string {

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { INTERVALS } from "../../channel/kinds.ts";
-import { spans } from "./intervals.ts";
+import { INTERVALS } from "./kinds.ts";
+import { spans, spansAt } from "./spans.ts";
 
 const at = (text: string): number => Date.parse(`${text}Z`);
 const openOf = (interval: (typeof INTERVALS)[number], time: string): string => {
@@ -34,4 +34,14 @@ test("intervals - anchors: Monday, epoch, calendar month", () => {
   expect(openOf("1M", "2028-02-29T12:00:00")).toBe("2028-02-01T00:00:00");
   expect(openOf("1M", "2026-12-31T23:59:59.999")).toBe("2026-12-01T00:00:00");
   expect(spans("1M").startOf(spans("1M").indexOf(at("2026-12-05T00:00:00")) + 1)).toBe(at("2027-01-01T00:00:00"));
+});
+
+test("intervals - days of a time zone begin at its midnight", () => {
+  const { indexOf, startOf } = spansAt("1d", 8 * 3_600_000);
+  const index = indexOf(at("2026-03-01T17:30:00"));
+  expect(new Date(startOf(index)).toISOString()).toBe("2026-03-01T16:00:00.000Z");
+  const months = spansAt("1M", 8 * 3_600_000);
+  expect(new Date(months.startOf(months.indexOf(at("2026-02-28T16:00:00")))).toISOString()).toBe(
+    "2026-02-28T16:00:00.000Z",
+  );
 });

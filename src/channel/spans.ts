@@ -1,10 +1,10 @@
 /**
- * The intervals of candles as numbered spans of time (UTC).
+ * The intervals of candles as numbered spans of time, in UTC or at another offset from it.
  *
  * A span has an index; consecutive spans have consecutive indices. `1w` begins on Monday, `3d` is anchored at 1970-01-01
  * (as Binance does), `1M` is a calendar month.
  */
-import { INTERVALS, type Interval } from "../../channel/kinds.ts";
+import { INTERVALS, type Interval } from "./kinds.ts";
 
 export interface Spans {
   readonly interval: Interval;
@@ -51,3 +51,13 @@ function spansOf(interval: Interval): Spans {
 const SPANS = new Map<Interval, Spans>(INTERVALS.map((interval) => [interval, spansOf(interval)]));
 
 export const spans = (interval: Interval): Spans => SPANS.get(interval) as Spans;
+
+/** Spans whose days begin at midnight of a time zone `offsetMs` ahead of UTC. */
+export function spansAt(interval: Interval, offsetMs: number): Spans {
+  const utc = spans(interval);
+  return {
+    interval,
+    indexOf: (time) => utc.indexOf(time + offsetMs),
+    startOf: (index) => utc.startOf(index) - offsetMs,
+  };
+}
