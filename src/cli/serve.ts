@@ -7,8 +7,9 @@
 import { loadStaticConfig } from "../config/load.ts";
 import type { SourceConfig, StaticConfig } from "../config/static.ts";
 import { GatewayError } from "../lib/errors.ts";
-import { createLog, isPretty, type Log, type RootLog } from "../lib/log.ts";
+import { createLog, isPretty, type Log } from "../lib/log.ts";
 import { checkPorts } from "./ports.ts";
+import { symbolsOf } from "./symbols.ts";
 import { VERSION } from "./version.ts";
 
 /** What the composition root gives. */
@@ -36,11 +37,11 @@ export async function serve(
   checkPorts(config);
   const log = createLog(config.log);
   for (const warning of warnings) log.warn(warning);
-  const signal = firstSignal(log);
+  const signal = firstSignal();
   try {
     const startNode = await loadNode();
     const node = await startNode(config, { log });
-    announce(config, node, log);
+    await announce(config, node, log);
     const name = await Promise.race([signal, node.done.then(() => null)]);
     if (name !== null) log.info("stopping", { signal: name });
     await node.stop();
@@ -56,7 +57,7 @@ export async function serve(
 }
 
 /** The name of the first signal to stop; a later one ends the process at once. */
-function firstSignal(log: RootLog): Promise<string> {
+function firstSignal(): Promise<string> {
   return new Promise((resolve) => {
     let firstMs = 0;
     for (const [name, status] of [
@@ -68,8 +69,7 @@ function firstSignal(log: RootLog): Promise<string> {
           firstMs = performance.now();
           resolve(name);
         } else if (performance.now() - firstMs > sameSignalMs) {
-          log.warn("second signal: leaving at once");
-          log.flush();
+          // Nothing that could wait for a reader stands between it and the end.
           process.exit(status);
         }
       });
@@ -78,8 +78,9 @@ function firstSignal(log: RootLog): Promise<string> {
 }
 
 /** Where the node is and what to try: a few lines for a person, one line for a log. */
-function announce(config: StaticConfig, { publicUrl, adminUrl }: RunningNode, log: Log): void {
-  const command = publicUrl === null ? null : `npm run tail ${channelToTry(config.source)}${urlFlag(publicUrl)}`;
+async function announce(config: StaticConfig, { publicUrl, adminUrl }: RunningNode, log: Log): Promise<void> {
+  const command =
+    publicUrl === null ? null : `npm run tail ${await channelToTry(config.source, publicUrl)}${urlFlag(publicUrl)}`;
   if (!isPretty(config.log.format, process.stdout.isTTY === true)) {
     log.info("node is up", { version: VERSION, public: publicUrl, admin: adminUrl, try: command });
     return;
@@ -101,9 +102,16 @@ function urlFlag(publicUrl: string): string {
   return ` -- --url ${local ? port : `${hostname}:${port}`}`;
 }
 
-function channelToTry(source: SourceConfig): string {
+/** A channel that exists; a replay's instruments are in its first records. */
+async function channelToTry(source: SourceConfig, publicUrl: string): Promise<string> {
   if (source.kind === "sim") return "btcusdt@depth";
-  return source.kind === "synthetic" ? "c0" : "<symbol>@depth";
+  if (source.kind === "synthetic") return "c0";
+  for (let tries = 0; tries < 10; tries += 1) {
+    const [symbol] = await symbolsOf(publicUrl);
+    if (symbol !== undefined) return `${symbol}@depth`;
+    await Bun.sleep(50);
+  }
+  return "SYMBOL@depth";
 }
 
 function describeSource(source: SourceConfig): string {

@@ -5,6 +5,7 @@
  * promise. Ends with status 0 on Ctrl-C and when the reader of its pipe goes away, with 1 when every channel was refused.
  */
 import { nearest } from "../../lib/nearest.ts";
+import { symbolsOf } from "../symbols.ts";
 import { type FeedListener, openFeed } from "./feed.ts";
 import { duration } from "./text.ts";
 import { httpOrigin } from "./url.ts";
@@ -103,23 +104,11 @@ async function explain(url: string, channel: string, code: number, message: stri
   const sentence = `${channel}: ${message} (${code})`;
   const [, symbol = "", stream = ""] = /^(?:.*:)?([^@]*)@(.*)$/.exec(channel) ?? [];
   if (code !== 1203 || stream === "") return sentence;
-  const symbols = await knownSymbols(url);
+  const symbols = await symbolsOf(httpOrigin(url));
   if (symbols.length === 0) return sentence;
   const close = nearest(symbol, symbols);
   if (close === symbol) return `${sentence}: the symbol exists, the stream "${stream}" does not`;
   if (close !== null) return `${sentence}: did you mean ${close}@${stream}?`;
   const shown = symbols.slice(0, NAMES_SHOWN).join(", ");
   return `${sentence}: symbols here are ${shown}${symbols.length > NAMES_SHOWN ? ", ..." : ""}`;
-}
-
-/** Symbols the node lists; none if it does not say so within a second. */
-async function knownSymbols(url: string): Promise<string[]> {
-  try {
-    const answer = await fetch(`${httpOrigin(url)}/api/v3/exchangeInfo`, { signal: AbortSignal.timeout(1000) });
-    const { symbols } = (await answer.json()) as { symbols?: readonly { readonly symbol?: unknown }[] };
-    return (symbols ?? []).map(({ symbol }) => String(symbol).toLowerCase());
-  } catch (error) {
-    // A hint only: a node without this endpoint, or one that answers something else, gets a plain sentence.
-    return error instanceof Error ? [] : Promise.reject(error);
-  }
 }
