@@ -106,7 +106,7 @@ function urlFlag(publicUrl: string): string {
 async function channelToTry(source: SourceConfig, publicUrl: string): Promise<string> {
   if (source.kind === "sim") return "btcusdt@depth";
   if (source.kind === "synthetic") return "c0";
-  for (let tries = 0; tries < 10; tries += 1) {
+  for (let tries = 0; tries < 40; tries += 1) {
     const [symbol] = await symbolsOf(publicUrl);
     if (symbol !== undefined) return `${symbol}@depth`;
     await Bun.sleep(50);
