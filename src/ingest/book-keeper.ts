@@ -4,7 +4,8 @@
  * On the path: mapper -> BOOK KEEPER -> seq -> bus.
  * Invariants: what is published turns a follower's book into this one, level by level; the first publication of an epoch
  * is a snapshot; while stale nothing is published until one snapshot ends it; a crossed book is wrong unless the source's
- * own checksum vouches for it or the instrument is in an auction.
+ * own checksum vouches for it or the instrument is in an auction. Where the source numbers its updates, each delta applied
+ * continues the one before it, and what is older than the book is left out.
  * A source that never sends snapshots (recorded Binance deltas): the book starts from nothing and is marked partial; after
  * a fault it starts over the same way, for nothing better can come.
  * At the limit: levels beyond the source's window are dropped and published as "0".
@@ -15,7 +16,7 @@ import type { Body, Depth, Level, Publication, StaleReason } from "../channel/ty
 import type { Chain, Keeper } from "./chain.ts";
 import type { SavedBook } from "./checkpoint.ts";
 import { History } from "./history.ts";
-import type { MappedUpdate } from "./mapper/mapper.ts";
+import type { MappedUpdate, Sequence } from "./mapper/mapper.ts";
 
 export const BOOK_HISTORY = { countMax: 2000, ageMaxMs: Number.POSITIVE_INFINITY } as const;
 
@@ -25,13 +26,15 @@ export interface BookEvents {
   wrong(cause: StaleReason): void;
   /** A delta before any snapshot. */
   partial(): void;
-  /** Deltas that came while stale. */
+  /** A delta that came while stale, or an update that is older than the book. */
   ignored(): void;
   refused(reason: string): void;
   /** The venue's checksum of this book. */
   checksumOf(book: Book): number | null;
   /** The instrument is in an auction: a crossed book is normal. */
   isAuction(): boolean;
+  /** The source can be asked for a snapshot. Where it cannot (a replay), the best of what it has must do. */
+  readonly repairable: boolean;
 }
 
 export class BookKeeper implements Keeper {
@@ -42,6 +45,10 @@ export class BookKeeper implements Keeper {
   #begun = false;
   #partial = false;
   #stale: StaleReason | null = null;
+  /** The source's number of the last update applied; null if it gives none. */
+  #last: number | null = null;
+  /** The order of a strict source was broken: only a new connection's snapshot can be trusted. */
+  #broken = false;
 
   constructor(events: BookEvents) {
     this.#events = events;
@@ -57,7 +64,7 @@ export class BookKeeper implements Keeper {
   }
 
   take(update: MappedUpdate): Body | null {
-    if (update.type === "stale") return this.#turnStale(update.data);
+    if (update.type === "stale") return update.strict ? this.#fault(update) : this.#turnStale(update.data);
     if (update.type !== "snapshot" && update.type !== "delta") return null;
     if (!isSound(update.data)) {
       this.#events.refused("level");
@@ -68,6 +75,7 @@ export class BookKeeper implements Keeper {
   }
 
   lost(): Body | null {
+    this.#broken = false;
     return this.#turnStale("reconnect");
   }
 
@@ -95,6 +103,8 @@ export class BookKeeper implements Keeper {
       begun: this.#begun,
       partial: this.#partial,
       stale: this.#stale,
+      last: this.#last,
+      broken: this.#broken,
       history: this.#history.all(),
     };
   }
@@ -104,10 +114,18 @@ export class BookKeeper implements Keeper {
     this.#begun = saved.begun;
     this.#partial = saved.partial;
     this.#stale = saved.stale;
+    this.#last = saved.last;
+    this.#broken = saved.broken;
     this.#history.restore(saved.history);
   }
 
   #takeSnapshot(update: MappedUpdate, data: Depth): Body | null {
+    if (this.#broken) return this.#ignore();
+    if (this.#begun && this.#stale === null && !this.#partial) {
+      if (this.#isStrict(update)) return this.#fault(update);
+      if (isOld(update.sequence, this.#last)) return this.#ignore();
+    }
+    this.#last = update.sequence?.last ?? null;
     this.book.replace(data);
     if (update.window) this.book.truncate(update.window);
     const fault = this.#faultAfter(update);
@@ -120,10 +138,18 @@ export class BookKeeper implements Keeper {
 
   #takeDelta(update: MappedUpdate, data: Depth): Body | null {
     const startsOver = this.#stale === null ? !this.#begun : this.#partial;
-    if (this.#stale !== null && !startsOver) {
-      this.#events.ignored();
-      return null;
+    if (this.#stale !== null && !startsOver) return this.#ignore();
+    if (startsOver && this.#isStrict(update)) return this.#fault(update);
+    if (update.sequence !== undefined && !startsOver) {
+      const { prev, last } = update.sequence;
+      const have = this.#last;
+      if (have !== null && prev === null && last < have) return this.#fault(update);
+      if (have !== null && prev !== null && prev !== have) {
+        if (last <= have) return this.#ignore();
+        if (prev > have) return this.#fault(update);
+      }
     }
+    this.#last = update.sequence?.last ?? null;
     if (startsOver) {
       this.book.replace(EMPTY);
       this.#partial = true;
@@ -140,6 +166,21 @@ export class BookKeeper implements Keeper {
     }
     const delta = left === null ? data : withLeft(data, left);
     return delta.bids.length === 0 && delta.asks.length === 0 ? null : { type: "delta", data: delta };
+  }
+
+  #ignore(): null {
+    this.#events.ignored();
+    return null;
+  }
+
+  #isStrict(update: MappedUpdate): boolean {
+    return update.strict === true && this.#events.repairable;
+  }
+
+  /** The updates do not follow one another. */
+  #fault(update: MappedUpdate): Body | null {
+    if (this.#isStrict(update)) this.#broken = true;
+    return this.#turnStale("sequence");
   }
 
   #faultAfter(update: MappedUpdate): StaleReason | null {
@@ -163,6 +204,9 @@ export class BookKeeper implements Keeper {
     return { type: "snapshot", data: { bids: this.book.bids(), asks: this.book.asks() } };
   }
 }
+
+const isOld = (sequence: Sequence | undefined, have: number | null): boolean =>
+  sequence !== undefined && have !== null && sequence.last < have;
 
 const EMPTY: Depth = { bids: [], asks: [] };
 

@@ -17,6 +17,9 @@ export interface Keeper {
   readonly stale: boolean;
   /** Takes an update in at `seq`; what is to be published, or null for nothing. */
   take(update: MappedUpdate, seq: number): Body | null;
+  /** Items are held back because a gap had to be published before them: `pay` gives them out with the next record. */
+  readonly owes?: boolean;
+  pay?(): Body | null;
   /** The source lost its connection: what is to be published about it, or null. */
   lost(): Body | null;
   remember(publication: Publication): void;

@@ -6,7 +6,7 @@
  * checkpoint of the highest token: an old owner cannot overwrite a newer one.
  */
 import type { Instrument } from "../channel/instruments.ts";
-import type { Candle, Kind, Level, Publication, StaleReason, Value } from "../channel/types.ts";
+import type { Candle, Item, Kind, Level, Publication, StaleReason, Value } from "../channel/types.ts";
 import type { SavedDerivation } from "./derive/derivation.ts";
 import type { TradeIdMode } from "./derive/trade-ids.ts";
 
@@ -19,6 +19,9 @@ export interface SavedBook {
   readonly begun: boolean;
   readonly partial: boolean;
   readonly stale: StaleReason | null;
+  /** The source's number of the last update; null if it gives none. */
+  readonly last: number | null;
+  readonly broken: boolean;
   readonly history: readonly Publication[];
 }
 
@@ -26,6 +29,11 @@ export interface SavedItems {
   readonly form: "items";
   /** Number of the next trade or aggTrade that has none of its own. */
   readonly counter: number;
+  /** The source's number of the last item, and whether a jump behind it has been told already. */
+  readonly last: number | null;
+  readonly told: boolean;
+  /** Items that wait behind a gap. */
+  readonly held: readonly Item[];
   readonly history: readonly Publication[];
 }
 
@@ -68,6 +76,8 @@ export interface SavedChains {
 
 export interface SavedPipeline extends SavedChains {
   readonly derivation: SavedDerivation;
+  /** Newest time the source gave; 0 if none. */
+  readonly sourceTime: number;
 }
 
 export interface Checkpoint extends SavedPipeline {

@@ -16,7 +16,10 @@ export const CLOSED_CANDLES_MAX = 500;
 
 const SOURCE_GAP: Body = { type: "gap", data: { missed: null, reason: "source" } };
 
-/** Items are lossless: history, and the counter of trades and aggTrades without a number of their own. */
+/**
+ * Items are lossless: history, and the counter of trades and aggTrades without a number of their own. Where the source
+ * numbers them, none is published twice and a jump is told as a gap; the items behind it follow with the next record.
+ */
 export class ItemsKeeper implements Keeper {
   readonly remembers = true;
   readonly stale = false;
@@ -24,6 +27,9 @@ export class ItemsKeeper implements Keeper {
   readonly #history = new History(ITEMS_HISTORY);
   readonly #refuse: (reason: string) => void;
   #counter: number;
+  #last: number | null = null;
+  #told = false;
+  #held: readonly Item[] = [];
 
   /** `base`: where counting starts; `refuse` hears why an update was not taken. */
   constructor(ids: TradeIds, base: number, refuse: (reason: string) => void) {
@@ -35,10 +41,46 @@ export class ItemsKeeper implements Keeper {
   take(update: MappedUpdate): Body | null {
     if (update.type === "gap") return { type: "gap", data: update.data };
     if (update.type !== "items" || update.data.length === 0) return null;
-    const items = this.#number(update.kind, update.data);
-    if (items !== null) return { type: "items", data: items };
-    this.#refuse("trade id");
-    return null;
+    const have = this.#last;
+    if (update.sequence !== undefined) {
+      const { prev, last } = update.sequence;
+      if (have !== null && last <= have) {
+        this.#refuse("repeated");
+        return null;
+      }
+      const isJump = have !== null && prev !== null && prev > have && !this.#told;
+      this.#last = last;
+      this.#told = false;
+      if (isJump) return this.#jump(update, prev - have);
+    }
+    const items = this.#number(update.kind, unseen(update, have));
+    if (items === null) {
+      this.#refuse("trade id");
+      return null;
+    }
+    return { type: "items", data: this.#released(items) };
+  }
+
+  get owes(): boolean {
+    return this.#held.length > 0;
+  }
+
+  pay(): Body | null {
+    return this.owes ? { type: "items", data: this.#released([]) } : null;
+  }
+
+  #released(items: readonly Item[]): readonly Item[] {
+    if (this.#held.length === 0) return items;
+    const all = [...this.#held, ...items];
+    this.#held = [];
+    return all;
+  }
+
+  /** Tells the gap now, the items behind it with the next record. What waits already lies before this gap: it is lost. */
+  #jump(update: MappedUpdate & { readonly type: "items" }, missing: number): Body {
+    const missed = missing + this.#held.length;
+    this.#held = this.#number(update.kind, update.data) ?? [];
+    return { type: "gap", data: { missed, reason: "source" } };
   }
 
   /** Hands out the numbers of `count` derived items. */
@@ -49,6 +91,8 @@ export class ItemsKeeper implements Keeper {
   }
 
   lost(): Body {
+    this.#told = true;
+    this.#held = [];
     return SOURCE_GAP;
   }
 
@@ -69,11 +113,21 @@ export class ItemsKeeper implements Keeper {
   }
 
   save(): SavedItems {
-    return { form: "items", counter: this.#counter, history: this.#history.all() };
+    return {
+      form: "items",
+      counter: this.#counter,
+      last: this.#last,
+      told: this.#told,
+      held: this.#held,
+      history: this.#history.all(),
+    };
   }
 
   restore(saved: SavedItems): void {
     this.#counter = saved.counter;
+    this.#last = saved.last;
+    this.#told = saved.told;
+    this.#held = saved.held;
     this.#history.restore(saved.history);
   }
 
@@ -84,6 +138,13 @@ export class ItemsKeeper implements Keeper {
     if (numbered !== null && numbered !== items) this.#counter += numbered.length;
     return numbered;
   }
+}
+
+/** The items that are newer than `have`: a message may repeat some and add others. */
+function unseen(update: MappedUpdate & { readonly type: "items" }, have: number | null): readonly Item[] {
+  const prev = update.sequence?.prev ?? null;
+  if (have === null || prev === null || prev >= have || update.kind !== "trade") return update.data;
+  return (update.data as readonly Trade[]).filter((trade) => trade.t > have);
 }
 
 /** The latest value: the source's, or a derived one asked for when it is needed. */

@@ -40,8 +40,8 @@ export interface PipelineOptions {
   readonly counters: ShardCounters;
   readonly log: IngestLog;
   readonly clock: Pick<Clock, "monotonicMs">;
-  /** Asks the source for a snapshot of a book. */
-  readonly resync: (channel: string) => void;
+  /** Asks the source for a snapshot of a book; null if it cannot give one. */
+  readonly resync: ((channel: string) => void) | null;
 }
 
 /** Where a record stands. */
@@ -64,6 +64,10 @@ export class Pipeline {
   /** Chains published on since the last HEAD. */
   #changed: Chain[] = [];
   #timeNewest = 0;
+  /** Newest time that the source itself gave. */
+  #sourceTime = 0;
+  /** Chains that hold items back behind a gap. */
+  #owing: Chain[] = [];
 
   /** `begin` comes before the first record. */
   constructor(options: PipelineOptions) {
@@ -84,19 +88,17 @@ export class Pipeline {
       this.#control(record, at);
       return;
     }
-    for (const update of this.#map(record.value)) {
+    for (const update of this.#map(record.value, at)) {
       const chain = this.#chainOf(update);
       if (chain === null) continue;
-      this.#derivation.seen(update.time);
+      // Some messages have no time of their own: it is that of the newest that had one.
+      if (update.time > this.#sourceTime) this.#sourceTime = update.time;
+      const time = update.time === 0 ? this.#sourceTime : update.time;
+      if (time > 0) this.#derivation.seen(time);
       const body = chain.keeper.take(update, seq);
-      if (body === null) continue;
-      if (chain.infers) this.#infer(chain, body);
-      this.#publish(chain, at, update.time, body);
-      if (chain.channel.kind === "trade" && body.type === "items") {
-        const trades = body.data as readonly Trade[];
-        this.#publishDerived(this.#derivation.trades(chain.channel, trades, seq), at, update.time);
-      }
+      if (body !== null) this.#publishBody(chain, at, time, body);
     }
+    if (this.#owing.length > 0) this.#pay(at);
   }
 
   /**
@@ -107,6 +109,8 @@ export class Pipeline {
     this.#header = header;
     this.chains.reset(base);
     this.#derivation = this.#newDerivation();
+    this.#owing = [];
+    this.#sourceTime = 0;
   }
 
   /** Newest source time seen, ms; 0 if none. */
@@ -123,19 +127,23 @@ export class Pipeline {
   }
 
   save(): SavedPipeline {
-    return { ...this.chains.save(), derivation: this.#derivation.save() };
+    return { ...this.chains.save(), derivation: this.#derivation.save(), sourceTime: this.#sourceTime };
   }
 
   /** Goes on from a checkpoint; only once, before the first record. */
   restore(saved: SavedPipeline): void {
     this.chains.restoreInstruments(saved.instruments);
     const lost = this.chains.restore(saved, () => this.#derivation.restore(saved.derivation));
+    for (const chain of this.chains.all()) {
+      if (chain.time > this.#timeNewest) this.#timeNewest = chain.time;
+      if (chain.keeper.owes === true) this.#owing.push(chain);
+    }
     for (const channel of lost) this.#refuse("not restored", channel);
   }
 
   // --- source -> mapper -> keeper -------------------------------------------------------------------------------
 
-  #map(value: unknown): readonly MappedUpdate[] {
+  #map(value: unknown, at: At): readonly MappedUpdate[] {
     const { mapper, counters } = this.#options;
     let mapped: ReturnType<Mapper["map"]>;
     try {
@@ -146,6 +154,7 @@ export class Pipeline {
     }
     if ("malformed" in mapped) {
       this.#malformed(mapped.malformed, { record: sample(value) });
+      if (mapped.suspect && this.#options.resync !== null) this.#suspect(at);
       return NO_UPDATES;
     }
     return oneEach(mapped, () => {
@@ -171,6 +180,30 @@ export class Pipeline {
     const prev = this.#advance(chain, at, time);
     const wanted = this.#options.bus.wanted(chain.topic);
     if (wanted || chain.keeper.remembers) this.#hand(chain, body, prev, wanted);
+  }
+
+  #publishBody(chain: Chain, at: At, time: number, body: Body): void {
+    if (chain.infers) this.#infer(chain, body);
+    this.#publish(chain, at, time, body);
+    if (chain.keeper.owes === true) this.#owing.push(chain);
+    if (chain.channel.kind !== "trade") return;
+    if (body.type === "items") {
+      const trades = body.data as readonly Trade[];
+      this.#publishDerived(this.#derivation.trades(chain.channel, trades, at.seq), at, time);
+    } else if (body.type === "gap") {
+      this.#publishDerived(this.#derivation.gap(chain.channel), at, time);
+    }
+  }
+
+  /** Publishes the items that a gap came before, with the first record behind that of the gap. */
+  #pay(at: At): void {
+    const due = this.#owing.filter((chain) => chain.lastSeq !== at.seq);
+    if (due.length === 0) return;
+    this.#owing = this.#owing.filter((chain) => chain.lastSeq === at.seq && chain.keeper.owes === true);
+    for (const chain of due) {
+      const body = chain.keeper.pay?.() ?? null;
+      if (body !== null) this.#publishBody(chain, at, chain.time, body);
+    }
   }
 
   #publishDerived(changed: readonly Derived[], at: At, time: number): void {
@@ -210,6 +243,18 @@ export class Pipeline {
     if (record.type === "lost") this.#lost(at);
   }
 
+  /** A change of any book may be lost: none is to be trusted. */
+  #suspect(at: At): void {
+    const time = Math.floor(at.receivedUs / 1000);
+    for (const chain of this.chains.all()) {
+      if (chain.channel.family !== "book") continue;
+      const { channel, user } = chain;
+      const stale = { channel: channel.name, kind: channel.kind, user, time, type: "stale", data: "sequence" } as const;
+      const body = chain.keeper.take({ ...stale, strict: true }, at.seq);
+      if (body !== null) this.#publish(chain, at, time, body);
+    }
+  }
+
   /** Books are stale, lossless channels have a gap, open candles and windows are partial. */
   #lost(at: At): void {
     const time = Math.floor(at.receivedUs / 1000);
@@ -242,7 +287,7 @@ export class Pipeline {
         count(counters.resyncs, cause);
         this.#log.warn(`book is wrong: ${cause}`, () => ({ channel: name }));
         // After a reconnect the source sends snapshots by itself.
-        if (cause !== "reconnect") resync(name);
+        if (cause !== "reconnect") resync?.(name);
       },
       partial: () => {
         counters.partialBooks++;
@@ -252,6 +297,7 @@ export class Pipeline {
       },
       refused: (reason) => this.#malformed(reason, { channel: name }),
       checksumOf: (book) => mapper.checksumOf?.(book) ?? null,
+      repairable: resync !== null,
       isAuction: () => catalog.find(market, symbol)?.status === "auction",
     };
   }

@@ -67,7 +67,7 @@ export class Shard implements RecordSink {
       counters: this.#counters,
       log,
       clock,
-      resync: (channel) => this.#resyncs.ask(channel),
+      resync: source.resync === undefined ? null : (channel) => this.#resyncs.ask(channel),
     });
     this.#saver = new Saver({
       shard: id,

@@ -84,6 +84,11 @@ export class Derivation {
     return [...this.#instruments.values()].flatMap((instrument) => instrument.lost());
   }
 
+  /** Trades of one instrument are missing: what is open of it is partial. */
+  gap(channel: Channel): readonly Derived[] {
+    return this.#instrument(channel.market, channel.symbol).lost();
+  }
+
   save(): SavedDerivation {
     return {
       since: this.#since === Number.POSITIVE_INFINITY ? null : this.#since,

@@ -28,6 +28,7 @@ test("kraken v1 - a snapshot is the whole book, best first, with the subscribed 
     type: "snapshot",
     time: 1618678133365,
     window: 1000,
+    sequence: { prev: null, last: 1618678133365913 },
     data: {
       bids: [["354.15000000", "5.00000000"]],
       asks: [
@@ -62,6 +63,7 @@ test("kraken v1 - an update is a delta with its checksum", () => {
     type: "delta",
     time: 1618678133366,
     window: 1000,
+    sequence: { prev: null, last: 1618678133366461 },
     checksum: 1822697057,
     data: { bids: [["354.12000000", "0.00000000"]], asks: [] },
   });

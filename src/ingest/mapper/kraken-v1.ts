@@ -10,6 +10,7 @@
  *
  * Events (heartbeat, systemStatus, subscriptionStatus) and channels that our kinds cannot say exactly (ticker, spread,
  * ohlc) give no update. Rules: docs.kraken.com/api/docs/guides/spot-ws-book-v1.
+ * Books have no numbers, but their times never fall (checked on recordings), so a message in the wrong place shows.
  * Invariants: one update per message; a price occurs once per side of an update (the last one in the message wins); an
  * instrument is learned only from a message that is sound in all parts.
  */
@@ -29,7 +30,8 @@ type NamesOf = (pair: string) => Names | null;
 interface BookChange {
   readonly type: "snapshot" | "delta";
   readonly data: Depth;
-  readonly time: number;
+  /** Of its newest level, microseconds. */
+  readonly timeUs: number;
   readonly checksum: number | null;
 }
 
@@ -65,7 +67,7 @@ function map(value: unknown, namesOf: NamesOf): readonly MappedUpdate[] | Malfor
   try {
     message = JSON.parse(value);
   } catch {
-    return malformed("not JSON");
+    return { malformed: "not JSON", suspect: true };
   }
   if (!Array.isArray(message)) return isEvent(message) ? NONE : malformed("neither a list nor an event");
 
@@ -83,13 +85,14 @@ function map(value: unknown, namesOf: NamesOf): readonly MappedUpdate[] | Malfor
 
 function bookOf(message: unknown[], window: number, pair: string, namesOf: NamesOf): MappedUpdate[] | Malformed {
   const change = readBook(message);
-  if (change === null) return malformed("bad book");
+  if (change === null) return { malformed: "bad book", suspect: true };
   const names = namesOf(pair);
   if (names === null) return malformed("instrument refused");
-  const { type, data, time, checksum } = change;
-  const channel = names.depth;
-  if (checksum === null) return [{ channel, kind: "depth", user: "", time, type, data, window }];
-  return [{ channel, kind: "depth", user: "", time, type, data, window, checksum }];
+  const { type, data, timeUs, checksum } = change;
+  const time = Math.floor(timeUs / 1000);
+  const sequence = { prev: null, last: timeUs };
+  const update = { channel: names.depth, kind: "depth", user: "", time, type, data, window, sequence } as const;
+  return [checksum === null ? update : { ...update, checksum }];
 }
 
 /** Merges the message's dicts (all between the id and the channel); null if any part is unsound. */
@@ -98,28 +101,28 @@ function readBook(message: readonly unknown[]): BookChange | null {
   const asks: Level[] = [];
   let snapshot = false;
   let delta = false;
-  let time = 0;
+  let timeUs = 0;
   let checksum: number | null = null;
   for (let i = 1; i < message.length - 2; i++) {
     const part = message[i] as BookDict | null;
     if (typeof part !== "object" || part === null) return null;
     snapshot ||= part.as !== undefined || part.bs !== undefined;
     delta ||= part.a !== undefined || part.b !== undefined;
-    time = Math.max(
-      time,
+    timeUs = Math.max(
+      timeUs,
       readLevels(part.a ?? part.as, asks), // NaN, if a level is unsound, stays NaN
       readLevels(part.b ?? part.bs, bids),
     );
     if (part.c !== undefined) checksum = readChecksum(part.c);
   }
-  if (snapshot === delta || Number.isNaN(time) || Number.isNaN(checksum)) return null;
+  if (snapshot === delta || Number.isNaN(timeUs) || Number.isNaN(checksum)) return null;
   if (delta) {
-    return { type: "delta", data: { bids: lastOfEachPrice(bids), asks: lastOfEachPrice(asks) }, time, checksum };
+    return { type: "delta", data: { bids: lastOfEachPrice(bids), asks: lastOfEachPrice(asks) }, timeUs, checksum };
   }
-  return { type: "snapshot", data: { bids: bestFirst(bids, "bids"), asks: bestFirst(asks, "asks") }, time, checksum };
+  return { type: "snapshot", data: { bids: bestFirst(bids, "bids"), asks: bestFirst(asks, "asks") }, timeUs, checksum };
 }
 
-/** Appends the levels to `side`; returns the newest level's time in ms (0 without levels), NaN if one is unsound. */
+/** Appends the levels to `side`; returns the newest level's time in microseconds (0 without levels), NaN if one is unsound. */
 function readLevels(raw: unknown, side: Level[]): number {
   if (raw === undefined) return 0;
   if (!Array.isArray(raw)) return Number.NaN;
@@ -131,7 +134,7 @@ function readLevels(raw: unknown, side: Level[]): number {
     const quantity: unknown = level[1];
     if (!isAmount(price) || !isAmount(quantity)) return Number.NaN;
     side.push([price, quantity]);
-    newest = Math.max(newest, readTime(level[2]));
+    newest = Math.max(newest, readTimeUs(level[2]));
   }
   return newest;
 }
@@ -154,7 +157,7 @@ function tradesOf(raw: unknown, pair: string, namesOf: NamesOf): readonly Mapped
 function readTrade(fields: unknown): Trade | null {
   if (!Array.isArray(fields)) return null;
   const [price, quantity, at, side] = fields as readonly unknown[];
-  const time = readTime(at);
+  const time = Math.floor(readTimeUs(at) / 1000);
   if (!isAmount(price) || !isAmount(quantity) || Number.isNaN(time) || (side !== "b" && side !== "s")) return null;
   return { ...NO_ID, price, quantity, side: side === "b" ? "buy" : "sell", time };
 }
@@ -162,12 +165,11 @@ function readTrade(fields: unknown): Trade | null {
 /** v1 trades have no id: the shard numbers them. */
 const NO_ID = { id: "", t: -1 } as const;
 
-/** `"1618678133.365913"` -> 1618678133365. NaN if it is no such text. */
-function readTime(text: unknown): number {
+/** `"1618678133.365913"` -> 1618678133365913. NaN if it is no such text. */
+function readTimeUs(text: unknown): number {
   if (typeof text !== "string") return Number.NaN;
   const seconds = Number(text);
-  // Half a microsecond keeps a whole millisecond from being cut to the one before it.
-  return seconds > 0 && seconds < 1e11 ? Math.floor(seconds * 1000 + 0.0005) : Number.NaN;
+  return seconds > 0 && seconds < 9e9 ? Math.round(seconds * 1e6) : Number.NaN;
 }
 
 function readChecksum(text: unknown): number {

@@ -12,11 +12,29 @@ export type MappedUpdate = Update & {
   readonly window?: number;
   /** book: what `checksumOf` must give after this update. */
   readonly checksum?: number;
+  /** book and items: the venue's own numbers, verified by the keeper. */
+  readonly sequence?: Sequence;
+  /**
+   * book: the venue sends one snapshot, then deltas, and has nothing else to verify: a delta before it, or a snapshot
+   * nobody asked for, shows that the order is broken.
+   */
+  readonly strict?: boolean;
 };
+
+/**
+ * The venue's numbers: this update covers what comes behind `prev`, up to `last`. `prev` null: numbers rise, but which one
+ * comes next is not known. Of a snapshot only `last` counts.
+ */
+export interface Sequence {
+  readonly prev: number | null;
+  readonly last: number;
+}
 
 /** What a mapper could not use: counted under `reason`, sampled into the log, skipped. */
 export interface Malformed {
   readonly malformed: string;
+  /** A change of any book may be lost with it, and nothing later would show that. */
+  readonly suspect?: boolean;
 }
 
 export interface Mapper {
