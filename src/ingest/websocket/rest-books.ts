@@ -1,0 +1,138 @@
+/**
+ * Books whose snapshots come by REST while their deltas come on the socket (Binance): fetches snapshots, and holds the
+ * deltas of a book back until its snapshot was handed on.
+ *
+ * On the path: socket -> source <-> REST-BOOKS. A snapshot is handed on as a record like any other, before the held deltas.
+ * Invariants: one request at a time; a snapshot older than the first held delta is fetched again, so that every snapshot
+ * handed on can be continued; whether the deltas really continue it is verified by the owner's book keeper.
+ * At the limit: of a book's held deltas the newest HELD_MAX are kept, and the snapshot is then younger than them; a request
+ * that fails is repeated with growing pauses for ever.
+ */
+import { createBackoff } from "../../lib/backoff.ts";
+import type { Clock, Timer } from "../../lib/clock.ts";
+import type { Frame, TlsOptions } from "./inbox.ts";
+import type { BooksByRest } from "./venue.ts";
+
+export interface RestOptions {
+  /** `https://host` */
+  readonly rest: string;
+  readonly tls: TlsOptions | undefined;
+  readonly clock: Clock;
+  /** Called when there is something to take. */
+  readonly wake: () => void;
+}
+
+const HELD_MAX = 10_000;
+const FETCH_MS_MAX = 10_000;
+const RETRY_FIRST_MS = 200;
+const RETRY_MAX_MS = 10_000;
+
+interface Waiting {
+  held: Frame[];
+  /** Where the first held delta begins. */
+  prev: number | null;
+}
+
+export class RestBooks {
+  readonly #books: BooksByRest;
+  readonly #options: RestOptions;
+  readonly #waiting = new Map<string, Waiting>();
+  readonly #ready: Frame[] = [];
+  readonly #abort = new AbortController();
+  readonly #backoff;
+  #timer: Timer | null = null;
+  #fetching = false;
+
+  constructor(books: BooksByRest, options: RestOptions) {
+    this.#books = books;
+    this.#options = options;
+    this.#backoff = createBackoff(RETRY_FIRST_MS, RETRY_MAX_MS, () => 1);
+  }
+
+  /** A new connection: every book needs its snapshot. */
+  start(): void {
+    for (const symbol of this.#books.symbols) this.ask(symbol);
+  }
+
+  stop(): void {
+    this.#abort.abort();
+    this.#timer?.cancel();
+  }
+
+  /** Gets a book's snapshot; its deltas are held from now on. */
+  ask(symbol: string): void {
+    if (this.#waiting.has(symbol)) return;
+    this.#waiting.set(symbol, { held: [], prev: null });
+    if (this.#timer === null) this.#next();
+  }
+
+  /** The next frame that is due, before any of the socket: a snapshot or what was held for it. */
+  take(): Frame | null {
+    return this.#ready.shift() ?? null;
+  }
+
+  /** Keeps a delta of a book that waits for its snapshot. */
+  holds(frame: Frame): boolean {
+    if (this.#waiting.size === 0) return false;
+    const delta = this.#books.delta(frame.text);
+    const waiting = delta === null ? undefined : this.#waiting.get(delta.symbol);
+    if (delta === null || waiting === undefined) return false;
+    waiting.prev ??= delta.prev;
+    waiting.held.push(frame);
+    if (waiting.held.length > HELD_MAX) {
+      waiting.held = waiting.held.slice(HELD_MAX / 2);
+      waiting.prev = this.#books.delta(waiting.held[0]?.text ?? "")?.prev ?? null;
+    }
+    return true;
+  }
+
+  /** Fetches the snapshot of the book that waits longest. */
+  #next(): void {
+    const [symbol] = this.#waiting.keys();
+    if (symbol === undefined || this.#fetching || this.#abort.signal.aborted) return;
+    this.#fetching = true;
+    void this.#fetch(symbol).then((pauseMs) => {
+      this.#fetching = false;
+      if (pauseMs === 0) return this.#next();
+      this.#timer = this.#options.clock.after(pauseMs, () => {
+        this.#timer = null;
+        this.#next();
+      });
+    });
+  }
+
+  /** Returns how long to wait before the next request. */
+  async #fetch(symbol: string): Promise<number> {
+    const reply = await this.#request(this.#options.rest.replace(/\/$/, "") + this.#books.path(symbol));
+    const waiting = this.#waiting.get(symbol);
+    if (this.#abort.signal.aborted || waiting === undefined) return 0;
+    const record = reply === null ? null : this.#books.record(symbol, reply);
+    if (record === null || (waiting.prev !== null && record.last < waiting.prev)) {
+      // The others get their turn meanwhile.
+      this.#waiting.delete(symbol);
+      this.#waiting.set(symbol, waiting);
+      return this.#backoff.next();
+    }
+    this.#backoff.reset();
+    this.#waiting.delete(symbol);
+    this.#ready.push({ text: record.text, receivedUs: this.#options.clock.wallUs() }, ...waiting.held);
+    this.#options.wake();
+    return 0;
+  }
+
+  /** The reply's text, or null for whatever went wrong. */
+  async #request(url: string): Promise<string | null> {
+    const { clock, tls } = this.#options;
+    const timeout = new AbortController();
+    const timer = clock.after(FETCH_MS_MAX, () => timeout.abort());
+    try {
+      const signal = AbortSignal.any([this.#abort.signal, timeout.signal]);
+      const response = await fetch(url, tls === undefined ? { signal } : { signal, tls });
+      return response.ok ? await response.text() : null;
+    } catch {
+      return null; // It is asked again; the book says that it is stale meanwhile.
+    } finally {
+      timer.cancel();
+    }
+  }
+}
