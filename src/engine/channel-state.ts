@@ -24,13 +24,11 @@ import { gapSegment, ItemsState } from "./family/items.ts";
 import { ValueState } from "./family/value.ts";
 import { History } from "./history.ts";
 import { Rung, type RungPorts } from "./rung.ts";
+import { Staleness } from "./staleness.ts";
 import type { Topic } from "./topics.ts";
 
 /** Publications kept per channel. Books need enough for lap repair, items for `since`. */
 const HISTORY_MAX = { book: 2000, items: 1000, candles: 1000, value: 1 } as const;
-/** Sessions of a dialect without a word for staleness are closed after this long (DESIGN 10). */
-const STALE_CLOSE_MS = 5000;
-
 export interface ChannelPorts extends Omit<RungPorts, "epoch" | "flushedBinance" | "conflated" | "broken"> {
   control(control: Control): void;
   /** The rung has something unsent: flush it at its next instant. */
@@ -53,7 +51,6 @@ export class ChannelState implements ChannelConsumer, BookFeed {
   seq: number | null = null;
   time = 0;
   ready = false;
-  staleReason: StaleReason | null = null;
   /** Best bid and ask for spot tickers; set by the engine while it holds the book for them. */
   top: () => BookTicker | null = () => null;
   /** Cached REST bodies; cleared whenever they could fall behind a Binance stream. */
@@ -63,10 +60,12 @@ export class ChannelState implements ChannelConsumer, BookFeed {
   readonly #family: FamilyState;
   readonly #history: History;
   readonly #listeners = new Set<BookListener>();
-  #whenReady: ((failure: { code: number; message: string } | null) => void)[] = [];
+  readonly #whenReady: ((failure: { code: number; message: string } | null) => void)[] = [];
   /** Seqs at or below it belong to an older epoch. */
   #epochFloor = -1;
-  #staleTimer: { cancel(): void } | null = null;
+  readonly #staleness: Staleness;
+  /** Where the channel stood when it was last stale: who has no more than that may still show it as stale. */
+  #freshSeq = -1;
   /** Rungs that owe their sessions the gap of a new epoch, with the last seq of the old one. */
   readonly #owed = new Map<Rung, number>();
 
@@ -75,6 +74,11 @@ export class ChannelState implements ChannelConsumer, BookFeed {
     this.#ports = ports;
     this.#history = new History(HISTORY_MAX[channel.family]);
     this.#family = this.#makeFamily();
+    this.#staleness = new Staleness(ports.clock, (reason) => this.#closeStale(reason));
+  }
+
+  get staleReason(): StaleReason | null {
+    return this.#staleness.reason;
   }
 
   // --- what the follower says -------------------------------------------------------------------------------------
@@ -83,18 +87,31 @@ export class ChannelState implements ChannelConsumer, BookFeed {
     const newEpoch = this.ready && reply.epoch !== this.header.epoch;
     if (newEpoch) this.#beginEpoch();
     this.#flushAll();
-    const segments = this.#family.load(reply, this.ready && !newEpoch ? this.seq : null);
     this.header = headerOf(reply);
     this.provides = reply.provides;
-    this.seq = reply.seq ?? this.seq;
-    this.time = reply.time;
-    this.#history.load(reply.history, reply.seq);
-    if (this.#owed.size > 0 && segments[0]) this.#tellEpochGap(segments[0].from);
-    for (const rung of this.rungs.values()) for (const segment of segments) rung.write(segment);
-    if (reply.stale) this.staleReason ??= "disconnected";
-    else this.#becomeFresh();
+    if (reply.stale && this.channel.family === "book") this.#loadStale(reply);
+    else this.#load(reply, this.ready && !newEpoch ? this.seq : null);
     for (const listener of this.#listeners) listener.reset(newEpoch ? "epoch" : this.ready ? "heal" : "first");
     if (cause === "first" || !this.ready) this.#settle(null);
+  }
+
+  #load(reply: StateReply, have: number | null): void {
+    const segments = this.#family.load(reply, have);
+    this.seq = reply.seq ?? this.seq;
+    this.time = reply.time;
+    this.#history.load(this.#family.usable(reply.history), reply.seq);
+    if (this.#owed.size > 0 && segments[0]) this.#tellEpochGap(segments[0].from);
+    for (const rung of this.rungs.values()) for (const segment of segments) rung.write(segment);
+    if (!reply.stale) this.#becomeFresh("both");
+    // A derived value of a stale book: it ends when the book's does.
+    else if (!this.#becomeStale("bus", "disconnected") && segments.length > 0) this.#tellStale();
+  }
+
+  /** The owner's book is wrong: what clients have stays, and they are told; the snapshot that ends it will follow. */
+  #loadStale(reply: StateReply): void {
+    this.#history.load([], reply.seq);
+    this.#becomeStale("source", "disconnected");
+    this.#becomeFresh("bus");
   }
 
   publication(p: Publication, header: ShardHeader): void {
@@ -110,7 +127,7 @@ export class ChannelState implements ChannelConsumer, BookFeed {
     switch (p.type) {
       case "stale":
         this.#history.push(p);
-        this.#becomeStale(p.data);
+        this.#becomeStale("source", p.data);
         return;
       case "snapshot":
         this.#replaceBook(p);
@@ -125,19 +142,19 @@ export class ChannelState implements ChannelConsumer, BookFeed {
         return;
       default:
         this.#take(p);
-        if (this.staleReason !== null) this.#becomeFresh();
+        this.#becomeFresh("both");
     }
     for (const listener of this.#listeners) listener.changed(p);
   }
 
   stale(reason: StaleReason): void {
-    this.#becomeStale(reason);
+    this.#becomeStale("bus", reason);
   }
 
   fresh(): void {
     if (this.staleReason === null) return;
     this.#flushAll();
-    this.#becomeFresh();
+    if (!this.#becomeFresh("bus")) return;
     // Tells native clients that what they have is right again; nothing changes for the others.
     for (const rung of this.rungs.values()) for (const segment of this.#family.whole()) rung.write(segment);
     for (const listener of this.#listeners) listener.fresh();
@@ -145,7 +162,7 @@ export class ChannelState implements ChannelConsumer, BookFeed {
 
   unavailable(code: number, message: string): void {
     for (const listener of this.#listeners) listener.unavailable(code, message);
-    if (this.ready) this.#becomeStale("disconnected");
+    if (this.ready) this.#becomeStale("bus", "disconnected");
     // Known, but nobody feeds it yet: subscribed at once, its first publication is its snapshot.
     else this.#settle(code === ERRORS.UNKNOWN_CHANNEL.code ? null : { code, message });
   }
@@ -195,7 +212,13 @@ export class ChannelState implements ChannelConsumer, BookFeed {
   /** What a joiner of `topic` gets: everything, or what follows `since`. */
   join(topic: Topic, since: Position | null): Answer {
     const rung = this.rung(topic.info.rung);
-    const start = this.#family.startsAtFlush ? rung.seq : this.seq;
+    const { startsAtFlush } = this.#family;
+    // Who comes from a faster rung is ahead of this one: it catches up, for everybody.
+    const isAhead = since !== null && since.epoch === this.header.epoch && since.seq > (rung.seq ?? -1);
+    if (startsAtFlush && isAhead) rung.flush();
+    // A Binance book has no snapshot in its stream: its next event begins where the rung stands.
+    const isAtRung = startsAtFlush || (topic.info.dialect === "binance" && topic.info.family === "book");
+    const start = isAtRung ? rung.seq : this.seq;
     if (start === null) return { frames: this.#staleFrames(topic), seq: null, exact: false };
     if (since === null || since.seq > start) return this.#answer(topic, this.#family.whole(), null, start, false);
     if (since.epoch !== this.header.epoch) return this.#otherEpoch(topic, since.seq, start);
@@ -206,13 +229,31 @@ export class ChannelState implements ChannelConsumer, BookFeed {
   /** What brings a worker that saw `topic` up to `seen` to the rung's present position; null if nothing can. */
   catchUp(topic: Topic, seen: number): Answer | null {
     const rung = this.rung(topic.info.rung);
-    if (rung.seq === null) return { frames: this.#staleFrames(topic), seq: null, exact: true };
-    const wordless =
-      topic.info.dialect === "binance" && (topic.info.family === "book" || topic.info.family === "items");
-    if (seen <= this.#epochFloor) return wordless ? null : this.#otherEpoch(topic, seen, rung.seq);
+    const { dialect, family } = topic.info;
+    const isBinance = dialect === "binance";
+    // Whoever saw it turn stale was closed for it, but this worker may not have heard.
+    if (isBinance && this.#staleness.closed) return null;
+    const isOld = seen > 0 && seen <= this.#epochFloor;
+    if (isOld && isBinance && (family === "book" || family === "items")) return null;
+    if (rung.seq === null) return this.#unflushed(topic, rung, isOld ? seen : null);
+    if (isOld) return this.#otherEpoch(topic, seen, rung.seq);
     const { segments, exact } = this.#family.since(seen, rung.seq);
-    if (!exact && topic.info.dialect === "binance" && this.channel.family !== "value") return null;
-    return this.#answer(topic, segments, seen, rung.seq, exact);
+    if (isBinance && (segments.some((s) => s.breaks) || (!exact && family !== "value"))) return null;
+    const mayShowStale = !isBinance && this.staleReason === null && seen <= this.#freshSeq;
+    if (mayShowStale && (family === "book" || segments.length === 0)) {
+      return this.#answer(topic, this.#family.whole(), null, rung.seq, false);
+    }
+    return this.#answer(topic, segments, seen > 0 ? seen : null, rung.seq, exact);
+  }
+
+  /** Nothing of this epoch was flushed yet. Who has not even the last of the old one hears of it; the rest is still owed. */
+  #unflushed(topic: Topic, rung: Rung, seen: number | null): Answer {
+    const owed = this.#owed.get(rung) ?? null;
+    if (seen === null || owed === null || owed <= seen) {
+      return { frames: this.#staleFrames(topic), seq: seen, exact: true };
+    }
+    const gap = gapSegment(seen, owed, this.time, { missed: null, reason: "epoch" });
+    return this.#answer(topic, [gap], seen, owed, true);
   }
 
   get book() {
@@ -226,13 +267,13 @@ export class ChannelState implements ChannelConsumer, BookFeed {
     return { close: () => this.#listeners.delete(listener) };
   }
 
-  /** Nobody needs this state for topics or derived channels. */
+  /** Nobody needs this state for topics or derived channels, or waits for it. */
   get unused(): boolean {
-    return this.rungs.size === 0 && this.#listeners.size === 0;
+    return this.rungs.size === 0 && this.#listeners.size === 0 && this.#whenReady.length === 0;
   }
 
   close(): void {
-    this.#staleTimer?.cancel();
+    this.#staleness.stop();
   }
 
   // --- inside -----------------------------------------------------------------------------------------------------
@@ -271,7 +312,7 @@ export class ChannelState implements ChannelConsumer, BookFeed {
     const segment = this.#family.replace(p.data, p);
     this.#history.push({ ...p, type: "delta", data: repair });
     for (const rung of this.rungs.values()) rung.write(segment);
-    this.#becomeFresh();
+    this.#becomeFresh("both");
   }
 
   #firstDelta(p: Publication & { type: "delta" }): void {
@@ -294,7 +335,7 @@ export class ChannelState implements ChannelConsumer, BookFeed {
   /** Every rung is flushed; who cannot be told of the new epoch is closed; chains start over. */
   #beginEpoch(): void {
     this.#flushAll();
-    this.#ports.counters.epochs++;
+    if (this.header.epoch !== "") this.#ports.counters.epochs++;
     const { family } = this.channel;
     for (const rung of this.rungs.values()) {
       if (rung.seq !== null && family === "items") this.#owed.set(rung, this.#owed.get(rung) ?? rung.seq);
@@ -309,38 +350,44 @@ export class ChannelState implements ChannelConsumer, BookFeed {
     this.#history.load([], null);
     this.#family.clear();
     this.depthCache.clear();
-    this.#becomeFresh();
+    this.#becomeFresh("both");
   }
 
-  #becomeStale(reason: StaleReason): void {
-    if (this.staleReason !== null) return;
-    this.staleReason = reason;
+  /** False if it was stale already. */
+  #becomeStale(from: "source" | "bus", reason: StaleReason): boolean {
+    if (!this.#staleness.begin(from, reason)) return false;
     count(this.#ports.counters.stale, reason);
     this.#flushAll();
+    this.#tellStale();
+    for (const listener of this.#listeners) listener.stale(reason);
+    return true;
+  }
+
+  #tellStale(): void {
     for (const rung of this.rungs.values()) {
       rung.tell((topic) => topic.encoder.stale());
       this.#controlBinance(rung, (topic) => ({ do: "stale", topic: topic.number }));
     }
-    this.#staleTimer = this.#ports.clock.after(STALE_CLOSE_MS, () => {
-      for (const rung of this.rungs.values()) {
-        this.#controlBinance(rung, (topic) => ({
-          do: "closeStale",
-          topic: topic.number,
-          code: CLOSES.RESTART.code,
-          reason: `${this.channel.name} is stale: ${reason}`,
-        }));
-      }
-    });
-    for (const listener of this.#listeners) listener.stale(reason);
   }
 
-  #becomeFresh(): void {
-    if (this.staleReason === null) return;
-    this.staleReason = null;
-    this.#staleTimer?.cancel();
-    this.#staleTimer = null;
+  /** True if it was stale and is no more. */
+  #becomeFresh(from: "bus" | "both"): boolean {
+    if (!this.#staleness.end(from)) return false;
+    this.#freshSeq = this.seq ?? this.#freshSeq;
     for (const rung of this.rungs.values())
       this.#controlBinance(rung, (topic) => ({ do: "fresh", topic: topic.number }));
+    return true;
+  }
+
+  #closeStale(reason: StaleReason): void {
+    for (const rung of this.rungs.values()) {
+      this.#controlBinance(rung, (topic) => ({
+        do: "closeStale",
+        topic: topic.number,
+        code: CLOSES.RESTART.code,
+        reason: `${this.channel.name} is stale: ${reason}`,
+      }));
+    }
   }
 
   #controlBinance(rung: Rung, control: (topic: Topic) => Control): void {
@@ -358,18 +405,19 @@ export class ChannelState implements ChannelConsumer, BookFeed {
 
   #settle(failure: { code: number; message: string } | null): void {
     this.ready = failure === null;
-    const waiting = this.#whenReady;
-    this.#whenReady = [];
-    for (const call of waiting) call(failure);
+    // One by one, so that the state counts as used until the last has had its turn.
+    for (let left = this.#whenReady.length; left > 0; left--) this.#whenReady.shift()!(failure);
   }
 
   /** The asker's position belongs to an older epoch: lossless kinds hear of the gap, the others start over. */
   #otherEpoch(topic: Topic, seen: number, start: number): Answer {
     if (this.channel.family !== "items") return this.#answer(topic, this.#family.whole(), null, start, false);
-    const known = this.#family.since(-1, start).segments;
+    const { segments, exact } = this.#family.since(-1, start);
+    // If not all of the epoch is kept, that begins with a gap of its own.
+    const known = exact ? segments : segments.slice(1);
     const end = Math.max(seen, (known[0]?.from ?? start + 1) - 1);
     const gap = gapSegment(seen, end, this.time, { missed: null, reason: "epoch" });
-    return this.#answer(topic, [gap, ...known.filter((s) => !s.breaks)], seen, start, false);
+    return this.#answer(topic, [gap, ...known], seen, start, false);
   }
 
   #answer(topic: Topic, segments: readonly Segment[], after: number | null, start: number, exact: boolean): Answer {
@@ -382,7 +430,7 @@ export class ChannelState implements ChannelConsumer, BookFeed {
         seq: segment.seq,
         time: segment.time,
         sentUs: this.#ports.clock.wallUs(),
-        epoch: exact ? null : this.header.epoch,
+        epoch: exact && !segment.whole ? null : this.header.epoch,
       };
       frames.push(...segment.encode(topic.encoder, at));
       prev = segment.seq;

@@ -19,12 +19,13 @@ export type DepthReply =
   | { readonly is: "unavailable" };
 
 export function depthReply(state: ChannelState, limit: number, nowMs: number): DepthReply {
-  if (state.staleReason !== null) return { is: "unavailable" };
+  // A book that never was would be older than the stream's first event.
+  if (state.staleReason !== null || state.seq === null) return { is: "unavailable" };
   const cached = state.depthCache.get(limit);
   if (cached && nowMs - cached.at <= CACHE_MS) return { is: "depth", body: cached.body };
   const { book } = state;
   const body: DepthBody = {
-    lastUpdateId: state.seq ?? 0,
+    lastUpdateId: state.seq,
     time: state.time,
     bids: book.bids(limit),
     asks: book.asks(limit),

@@ -19,6 +19,7 @@ export interface BookFeed {
   /** Null until the book ever had a publication. */
   readonly seq: number | null;
   readonly time: number;
+  readonly staleReason: StaleReason | null;
   listen(listener: BookListener): Subscription;
 }
 
@@ -73,9 +74,11 @@ export function deriveFrom(feed: BookFeed, channel: Channel, consumer: ChannelCo
 
   return feed.listen({
     reset(cause) {
-      last = feed.seq === null ? null : make();
+      const value = feed.seq === null ? null : make();
+      // Whatever ends a staleness is published.
+      last = feed.staleReason === null ? value : null;
       lastSeq = feed.seq;
-      consumer.state(replyOf(feed, channel.name, last), cause);
+      consumer.state(replyOf(feed, channel.name, value), cause);
     },
     changed: emit,
     stale: (reason) => {
@@ -99,7 +102,7 @@ function replyOf(feed: BookFeed, channel: string, value: Value | null): StateRep
     state: value === null ? null : { type: "value", data: value },
     time: feed.time,
     history: [],
-    stale: false,
+    stale: feed.staleReason !== null,
   };
 }
 

@@ -11,6 +11,16 @@ const book = (bids: [string, string][], asks: [string, string][] = []) => ({
   data: { bids, asks },
 });
 
+const publication = (seq: number) => ({
+  channel: DEPTH,
+  kind: "depth" as const,
+  user: "",
+  time: seq,
+  seq,
+  prev: seq - 1,
+  receivedUs: 1,
+});
+
 function readyBook(rig: Rig, seq = 10): void {
   rig.ready(DEPTH, { seq, state: book([["100", "1"]], [["101", "1"]]) });
 }
@@ -441,4 +451,188 @@ test("engine - healing without history: a lossless channel hears of the gap, a b
     { type: "items", prev: 9, seq: 12 },
   ]);
   expect(rig.frames(rig.topic(DEPTH, 0))).toMatchObject([{ type: "snapshot", prev: 10, seq: 20 }]);
+});
+
+test("engine - two spellings of one price in a merged delta stand in the order they came", () => {
+  const rig = new Rig();
+  rig.join(DEPTH, 100);
+  readyBook(rig);
+  rig.depth(DEPTH, 11, [["99.0", "1"]]);
+  rig.depth(DEPTH, 12, [["99", "0"]]);
+  rig.depth(DEPTH, 13, [["99.0", "2"]]);
+  rig.clock.advance(100);
+  expect(rig.frames(rig.topic(DEPTH, 100))[0]!.data.bids).toEqual([
+    ["99", "0"],
+    ["99.0", "2"],
+  ]);
+});
+
+test("engine - a snapshot in the chain names its epoch", () => {
+  const rig = new Rig();
+  rig.join(DEPTH);
+  readyBook(rig);
+  rig.depth(DEPTH, 11, [["100", "1"]], [], "snapshot");
+  expect(rig.frames(rig.topic(DEPTH, 0))[0]).toMatchObject({ type: "snapshot", prev: 10, epoch: "e1" });
+});
+
+test("engine - REST depth of a book that never had a publication is unavailable", async () => {
+  const rig = new Rig();
+  const asked = rig.engine.depth(DEPTH, 5);
+  rig.ready(DEPTH);
+  expect(await asked).toEqual({ is: "unavailable" });
+});
+
+test("engine - since: the owner's history across a snapshot is no chain of deltas", () => {
+  const rig = new Rig();
+  const history = [
+    { ...publication(8), type: "delta" as const, data: { bids: [["97", "1"] as [string, string]], asks: [] } },
+    { ...publication(9), ...book([["100", "1"]]) },
+    { ...publication(10), type: "delta" as const, data: { bids: [["99", "1"] as [string, string]], asks: [] } },
+  ];
+  const state = book([
+    ["100", "1"],
+    ["99", "1"],
+  ]);
+  rig.join(DEPTH);
+  rig.ready(DEPTH, { seq: 10, state, history });
+  const answer = (seq: number) => {
+    const request = rig.join(DEPTH, 0, "native", { since: { epoch: "e1", seq } });
+    rig.clock.advance(60);
+    return rig.answer(request)!;
+  };
+  expect(answer(8)).toMatchObject({ head: { recovered: false }, frames: [{ type: "snapshot", seq: 10 }] });
+  expect(answer(9)).toMatchObject({ head: { recovered: true }, frames: [{ type: "delta", prev: 9, seq: 10 }] });
+});
+
+test("engine - since: who comes from a faster rung is not sent back", () => {
+  const rig = new Rig();
+  rig.join(TRADE, 1000);
+  rig.ready(TRADE, { seq: 3 });
+  rig.publish(TRADE, 4, trades(4));
+  rig.publish(TRADE, 5, trades(5));
+  const request = rig.join(TRADE, 1000, "native", { worker: 1, since: { epoch: "e1", seq: 4 } });
+  expect(rig.answer(request)).toMatchObject({
+    head: { recovered: true, seq: 5 },
+    frames: [{ type: "items", prev: 4, seq: 5 }],
+  });
+});
+
+test("engine - since an older epoch: the source's gap in the new one is told too", () => {
+  const rig = new Rig();
+  rig.join(TRADE);
+  rig.ready(TRADE, { seq: null });
+  rig.publish(TRADE, 10, trades(1), null);
+  rig.publish(TRADE, 11, { type: "gap", data: { missed: null, reason: "source" } });
+  rig.publish(TRADE, 12, trades(2));
+  const request = rig.join(TRADE, 0, "native", { since: { epoch: "e0", seq: 5 } });
+  expect(rig.answer(request)!.frames).toMatchObject([
+    { type: "gap", from: 6, seq: 9, data: { reason: "epoch" } },
+    { type: "items", prev: 9, seq: 10 },
+    { type: "gap", from: 11, seq: 11, data: { reason: "source" } },
+    { type: "items", prev: 11, seq: 12 },
+  ]);
+});
+
+test("engine - a book whose source lost its footing is not fresh because its owner is heard again", () => {
+  const rig = new Rig();
+  rig.join(DEPTH);
+  readyBook(rig);
+  rig.publish(DEPTH, 11, { type: "stale", data: "checksum" });
+  rig.consumers.get(DEPTH)!.stale("no-head");
+  rig.consumers.get(DEPTH)!.fresh();
+  expect(rig.engine.status().stale).toEqual([{ channel: DEPTH, reason: "checksum" }]);
+  expect(rig.frames(rig.topic(DEPTH, 0)).map((f) => f.type)).toEqual(["stale"]);
+  rig.depth(DEPTH, 12, [["100", "1"]], [], "snapshot");
+  expect(rig.engine.status().stale).toEqual([]);
+});
+
+test("engine - healed to a book that is stale at its owner: nothing of it goes out, clients are told", () => {
+  const rig = new Rig();
+  rig.join(DEPTH);
+  rig.join(DEPTH, 0, "binance");
+  readyBook(rig);
+  rig.ready(DEPTH, { seq: 20, state: book([["100", "666"]]), stale: true }, "heal");
+  expect(rig.frames(rig.topic(DEPTH, 0)).map((f) => f.type)).toEqual(["stale"]);
+  expect(rig.controls()).toContainEqual({ do: "stale", topic: rig.topic(DEPTH, 0, "binance") });
+  rig.depth(DEPTH, 21, [["100", "2"]], [["101", "1"]], "snapshot");
+  const [repair] = rig.frames(rig.topic(DEPTH, 0, "binance"));
+  expect(repair).toMatchObject({ type: "delta", prev: 10, seq: 21, data: { bids: [["100", "2"]] } });
+});
+
+test("engine - who joins a value derived from a stale book is told, and told when it ends", () => {
+  const rig = new Rig();
+  rig.join(DEPTH);
+  readyBook(rig);
+  rig.publish(DEPTH, 11, { type: "stale", data: "checksum" });
+  const request = rig.join("btcusdt@bookTicker");
+  expect(rig.answer(request)!.frames.map((f) => f.type)).toEqual(["value", "stale"]);
+  rig.depth(DEPTH, 12, [["100", "1"]], [["101", "1"]], "snapshot");
+  expect(rig.frames(rig.topic("btcusdt@bookTicker", 0))).toMatchObject([{ type: "value", seq: 12 }]);
+});
+
+test("engine - a worker dies while another waits for the same channel: that one is answered and served", () => {
+  const rig = new Rig();
+  rig.join(TRADE, 0, "native", { worker: 1 });
+  const request = rig.join(TRADE, 0, "native", { worker: 0 });
+  rig.engine.workerGone(1);
+  rig.ready(TRADE, { seq: 3 });
+  expect(rig.answer(request)?.head).toMatchObject({ is: "joined", seq: 3 });
+  rig.publish(TRADE, 4, trades(4));
+  expect(rig.frames(rig.topic(TRADE, 0))).toMatchObject([{ prev: 3, seq: 4 }]);
+});
+
+test("engine - after a lap that swallowed a gap, a new epoch or a close, Binance sessions are closed", () => {
+  const rig = new Rig();
+  rig.join(TRADE, 0, "binance");
+  rig.join(DEPTH, 0, "binance");
+  rig.ready(TRADE, { seq: 3 });
+  readyBook(rig);
+  const [trade, depth] = [rig.topic(TRADE, 0, "binance"), rig.topic(DEPTH, 0, "binance")];
+  const lapped = (request: number, topic: number, seq: number) => {
+    rig.tell({ is: "lapped", request, topics: [[topic, seq]] });
+    return rig.answers(request)[0];
+  };
+  rig.publish(TRADE, 4, { type: "gap", data: { missed: null, reason: "source" } });
+  rig.publish(TRADE, 5, trades(5));
+  expect(lapped(71, trade, 3)).toEqual({ is: "lost" });
+  expect(lapped(72, trade, 4)).toEqual({ is: "caughtUp", seq: 5 });
+  rig.publish(DEPTH, 11, { type: "stale", data: "checksum" });
+  expect(lapped(73, depth, 10)).toMatchObject({ is: "caughtUp" });
+  rig.clock.advance(5001);
+  expect(lapped(74, depth, 10)).toEqual({ is: "lost" });
+  rig.header = { ...rig.header, epoch: "e2" };
+  rig.ready(TRADE, { seq: null }, "epoch");
+  expect(lapped(75, trade, 5)).toEqual({ is: "lost" });
+});
+
+test("engine - after a lap at the end of an epoch a lossless worker hears of what it missed of the old one", () => {
+  const rig = new Rig();
+  rig.join(TRADE);
+  rig.ready(TRADE, { seq: 3 });
+  rig.publish(TRADE, 4, trades(4));
+  rig.publish(TRADE, 5, trades(5));
+  rig.header = { ...rig.header, epoch: "e2" };
+  rig.ready(TRADE, { seq: null }, "epoch");
+  const topic = rig.topic(TRADE, 0);
+  rig.tell({ is: "lapped", request: 70, topics: [[topic, 3]] });
+  expect(rig.answers(70)[0]).toEqual({ is: "caughtUp", seq: 5 });
+  rig.publish(TRADE, 900, trades(6), null);
+  expect(rig.frames(topic).at(-2)).toMatchObject({ type: "gap", from: 6, seq: 899 });
+});
+
+test("engine - after a lap that swallowed the end of a staleness, native clients get a whole book", () => {
+  const rig = new Rig();
+  rig.join(DEPTH);
+  readyBook(rig);
+  const topic = rig.topic(DEPTH, 0);
+  rig.publish(DEPTH, 11, { type: "stale", data: "checksum" });
+  rig.depth(DEPTH, 12, [["100", "2"]], [["101", "1"]], "snapshot");
+  rig.depth(DEPTH, 13, [["99", "2"]]);
+  rig.tell({ is: "lapped", request: 70, topics: [[topic, 10]] });
+  const repairs = rig.ring.records.filter((r) => r.fields.request === 70);
+  expect(repairs[0]!.text).toContain('"type":"snapshot"');
+  rig.tell({ is: "lapped", request: 71, topics: [[topic, 12]] });
+  rig.depth(DEPTH, 14, [["99", "3"]]);
+  rig.tell({ is: "lapped", request: 72, topics: [[topic, 13]] });
+  expect(rig.ring.records.find((r) => r.fields.request === 72)!.text).toContain('"type":"delta"');
 });

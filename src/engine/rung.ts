@@ -67,7 +67,7 @@ export class Rung {
       seq: segment.seq,
       time: segment.time,
       sentUs: clock.wallUs(),
-      epoch: this.tellEpoch ? this.#ports.epoch() : null,
+      epoch: this.tellEpoch || segment.whole ? this.#ports.epoch() : null,
     };
     let binance = false;
     for (const topic of this.topics) {

@@ -47,6 +47,11 @@ export class BookState implements FamilyState {
     return this.#snapshot(p.seq, p.time, p.receivedUs, p.data);
   }
 
+  /** A snapshot is no delta from what was before it, so the chain of deltas begins behind the last one. */
+  usable(history: readonly Publication[]): readonly Publication[] {
+    return history.slice(history.findLastIndex((p) => p.type === "snapshot") + 1);
+  }
+
   load(reply: StateReply, have: number | null): Segment[] {
     const target = reply.state?.type === "snapshot" ? reply.state.data : EMPTY;
     const repair = this.book.diff(target);
@@ -87,6 +92,7 @@ export class BookState implements FamilyState {
       receivedUs,
       conflated: 0,
       breaks: false,
+      whole: true,
       encode: (encoder, at) => encoder.snapshot(at, { bids: book.bids(), asks: book.asks() }, repair),
     };
   }
@@ -148,8 +154,14 @@ function merge(publications: readonly Publication[]): Depth {
   const asks = new Map<string, Level>();
   for (const p of publications) {
     if (p.type !== "delta") continue;
-    for (const level of p.data.bids) bids.set(level[0], level);
-    for (const level of p.data.asks) asks.set(level[0], level);
+    for (const level of p.data.bids) setLast(bids, level);
+    for (const level of p.data.asks) setLast(asks, level);
   }
   return { bids: [...bids.values()], asks: [...asks.values()] };
+}
+
+/** At the end: another spelling of the same price may stand before it, and the later one counts. */
+function setLast(side: Map<string, Level>, level: Level): void {
+  side.delete(level[0]);
+  side.set(level[0], level);
 }

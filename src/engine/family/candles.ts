@@ -22,6 +22,10 @@ export class CandlesState implements FamilyState {
     if (candle) this.#current = { candle, seq: p.seq, time: p.time };
   }
 
+  usable(history: readonly Publication[]): readonly Publication[] {
+    return history;
+  }
+
   load(reply: StateReply, have: number | null): Segment[] {
     this.#current = null;
     const candles = reply.state?.type === "candles" ? reply.state.data : [];

@@ -22,6 +22,8 @@ export interface Segment {
   readonly encode: (encoder: ChannelEncoder, at: Stamp) => readonly string[];
   /** Something was lost that a dialect without a word for it must be told by closing. */
   readonly breaks: boolean;
+  /** A book's snapshot: it always names the epoch. */
+  readonly whole?: true;
 }
 
 /** The unsent publications of one rung. */
@@ -43,6 +45,8 @@ export interface CatchUp {
 export interface FamilyState {
   /** Takes the next publication (delta, value, items, candles) into the state. */
   apply(publication: Publication): void;
+  /** The part of the owner's history that can be merged or sent as it is: a chain up to its last publication. */
+  usable(history: readonly Publication[]): readonly Publication[];
   /**
    * Replaces the state by the owner's; `have` is the seq the rungs stand at (null: they start). Returns what every rung
    * must say to get from there to here.

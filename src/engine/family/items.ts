@@ -18,6 +18,10 @@ export class ItemsState implements FamilyState {
     // The history is the state.
   }
 
+  usable(history: readonly Publication[]): readonly Publication[] {
+    return history;
+  }
+
   load(reply: StateReply, have: number | null): Segment[] {
     const known = reply.history.filter((p) => have === null || p.seq > have);
     const first = known[0];

@@ -23,6 +23,10 @@ export class ValueState implements FamilyState {
     this.#latest = publication;
   }
 
+  usable(history: readonly Publication[]): readonly Publication[] {
+    return history;
+  }
+
   load(reply: StateReply, have: number | null): Segment[] {
     this.#latest = null;
     if (reply.state?.type === "value" && reply.seq !== null) {
