@@ -7,7 +7,7 @@
  * nobody waits for is forgotten and main is told.
  */
 import type { Dialect } from "../protocol/dialect.ts";
-import type { EdgeToMain, TopicKey } from "../ring/messages.ts";
+import type { EdgeToMain, Later, TopicKey } from "../ring/messages.ts";
 import { RUNGS } from "../ring/messages.ts";
 import type { Counters, LatencyHistogram } from "./counters.ts";
 import type { JoinRequest } from "./requests.ts";
@@ -53,6 +53,10 @@ export class Topic {
   /** Where every session on it stands; null while the channel never had a publication. */
   seq: number | null = null;
   sessions = 0;
+  /** How joiners without a position of their own are served (ring/messages.ts), and with what. */
+  later: Later = "ask";
+  laterSeq: number | null = null;
+  laterFrame: string | null = null;
   /** What else needs it: subscriptions not yet running, requests in flight, moves. */
   uses = 0;
   /** After a lap, until its catch-up: its publications are dropped. */
@@ -206,6 +210,8 @@ export class Hub {
     const { topic } = stream;
     stream.sessions--;
     topic.sessions--;
+    // Without sessions its publications pass unread.
+    if (topic.sessions === 0) topic.later = "ask";
     this.subscriptions--;
     if (topic === kept) return;
     topic.staleJoiners?.delete(session);

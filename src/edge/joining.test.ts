@@ -238,3 +238,44 @@ test("joining - subscriptions lists what runs and what is on its way", async () 
   expect(list.channels?.["a@trade"]).toMatchObject({ seq: 1, epoch: "e1" });
   expect(list.channels?.["b@trade"]).toMatchObject({ seq: null });
 });
+
+test("joining - a topic that runs here serves later joiners with its latest frame, without asking main", async () => {
+  h = await harness();
+  h.engine.later = "latest";
+  h.engine.publish("a@trade");
+  const first = await h.client();
+  await first.ask(subscribe(1, "a@trade"));
+  const second = await h.client();
+  await second.ask(subscribe(1, "a@trade"));
+  await second.until((c) => c.frames.length === 2);
+  expect(second.frames[1]).toMatchObject({ type: "snapshot", seq: 1 });
+  h.engine.publish("a@trade");
+  await first.until((c) => c.seqs("a@trade").at(-1) === 2);
+  const third = await h.client();
+  const reply = await third.ask(subscribe(1, "a@trade"));
+  expect(reply.channels?.["a@trade"]).toMatchObject({ seq: 2, epoch: "e1" });
+  await third.until((c) => c.frames.length === 2);
+  expect(third.frames[1]).toMatchObject({ type: "items", prev: 1, seq: 2 });
+  expect(h.engine.received("join").length).toBe(1);
+  h.engine.publish("a@trade");
+  await third.until((c) => c.seqs("a@trade").at(-1) === 3);
+});
+
+test("joining - where a position is all it takes, later joiners get no frame; after the last has left main is asked again", async () => {
+  h = await harness();
+  h.engine.later = "position";
+  h.engine.publish("a@trade");
+  const first = await h.client();
+  await first.ask(subscribe(1, "a@trade"));
+  h.engine.publish("a@trade");
+  await first.until((c) => c.seqs("a@trade").at(-1) === 2);
+  const second = await h.client();
+  const reply = await second.ask(subscribe(1, "a@trade"));
+  expect(reply.channels?.["a@trade"]).toMatchObject({ seq: 2 });
+  h.engine.publish("a@trade");
+  await second.until((c) => c.seqs("a@trade").length === 1);
+  expect(second.frames[1]).toMatchObject({ prev: 2, seq: 3 });
+  for (const client of [first, second]) await client.ask({ id: 2, op: "unsubscribe", channels: ["a@trade"] });
+  await first.ask(subscribe(3, "a@trade"));
+  expect(h.engine.received("join").length).toBe(2);
+});

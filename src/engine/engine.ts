@@ -13,7 +13,7 @@ import type { Clock } from "../lib/clock.ts";
 import { assert, GatewayError } from "../lib/errors.ts";
 import { ERRORS } from "../protocol/codes.ts";
 import type { EncoderFactory } from "../protocol/encoder.ts";
-import type { Control, DirectHead, EdgeToMain, TopicKey } from "../ring/messages.ts";
+import type { Control, DirectHead, EdgeToMain, Later, TopicKey } from "../ring/messages.ts";
 import { RecordKind } from "../ring/messages.ts";
 import type { RingWriter } from "../ring/ring.ts";
 import { Cadence } from "./cadence.ts";
@@ -164,7 +164,7 @@ export class Engine {
       worker,
       topic.number,
       request,
-      { is: "joined", epoch: state.header.epoch, seq, recovered: exact },
+      { is: "joined", epoch: state.header.epoch, seq, recovered: exact, later: laterOf(state, topic) },
       frames,
     );
   }
@@ -336,5 +336,18 @@ export class Engine {
 
   #control(control: Control): void {
     this.#ring.write(RecordKind.CONTROL, {}, JSON.stringify(control));
+  }
+}
+
+/** A book's snapshot, and whatever is to be said about a stale channel, comes from here each time. */
+function laterOf(state: ChannelState, topic: Topic): Later {
+  if (state.staleReason !== null) return "ask";
+  switch (topic.info.family) {
+    case "book":
+      return topic.info.dialect === "binance" ? "position" : "ask";
+    case "items":
+      return "position";
+    default:
+      return "latest";
   }
 }

@@ -40,6 +40,8 @@ export const RecordKind = {
 export type RecordKind = (typeof RecordKind)[keyof typeof RecordKind];
 
 export const Flag = {
+  /** Outside the chain (stale): it changes what a joiner would have to be told. */
+  ASIDE: 4,
   /** The payload holds several frames, separated by LF. */
   MANY: 1,
 } as const;
@@ -48,6 +50,12 @@ export interface TopicInfo extends TopicKey {
   readonly market: string;
   readonly family: "book" | "value" | "items" | "candles";
 }
+
+/**
+ * What a joiner without `since` needs on a topic that runs already: its `latest` frame, nothing but the `position`, or an
+ * answer of main (`ask`: a book's snapshot; also after anything out of the ordinary: stale, a new epoch, a lap).
+ */
+export type Later = "ask" | "position" | "latest";
 
 /** First line of a DIRECT payload. */
 export type DirectHead =
@@ -59,6 +67,8 @@ export type DirectHead =
       readonly seq: number | null;
       /** With `since`: everything after it is in the frames. Without: false. */
       readonly recovered: boolean;
+      /** How the worker serves later joiners of the topic, for as long as it has sessions on it. */
+      readonly later: Later;
     }
   /** No such channel. */
   | { readonly is: "unknown" }

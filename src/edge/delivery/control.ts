@@ -46,6 +46,7 @@ export class Controls {
         break;
       case "epoch":
         topic.epoch = control.epoch;
+        topic.later = "ask";
         break;
     }
   }

@@ -8,7 +8,7 @@
 import { type Control, type DirectHead, Flag, RecordKind, type TopicInfo } from "../../ring/messages.ts";
 import type { RingRecord } from "../../ring/ring.ts";
 import type { Counters } from "../counters.ts";
-import type { Hub } from "../hub.ts";
+import type { Hub, Topic } from "../hub.ts";
 import type { Requests } from "../requests.ts";
 import type { Joining } from "../session/joins.ts";
 import type { Moves } from "../session/moves.ts";
@@ -65,6 +65,8 @@ export class Records {
     // Equal to the floor is what main says outside the chain (stale), after the catch-up.
     if (topic === undefined || topic.sessions === 0 || topic.behind || record.seq < topic.floor) return;
     if (record.seq > (topic.seq ?? -1)) topic.seq = record.seq;
+    if ((record.flags & Flag.ASIDE) !== 0) topic.later = "ask";
+    else if (topic.later !== "ask") remember(topic, record);
     if (record.receivedUs > 0) counters.published(topic.latency, record.receivedUs, topic.sessions);
     if ((record.flags & Flag.MANY) === 0) hub.publish(topic, record.text);
     else for (const payload of record.text.split("\n")) hub.publish(topic, payload);
@@ -104,6 +106,14 @@ export class Records {
         } else repair.lost(record.topic, frames);
     }
   }
+}
+
+/** What a later joiner of the topic starts from. */
+function remember(topic: Topic, record: RingRecord): void {
+  topic.laterSeq = record.seq;
+  if (topic.later !== "latest") return;
+  topic.laterFrame =
+    (record.flags & Flag.MANY) === 0 ? record.text : record.text.slice(record.text.lastIndexOf("\n") + 1);
 }
 
 /** First line JSON, then a frame a line. */

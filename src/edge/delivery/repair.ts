@@ -49,7 +49,10 @@ export class Repair {
     }
     // Which of them are stale is told again by main.
     controls.reset();
-    for (const topic of hub.topics()) topic.behind = topic.sessions > 0;
+    for (const topic of hub.topics()) {
+      topic.behind = topic.sessions > 0;
+      topic.later = "ask";
+    }
     this.#active = [...hub.topics()].some((topic) => topic.behind);
     if (this.#active) requests.ask({ is: "lapped", repair: this });
     requests.askAgain((request) => request.is === "join" || request.is === "resync");

@@ -4,7 +4,7 @@
  * On the path: commands -> JOINS -> main -> ring (DIRECT) -> JOINS -> socket.
  * Invariants: a session's subscriptions are requested in order; the answer is read between two records of the stream, and
  * only then the session is put on it, so nothing is lost or doubled; the command's reply precedes the frames of its last
- * stream; an answer serves whoever waits when it is read.
+ * stream; an answer serves whoever waits when it is read, and where it can, whoever comes later (ring/messages.ts, Later).
  * At the limit: while the outbox is over `outboxBytesHigh` no snapshot is requested or sent; one turn spends at most
  * `joinTurnMsMax` on the sessions of one answer, the others ask again.
  */
@@ -107,17 +107,22 @@ export class Joining {
   /** Requests what may be requested now, in order. */
   proceed(session: Session): void {
     const { joins } = session;
-    if (joins === null) return;
-    for (const pending of joins.queue) {
+    let at = 0;
+    while (joins !== null && session.joins === joins && at < joins.queue.length) {
       if (joins.inFlight >= this.#limits.joinsInFlightMax) return;
-      if (pending.state !== "init") continue;
-      if (this.#full(session)) {
-        this.#held.add(session);
-        return;
+      const pending = joins.queue[at]!;
+      if (pending.state === "init") {
+        if (this.#full(session)) {
+          this.#held.add(session);
+          return;
+        }
+        joins.inFlight++;
+        pending.state = "waiting";
+        // It is out of the queue then, and the next one in its place.
+        if (this.#runHere(pending)) continue;
+        this.#request(pending);
       }
-      joins.inFlight++;
-      pending.state = "waiting";
-      this.#request(pending);
+      at++;
     }
   }
 
@@ -181,6 +186,11 @@ export class Joining {
         topic.seq = head.seq;
         topic.floor = -1;
       }
+      if (request.since === null) {
+        topic.later = head.later;
+        topic.laterSeq = head.seq;
+        topic.laterFrame = frames.at(-1) ?? null;
+      }
     }
     const waiting = request.only === null ? topic.waiting : [request.only];
     if (request.only === null) topic.waiting = [];
@@ -232,6 +242,17 @@ export class Joining {
       topic.waiting.push(pending);
       this.askFor(topic);
     }
+  }
+
+  /** A topic that runs here serves its later joiners by itself, if they need no more than it knows. */
+  #runHere(pending: Pending): boolean {
+    const { stream, since, resync } = pending;
+    const { topic } = stream;
+    if (topic.later === "ask" || topic.sessions === 0 || topic.behind || since !== null || resync) return false;
+    const { later, epoch, laterSeq: seq, laterFrame } = topic;
+    const frames = later === "latest" && laterFrame !== null ? [stream.before + laterFrame + stream.after] : [];
+    this.#run(pending, { is: "joined", epoch, seq, recovered: false, later }, frames);
+    return true;
   }
 
   /** Serves all of `waiting` it has time for; returns the others. */

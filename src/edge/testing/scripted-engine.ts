@@ -9,6 +9,7 @@ import {
   type Control,
   type DirectHead,
   Flag,
+  type Later,
   type MainToEdge,
   RecordKind,
   RUNGS,
@@ -50,6 +51,8 @@ export class ScriptedEngine {
   readonly held: (() => void)[] = [];
   /** After a lap: what a topic gets instead of its exact catch-up. */
   lost = false;
+  /** How workers may serve later joiners by themselves. */
+  later: Later = "ask";
   /** Appended to every snapshot frame, to make it big. */
   padding = "";
   readonly #topics = new Map<string, Topic>();
@@ -183,7 +186,7 @@ export class ScriptedEngine {
     else {
       const topic = this.#open(worker, key);
       const { seq } = topic;
-      const head: DirectHead = { is: "joined", epoch: EPOCH, seq, recovered: since !== null };
+      const head: DirectHead = { is: "joined", epoch: EPOCH, seq, recovered: since !== null, later: this.later };
       const snapshot = `"type":"snapshot","epoch":"${EPOCH}","seq":${seq},"data":["${this.padding}"]}`;
       const whole = seq === null || key.dialect === "binance" ? [] : [snapshot];
       const frames = since === null ? whole : channel.history.slice(since, seq ?? 0);
