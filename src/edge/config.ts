@@ -79,9 +79,19 @@ export const DEFAULT_ENDPOINTS: readonly EndpointConfig[] = [
   { path: "/stream", dialect: "binance", market: "spot", scope: "public" },
   // ccxt tells spot from swap by "/stream" in the base URL (reference/protocols.md, section 0, rule 3).
   { path: "/stream-spot", dialect: "binance", market: "spot", scope: "public" },
+  // The dialect reads the route (public, market, private) from the path. User data is not served yet: /private is silent.
+  { path: "/public", dialect: "binance", market: "usdm", scope: "public" },
+  { path: "/market", dialect: "binance", market: "usdm", scope: "public" },
+  { path: "/private", dialect: "binance", market: "usdm", scope: "public" },
+  // The base without a route, which on one host with spot needs a prefix: /fstream/ws, /fstream/market/stream.
+  { path: "/fstream", dialect: "binance", market: "usdm", scope: "public" },
 ];
 
-export const DEFAULT_REST: readonly RestConfig[] = [{ path: "/api/v3", market: "spot" }];
+export const DEFAULT_REST: readonly RestConfig[] = [
+  { path: "/api/v3", market: "spot" },
+  { path: "/fapi/v1", market: "usdm" },
+  { path: "/fapi/v2", market: "usdm" },
+];
 
 export const DEFAULT_LIMITS: EdgeLimits = {
   frameBytesMax: 64 * 1024,

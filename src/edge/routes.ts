@@ -58,11 +58,12 @@ export class Routes {
     return { wire: this.#wire(endpoint, opening), streams: opening.streams };
   }
 
-  #wire(endpoint: EndpointConfig, { market, form, combined }: Opening): Wire {
-    const key = `${endpoint.path} ${market} ${form.timeUnit} ${combined}`;
+  #wire(endpoint: EndpointConfig, asked: Opening): Wire {
+    const { market, form, combined, route = "" } = asked;
+    const key = `${endpoint.path} ${market} ${route} ${form.timeUnit} ${combined}`;
     let wire = this.#wires.get(key);
     if (wire === undefined) {
-      const opening: Opening = { market, form, combined, streams: [] };
+      const opening: Opening = { ...asked, streams: [] };
       wire = {
         endpoint,
         dialect: this.#dialects[endpoint.dialect],

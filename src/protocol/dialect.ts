@@ -67,6 +67,8 @@ export interface Opening {
   readonly form: Form;
   /** Binance: wrap in {"stream","data"}; may be changed by SET_PROPERTY. */
   readonly combined: boolean;
+  /** Binance USD-M: the only streams that are delivered here are those of this route. */
+  readonly route?: string;
   /** Streams named in the URL, subscribed at once, without a reply. Unknown ones are ignored. */
   readonly streams: readonly StreamRequest[];
 }

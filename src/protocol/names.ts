@@ -6,7 +6,7 @@
 import { channelName, parseChannelName } from "../channel/name.ts";
 
 /** The market whose channels carry no prefix. */
-const DEFAULT_MARKET = "spot";
+export const DEFAULT_MARKET = "spot";
 
 /** The canonical name of what a client wrote, null if it is malformed. */
 export function canonicalName(asked: string): string | null {

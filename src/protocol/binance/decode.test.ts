@@ -3,8 +3,8 @@ import fc from "fast-check";
 import type { Command } from "../dialect.ts";
 import { binance } from "./mod.ts";
 
-function decode(frame: string, market = "spot"): Command {
-  const opening = binance.open(market, "/ws", new URLSearchParams());
+function decode(frame: string, market = "spot", path = "/ws"): Command {
+  const opening = binance.open(market, path, new URLSearchParams());
   if (typeof opening === "string") throw new Error(opening);
   return binance.decode(frame, opening);
 }
@@ -41,9 +41,11 @@ test("binance decode - unknown streams and unknown keys are no error", () => {
     ),
   ).toMatchObject({ op: "subscribe", streams: [{ asked: "btcusdt@trade" }], bad: [] });
   expect(decode('{"method":"SUBSCRIBE","params":[],"id":1}')).toMatchObject({ op: "subscribe", streams: [] });
-  expect(decode('{"method":"SUBSCRIBE","params":["btcusdt@markPrice@1s"],"id":1}', "usdm")).toMatchObject({
-    streams: [{ channel: "usdm:btcusdt@markPrice", rung: 1000 }],
-  });
+  expect(decode('{"method":"SUBSCRIBE","params":["btcusdt@markPrice@1s"],"id":1}', "usdm", "/market/ws")).toMatchObject(
+    {
+      streams: [{ channel: "usdm:btcusdt@markPrice", rung: 1000 }],
+    },
+  );
 });
 
 const EXPECTED = "expected one of `SUBSCRIBE`, `UNSUBSCRIBE`, `LIST_SUBSCRIPTIONS`, `SET_PROPERTY`, `GET_PROPERTY`";
@@ -220,4 +222,19 @@ test("binance decode - nesting as deep as a frame allows is refused, not followe
   expect(decode(`{"method":"SUBSCRIBE","params":${deep},"id":1}`).op).toBe("refused");
   expect(decode(`{"method":${deep},"id":1}`).op).toBe("refused");
   expect(decode('{"a":'.repeat(10_000))).toMatchObject({ op: "refused", code: 1001 });
+});
+
+test("binance decode - a USD-M stream of another route is accepted and asks for nothing", () => {
+  const frame = '{"method":"SUBSCRIBE","params":["btcusdt@depth","btcusdt@markPrice","!ticker@arr"],"id":1}';
+  const asked = (path: string) => {
+    const command = decode(frame, "usdm", path);
+    if (command.op !== "subscribe") throw new Error(command.op);
+    expect(command.bad).toEqual([]);
+    return command.streams.map((stream) => stream.asked);
+  };
+  expect(asked("/public/ws")).toEqual(["btcusdt@depth"]);
+  expect(asked("/market/ws/1")).toEqual(["btcusdt@markPrice", "!ticker@arr"]);
+  expect(asked("/private/stream")).toEqual([]);
+  expect(asked("/fstream/ws")).toEqual(["btcusdt@depth"]);
+  expect(asked("/fstream/market/stream")).toEqual(["btcusdt@markPrice", "!ticker@arr"]);
 });

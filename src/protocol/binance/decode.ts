@@ -41,10 +41,10 @@ export function decode(frame: string, opening: Opening): Command {
   if (method === undefined) return unknownMethod(fields, frame);
   const id = readId(fields.id, frame);
   if (id === undefined) return invalid(undefined, "request ID must be an unsigned integer");
-  return readRequest(method, id, fields.params, frame, opening.market);
+  return readRequest(method, id, fields.params, frame, opening);
 }
 
-function readRequest(method: Method, id: CommandId, params: unknown, frame: string, market: string): Command {
+function readRequest(method: Method, id: CommandId, params: unknown, frame: string, opening: Opening): Command {
   if (method === "LIST_SUBSCRIPTIONS") {
     if (Array.isArray(params) && params.length > 0) return invalid(id, "too many parameters");
     return { op: "subscriptions", id };
@@ -59,7 +59,7 @@ function readRequest(method: Method, id: CommandId, params: unknown, frame: stri
       }
       if (!params.every(isWellFormed)) return invalid(id, "invalid stream", ERRORS.BAD_CHANNEL_NAME.code);
       if (method === "UNSUBSCRIBE") return { op: "unsubscribe", id, asked: [...new Set(params)] };
-      return { op: "subscribe", id, streams: findStreams(market, params), bad: [] };
+      return { op: "subscribe", id, streams: findStreams(opening.market, params, opening.route ?? null), bad: [] };
     }
     case "SET_PROPERTY":
       return readProperty(id, params, 2, (value) => {

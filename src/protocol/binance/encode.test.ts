@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import type { Kind, Level } from "../../channel/types.ts";
+import type { Kind, Level, MarketMember } from "../../channel/types.ts";
 import { AGG_TRADE, AT, CANDLE, channelFor, LIQUIDATION, MARK_PRICE, TICKER, TOP, TRADE } from "../testing.ts";
 import { binance, binanceEncoder } from "./mod.ts";
 
@@ -170,4 +170,90 @@ test("binance encode - any chain of flushes satisfies the rules of a local book"
       }
     }),
   );
+});
+
+test("binance encode - continuousKline names its pair and contract, and its candle no symbol", () => {
+  const channel = { ...channelFor("kline", "usdm"), stream: "continuousKline_1m" };
+  expect(binanceEncoder(channel, { dialect: "binance", timeUnit: "ms" }).candles(AT, [CANDLE])).toEqual([
+    '{"e":"continuous_kline","E":1795321303824,"ps":"ETHUSDT","ct":"PERPETUAL","k":{"t":1795321260000,"T":1795321319999,"i":"1m","f":551100,"L":551201,' +
+      '"o":"2749.10","c":"2750.84","h":"2751.00","l":"2748.77","v":"120.50000000","n":102,"x":false,"q":"331412.11","V":"60.20000000","Q":"165600.00","B":"0"}}',
+  ]);
+});
+
+test("binance encode - rolling windows", () => {
+  const channel = { ...channelFor("windowTicker"), stream: "ticker_4h" };
+  const [frame] = binanceEncoder(channel, { dialect: "binance", timeUnit: "ms" }).value(AT, TICKER, null);
+  expect(frame).toBe(
+    '{"e":"4hTicker","E":1795321303824,"s":"ETHUSDT","p":"50.84","P":"1.883","o":"2700.00","h":"2790.00","l":"2690.00",' +
+      '"c":"2750.84","w":"2740.10","v":"10000.0","q":"27400000.0","O":1795234903824,"C":1795321303824,"F":540000,"L":551201,"n":11202}',
+  );
+});
+
+test("binance encode - avgPrice", () => {
+  const value = { interval: "5m", price: "2749.88000000", tradeTime: 1795321302213 };
+  expect(encoder("avgPrice").value(AT, value, null)).toEqual([
+    '{"e":"avgPrice","E":1795321303824,"s":"ETHUSDT","i":"5m","w":"2749.88000000","T":1795321302213}',
+  ]);
+  expect(encoder("avgPrice", "spot", "us").value(AT, value, null)[0]).toContain('"T":1795321302213000}');
+});
+
+test("binance encode - of the liquidations in one flush the largest", () => {
+  const all = ["0.5", "10", "9.9"].map((quantity) => ({ ...LIQUIDATION, quantity }));
+  const frames = encoder("liquidation", "usdm").items(AT, all);
+  expect(frames.map((frame) => JSON.parse(frame).o.q)).toEqual(["10"]);
+});
+
+const member = (symbol: string, data: MarketMember["data"], more: Partial<MarketMember> = {}): MarketMember => ({
+  symbol,
+  seq: 7,
+  time: 1795321303111,
+  data,
+  top: () => null,
+  ...more,
+});
+const allMarket = (kind: Kind, all: string, market = "usdm") =>
+  binanceEncoder({ ...channelFor(kind, market, ""), all }, { dialect: "binance", timeUnit: "ms" });
+
+test("binance encode - an all-market array holds each member as its own stream would send it", () => {
+  const members = [member("ethusdt", TICKER), member("btcusdt", TICKER)];
+  const single = encoder("miniTicker", "usdm").value(AT, TICKER, null)[0]!;
+  expect(allMarket("miniTicker", "miniTicker").value(AT, { members }, null)).toEqual([
+    `[${single},${single.replace("ETHUSDT", "BTCUSDT")}]`,
+  ]);
+  const [spot] = allMarket("ticker", "ticker", "spot").value(
+    AT,
+    { members: [member("ethusdt", TICKER, { top: () => TOP })] },
+    null,
+  );
+  expect(spot).toBe(`[${encoder("ticker").value(AT, TICKER, TOP)[0]}]`);
+  const [window] = allMarket("windowTicker", "ticker_1h", "spot").value(AT, { members }, null);
+  expect(JSON.parse(window!).map((event: { e: string; s: string }) => [event.e, event.s])).toEqual([
+    ["1hTicker", "ETHUSDT"],
+    ["1hTicker", "BTCUSDT"],
+  ]);
+});
+
+test("binance encode - all-market streams without an array send an event per member", () => {
+  expect(
+    allMarket("bookTicker", "bookTicker").value(AT, { members: [member("a", TOP), member("b", TOP)] }, null),
+  ).toEqual(
+    ["A", "B"].map(
+      (s) =>
+        `{"e":"bookTicker","u":7,"E":1795321303824,"T":1795321303111,"s":"${s}","b":"2750.83","B":"3.1","a":"2750.85","A":"2.2"}`,
+    ),
+  );
+  expect(allMarket("liquidation", "forceOrder").value(AT, { members: [member("ethusdt", LIQUIDATION)] }, null)).toEqual(
+    encoder("liquidation", "usdm").items(AT, [LIQUIDATION]) as string[],
+  );
+  const instrument = { market: "usdm", symbol: "ethusdt", spelling: "ETHUSDT", base: "ETH", quote: "USDT" };
+  const status = { tick: "0.01", lot: "0.001", status: "halt", inferred: false } as const;
+  expect(
+    allMarket("instrument", "instrument").value(
+      AT,
+      { members: [member("ethusdt", { ...instrument, ...status })] },
+      null,
+    ),
+  ).toEqual([
+    '{"e":"contractInfo","E":1795321303824,"s":"ETHUSDT","ps":"ETHUSDT","ct":"PERPETUAL","dt":4133404800000,"ot":0,"cs":"SETTLING"}',
+  ]);
 });

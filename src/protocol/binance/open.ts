@@ -16,6 +16,8 @@ const TIME_UNITS: Readonly<Record<string, "ms" | "us">> = {
   microsecond: "us",
 };
 
+const ROUTES = ["public", "market", "private"];
+
 /** `<prefix>/ws`, `<prefix>/ws/<a>/<b>`, `<prefix>/stream`, `<prefix>/stream?streams=<a>/<b>`. */
 export function open(market: string, path: string, query: URLSearchParams): Opening | string {
   const segments = path.split("/");
@@ -25,9 +27,19 @@ export function open(market: string, path: string, query: URLSearchParams): Open
   const timeUnit = readTimeUnit(market, query);
   if (timeUnit === null) return "Invalid value for time unit; expected either MICROSECOND or MILLISECOND.";
   const names = raw >= 0 ? segments.slice(raw + 1).map(decodePart) : [];
-  for (const list of query.getAll("streams")) names.push(...list.split("/"));
+  // A `+` (kline_1d@+08:00) becomes a space where a query is decoded; no name holds one.
+  for (const list of query.getAll("streams")) names.push(...list.replaceAll(" ", "+").split("/"));
   if (names.length > STREAMS_MAX) return `too many streams: ${names.length} in the URL, the most is ${STREAMS_MAX}`;
-  return { market, form: { dialect: "binance", timeUnit }, combined: raw < 0, streams: findStreams(market, names) };
+  const form = { dialect: "binance", timeUnit } as const;
+  const route = market === "usdm" ? routeOf(segments) : null;
+  const streams = findStreams(market, names, route);
+  return { market, form, combined: raw < 0, streams, ...(route === null ? {} : { route }) };
+}
+
+/** `/public/..`, `/market/..`, `/private/..`; a USD-M path without one counts as public (Binance, since 2026-04-23). */
+function routeOf(segments: readonly string[]): string {
+  const end = segments.findIndex((segment) => segment === "ws" || segment === "stream");
+  return segments.slice(0, end).findLast((segment) => ROUTES.includes(segment)) ?? "public";
 }
 
 /** Spot only: USD-M has milliseconds. Null: not a time unit. */

@@ -5,8 +5,10 @@
  * Invariants: prices and quantities are the source's strings; `E` is the instant of encoding; a stream's spot and USD-M
  * shapes differ only where they stand apart below.
  */
+import type { Instrument } from "../../channel/instruments.ts";
 import type {
   AggTrade,
+  AvgPrice,
   BookTicker,
   Candle,
   Depth,
@@ -15,10 +17,12 @@ import type {
   MiniTicker,
   Ticker,
   Trade,
+  WindowTicker,
 } from "../../channel/types.ts";
 import type { Form } from "../../ring/messages.ts";
 import type { Stamp } from "../encoder.ts";
 import { levelsText } from "../levels.ts";
+import { contractStatus, NEVER, UNKNOWN } from "./contract.ts";
 
 export interface Payloads {
   depth(at: Stamp, depth: Depth): string;
@@ -26,11 +30,17 @@ export interface Payloads {
   bookTicker(at: Stamp, value: BookTicker): string;
   ticker(at: Stamp, value: Ticker, top: BookTicker | null): string;
   miniTicker(at: Stamp, value: MiniTicker): string;
+  /** `window`: 1h, 4h, 1d. */
+  windowTicker(at: Stamp, value: WindowTicker, window: string): string;
+  avgPrice(at: Stamp, value: AvgPrice): string;
   markPrice(at: Stamp, value: MarkPrice): string;
   trade(at: Stamp, trade: Trade): string;
   aggTrade(at: Stamp, trade: AggTrade): string;
   kline(at: Stamp, candle: Candle): string;
+  /** Of the perpetual contract of a pair. */
+  continuousKline(at: Stamp, candle: Candle): string;
   liquidation(at: Stamp, value: Liquidation): string;
+  contractInfo(at: Stamp, instrument: Instrument): string;
 }
 
 /** What Binance writes where there is no price or quantity. */
@@ -89,17 +99,25 @@ function commonPayloads(
   s: string,
   now: (at: Stamp) => number,
   factor: number,
-): Pick<Payloads, "kline" | "miniTicker" | "markPrice" | "liquidation"> {
+): Omit<Payloads, "depth" | "partialDepth" | "bookTicker" | "ticker" | "trade" | "aggTrade"> {
   return {
     kline: (at, candle) =>
       `{"e":"kline","E":${now(at)},"s":${s},"k":{"t":${candle.openTime * factor},"T":${candle.closeTime * factor},` +
-      `"s":${s},"i":"${candle.interval}","f":${candle.firstId},"L":${candle.lastId},` +
-      `"o":"${candle.open}","c":"${candle.close}","h":"${candle.high}","l":"${candle.low}",` +
-      `"v":"${candle.volume}","n":${candle.count},"x":${candle.closed},"q":"${candle.quoteVolume}",` +
-      `"V":"${candle.takerVolume}","Q":"${candle.takerQuoteVolume}","B":"0"}}`,
+      `"s":${s},${candleText(candle)}}}`,
+    continuousKline: (at, candle) =>
+      `{"e":"continuous_kline","E":${now(at)},"ps":${s},"ct":"PERPETUAL","k":{"t":${candle.openTime * factor},` +
+      `"T":${candle.closeTime * factor},${candleText(candle)}}}`,
     miniTicker: (at, value) =>
       `{"e":"24hrMiniTicker","E":${now(at)},"s":${s},"c":"${value.close}","o":"${value.open}","h":"${value.high}",` +
       `"l":"${value.low}","v":"${value.volume}","q":"${value.quoteVolume}"}`,
+    windowTicker: (at, value, window) =>
+      `{"e":"${window}Ticker","E":${now(at)},"s":${s},"p":"${value.change}","P":"${value.changePercent}",` +
+      `"o":"${value.open}","h":"${value.high}","l":"${value.low}","c":"${value.close}","w":"${value.weightedAverage}",` +
+      `"v":"${value.volume}","q":"${value.quoteVolume}","O":${value.openTime * factor},"C":${value.closeTime * factor},` +
+      `"F":${value.firstId},"L":${value.lastId},"n":${value.count}}`,
+    avgPrice: (at, value) =>
+      `{"e":"avgPrice","E":${now(at)},"s":${s},"i":"${value.interval}","w":"${value.price}",` +
+      `"T":${value.tradeTime * factor}}`,
     markPrice: (at, value) =>
       `{"e":"markPriceUpdate","E":${now(at)},"s":${s},"p":"${value.mark}","ap":"${value.markAverage}",` +
       `"i":"${value.index}","P":"${value.settle}","r":"${value.fundingRate}","T":${value.nextFundingTime * factor}}`,
@@ -108,7 +126,20 @@ function commonPayloads(
       `"f":"IOC","q":"${value.quantity}","p":"${value.price}","ap":"${value.averagePrice}",` +
       `"X":"${Number(value.filled) === Number(value.quantity) ? "FILLED" : "PARTIALLY_FILLED"}",` +
       `"l":"${value.filled}","z":"${value.filled}","T":${value.time * factor}}}`,
+    contractInfo: (at, instrument) =>
+      `{"e":"contractInfo","E":${now(at)},"s":${s},"ps":${s},"ct":"PERPETUAL","dt":${NEVER},"ot":${UNKNOWN},` +
+      `"cs":"${contractStatus(instrument.status)}"}`,
   };
+}
+
+/** From `i` to `B`. */
+function candleText(candle: Candle): string {
+  return (
+    `"i":"${candle.interval}","f":${candle.firstId},"L":${candle.lastId},` +
+    `"o":"${candle.open}","c":"${candle.close}","h":"${candle.high}","l":"${candle.low}",` +
+    `"v":"${candle.volume}","n":${candle.count},"x":${candle.closed},"q":"${candle.quoteVolume}",` +
+    `"V":"${candle.takerVolume}","Q":"${candle.takerQuoteVolume}","B":"0"`
+  );
 }
 
 /** `o h l v q O C F L n` of a ticker. */

@@ -17,6 +17,16 @@ const spot: readonly (readonly [name: string, channel: string, rung: number])[] 
   ["btcusdt@kline_1s", "btcusdt@kline_1s", 1000],
   ["btcusdt@kline_1m", "btcusdt@kline_1m", 2000],
   ["btcusdt@kline_1M", "btcusdt@kline_1M", 2000],
+  ["btcusdt@kline_4h@+08:00", "btcusdt@kline_4h", 2000],
+  ["btcusdt@kline_8h@+08:00", "btcusdt@kline_8h", 2000],
+  ["btcusdt@kline_6h@+08:00", "btcusdt@kline_6h_utc8", 2000],
+  ["btcusdt@kline_1M@+08:00", "btcusdt@kline_1M_utc8", 2000],
+  ["btcusdt@avgPrice", "btcusdt@avgPrice", 1000],
+  ["btcusdt@ticker_1h", "btcusdt@ticker_1h", 1000],
+  ["btcusdt@ticker_1d", "btcusdt@ticker_1d", 1000],
+  ["!miniTicker@arr", "!miniTicker@arr", 1000],
+  ["!ticker@arr", "!ticker@arr", 1000],
+  ["!ticker_4h@arr", "!ticker_4h@arr", 1000],
 ];
 
 const usdm: readonly (readonly [name: string, channel: string, rung: number])[] = [
@@ -32,7 +42,15 @@ const usdm: readonly (readonly [name: string, channel: string, rung: number])[] 
   ["btcusdt@miniTicker", "usdm:btcusdt@miniTicker", 2000],
   ["btcusdt@markPrice", "usdm:btcusdt@markPrice", 3000],
   ["btcusdt@markPrice@1s", "usdm:btcusdt@markPrice", 1000],
-  ["btcusdt@forceOrder", "usdm:btcusdt@forceOrder", 0],
+  ["btcusdt@forceOrder", "usdm:btcusdt@forceOrder", 1000],
+  ["btcusdt_perpetual@continuousKline_1h", "usdm:btcusdt@continuousKline_1h", 250],
+  ["!bookTicker", "usdm:!bookTicker", 0],
+  ["!ticker@arr", "usdm:!ticker@arr", 2000],
+  ["!miniTicker@arr", "usdm:!miniTicker@arr", 2000],
+  ["!markPrice@arr", "usdm:!markPrice@arr", 3000],
+  ["!markPrice@arr@1s", "usdm:!markPrice@arr", 1000],
+  ["!forceOrder@arr", "usdm:!forceOrder@arr", 1000],
+  ["!contractInfo", "usdm:!contractInfo", 0],
 ];
 
 for (const [market, table] of [
@@ -58,16 +76,44 @@ test("binance streams - what the market does not have is no stream, and no error
       "btcusdt@depth50",
       "btcusdt@depth@50ms",
     ],
-    ...["btcusdt@trade@100ms", "btcusdt@kline_7m", "btcusdt@kline_1m@+08:00", "!ticker@arr", "usdm:btcusdt@trade"],
+    ...["btcusdt@trade@100ms", "btcusdt@kline_7m", "btcusdt@kline_1m@+07:00", "!markPrice@arr", "usdm:btcusdt@trade"],
+    ...["!bookTicker", "!bookTicker@arr", "!", "btcusdt@kline_1d_utc8", "btcusdt_perpetual@continuousKline_1m"],
     ...["btcusdt@markPrice", "btcusdt@__proto__", "__proto__@trade@", "btcusdt@constructor", "btcusdt@depth@500ms"],
   ];
   for (const name of names) {
     expect(isWellFormed(name)).toBe(true);
     expect(findStream("spot", name)).toBeNull();
   }
-  expect(findStream("usdm", "btcusdt@kline_1s")).toBeNull();
+  for (const name of ["btcusdt@kline_1s", "btcusdt@avgPrice", "btcusdt@ticker_1h", "btcusdt@kline_1d@+08:00"]) {
+    expect(findStream("usdm", name)).toBeNull();
+  }
+  for (const name of ["btcusdt@continuousKline_1m", "btcusdt_current_quarter@continuousKline_1m", "_perpetual@trade"]) {
+    expect(findStream("usdm", name)).toBeNull();
+  }
   expect(findStream("coinm", "btcusdt@trade")).toBeNull();
 });
+
+const routed: readonly (readonly [route: string, names: readonly string[]])[] = [
+  ["public", ["s@bookTicker", "!bookTicker", "s@depth", "s@depth@100ms", "s@depth20@500ms", "s@trade"]],
+  [
+    "market",
+    [
+      ...["s@aggTrade", "s@markPrice", "s@markPrice@1s", "!markPrice@arr", "!markPrice@arr@1s", "s@kline_1m"],
+      ...["s_perpetual@continuousKline_1m", "s@miniTicker", "!miniTicker@arr", "s@ticker", "!ticker@arr"],
+      ...["s@forceOrder", "!forceOrder@arr", "!contractInfo"],
+    ],
+  ],
+];
+
+for (const [route, names] of routed) {
+  test(`binance streams - USD-M streams of /${route} are found there and nowhere else`, () => {
+    for (const name of names) {
+      for (const other of ["public", "market", "private"]) {
+        expect([name, other, findStream("usdm", name, other) !== null]).toEqual([name, other, other === route]);
+      }
+    }
+  });
+}
 
 test("binance streams - malformed names", () => {
   for (const name of ["", " ", "a b", "a\tb", "a\u0000", 'a"b', "a\\b", "x".repeat(129), 5, null, ["a"], undefined]) {
@@ -97,6 +143,9 @@ const urls: readonly (readonly [url: string, combined: boolean, timeUnit: string
   ["/ws/btcusdt@trade?timeUnit=microsecond", false, "us", ["btcusdt@trade"]],
   ["/ws?timeUnit=millisecond", false, "ms", []],
   ["/stream-spot/ws/0", false, "ms", []],
+  ["/stream?streams=btcusdt@kline_1d@+08:00/btcusdt@trade", true, "ms", ["btcusdt@kline_1d@+08:00", "btcusdt@trade"]],
+  ["/stream?streams=btcusdt@kline_1d@%2B08:00", true, "ms", ["btcusdt@kline_1d@+08:00"]],
+  ["/ws/btcusdt@kline_1d@+08:00", false, "ms", ["btcusdt@kline_1d@+08:00"]],
   ["/stream-spot/stream?streams=btcusdt@trade", true, "ms", ["btcusdt@trade"]],
 ];
 
@@ -115,6 +164,20 @@ test("binance open - USD-M below a routed prefix, always in milliseconds", () =>
     combined: false,
     streams: [{ asked: "btcusdt@depth", channel: "usdm:btcusdt@depth", rung: 250 }],
   });
+});
+
+test("binance open - a USD-M path says its route; without one it is public", () => {
+  const route = (path: string) => {
+    const opening = open(`${path}?streams=btcusdt@depth/btcusdt@kline_1m`, "usdm");
+    if (typeof opening === "string") throw new Error(opening);
+    return [opening.route, ...opening.streams.map(({ asked }) => asked)];
+  };
+  expect(route("/public/stream")).toEqual(["public", "btcusdt@depth"]);
+  expect(route("/market/stream")).toEqual(["market", "btcusdt@kline_1m"]);
+  expect(route("/private/stream")).toEqual(["private"]);
+  expect(route("/fstream/stream")).toEqual(["public", "btcusdt@depth"]);
+  expect(route("/fstream/market/ws/0")).toEqual(["market", "btcusdt@kline_1m"]);
+  expect(open("/ws")).not.toHaveProperty("route");
 });
 
 test("binance open - what is refused, and why", () => {
