@@ -73,7 +73,7 @@ export async function startNode(config: StaticConfig, deps: { readonly log?: Log
   const ringMemory = createRing(config.ringBytes, Math.max(1, workers));
   const ring = createRingWriter(ringMemory);
   const encoders = { native: nativeEncoder, binance: binanceEncoder };
-  const engine = new Engine({ ring, clock, catalog: registry, follower, encoders });
+  const engine = new Engine({ ring, clock, catalog: registry, instruments: registry, follower, encoders });
   const rest = createBinanceRest({
     instruments: registry,
     clock,

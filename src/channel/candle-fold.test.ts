@@ -50,7 +50,7 @@ test("candle fold - first open, last close, extremes, exact sums", () => {
     high: "15.0",
     low: "8.50",
     close: "11.0",
-    volume: "4.30",
+    volume: "4.3",
     quoteVolume: "47.1",
     takerVolume: "3",
     takerQuoteVolume: "33",

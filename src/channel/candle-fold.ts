@@ -4,7 +4,7 @@
  * On the path: the engine's made channels and REST. Invariants: exact; a candle without a trade changes nothing but the
  * span, so that folding a span's candles equals the candle built from its trades.
  */
-import { add, compare, multiply, parseDecimal, ratio, subtract } from "./decimal.ts";
+import { compare, DecimalSum, multiply, parseDecimal, ratio, subtract } from "./decimal.ts";
 import type { Candle, WindowTicker } from "./types.ts";
 
 const PERCENT_SCALE = 3;
@@ -28,14 +28,22 @@ export function mergeCandles(older: Candle, newer: Candle): Candle {
     high: compare(newer.high, older.high) > 0 ? newer.high : older.high,
     low: compare(newer.low, older.low) < 0 ? newer.low : older.low,
     close: newer.close,
-    volume: add(older.volume, newer.volume),
-    quoteVolume: add(older.quoteVolume, newer.quoteVolume),
-    takerVolume: add(older.takerVolume, newer.takerVolume),
-    takerQuoteVolume: add(older.takerQuoteVolume, newer.takerQuoteVolume),
+    volume: sumOf(older.volume, newer.volume),
+    quoteVolume: sumOf(older.quoteVolume, newer.quoteVolume),
+    takerVolume: sumOf(older.takerVolume, newer.takerVolume),
+    takerQuoteVolume: sumOf(older.takerQuoteVolume, newer.takerQuoteVolume),
     firstId: older.firstId,
     lastId: newer.lastId,
     count: older.count + newer.count,
   };
+}
+
+/** Spelled as the volumes of candles are: without trailing zeros. */
+function sumOf(a: string, b: string): string {
+  const sum = new DecimalSum();
+  sum.set(a);
+  sum.add(parseDecimal(b));
+  return sum.text;
 }
 
 /** Consecutive candles, oldest first, as one; null of none. */

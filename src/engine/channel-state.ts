@@ -17,6 +17,7 @@ import type { Control, Rung as Period } from "../ring/messages.ts";
 import { count } from "./counters.ts";
 import type { DepthBody } from "./depth.ts";
 import type { BookFeed, BookListener } from "./derived.ts";
+import { AllMarketState } from "./family/all-market.ts";
 import { BookState } from "./family/book.ts";
 import { CandlesState } from "./family/candles.ts";
 import type { FamilyState, Segment } from "./family/family.ts";
@@ -261,6 +262,11 @@ export class ChannelState implements ChannelConsumer, BookFeed {
     return this.#family.book;
   }
 
+  /** The newest value; null if there is none, or the channel is of another family. */
+  get latest(): Publication | null {
+    return this.#family instanceof ValueState ? this.#family.latest : null;
+  }
+
   listen(listener: BookListener): Subscription {
     this.#listeners.add(listener);
     if (this.ready) listener.reset("first");
@@ -279,6 +285,7 @@ export class ChannelState implements ChannelConsumer, BookFeed {
   // --- inside -----------------------------------------------------------------------------------------------------
 
   #makeFamily(): FamilyState {
+    if (this.channel.all !== undefined) return new AllMarketState(this.channel.kind);
     switch (this.channel.family) {
       case "book":
         return new BookState(this.#history);

@@ -8,6 +8,7 @@
 import type { Subscription } from "../bus/bus.ts";
 import type { ChannelConsumer } from "../bus/consumer.ts";
 import type { Catalog, Channel } from "../channel/channel.ts";
+import type { Instrument } from "../channel/instruments.ts";
 import type { Position } from "../channel/types.ts";
 import type { Clock } from "../lib/clock.ts";
 import { assert, GatewayError } from "../lib/errors.ts";
@@ -16,11 +17,13 @@ import type { EncoderFactory } from "../protocol/encoder.ts";
 import type { Control, DirectHead, EdgeToMain, Later, TopicKey } from "../ring/messages.ts";
 import { RecordKind } from "../ring/messages.ts";
 import type { RingWriter } from "../ring/ring.ts";
+import { followMarket, type Instruments, type Member } from "./all-market.ts";
 import { Cadence } from "./cadence.ts";
 import { type Answer, ChannelState } from "./channel-state.ts";
 import { type EngineCounters, engineCounters } from "./counters.ts";
 import { type DepthReply, depthReply } from "./depth.ts";
 import { deriveFrom, topOf } from "./derived.ts";
+import { makeFrom } from "./made.ts";
 import { Snapshots } from "./snapshots.ts";
 import { type Topic, Topics } from "./topics.ts";
 import { WakingRing } from "./waking-ring.ts";
@@ -36,6 +39,8 @@ export interface EngineOptions {
   readonly catalog: Catalog;
   readonly follower: { follow(channel: string, consumer: ChannelConsumer): Subscription };
   readonly encoders: Readonly<Record<TopicKey["dialect"], EncoderFactory>>;
+  /** Whose channels all-market ones are made of; without it those stay empty. */
+  readonly instruments?: Instruments;
 }
 
 interface Entry {
@@ -45,6 +50,8 @@ interface Entry {
   /** Kept for REST until then (monotonic ms). */
   keepUntil: number;
 }
+
+const NO_INSTRUMENTS: Instruments = { list: () => [], onChange: () => () => undefined };
 
 type Joining = Extract<EdgeToMain, { is: "join" }>;
 
@@ -244,9 +251,26 @@ export class Engine {
     });
     const entry: Entry = { state, feeds: [], keepUntil: 0 };
     this.#entries.set(channel.name, entry);
-    if (channel.derivedFrom === "") entry.feeds.push(this.#options.follower.follow(channel.name, state));
+    const { follower } = this.#options;
+    if (channel.all !== undefined) this.#followMarket(entry, channel.all);
+    else if (channel.made) entry.feeds.push(follower.follow(channel.made.from, makeFrom(channel, channel.made, state)));
+    else if (channel.derivedFrom === "") entry.feeds.push(follower.follow(channel.name, state));
     else this.#derive(entry);
     return entry;
+  }
+
+  /** An all-market channel is made of the channel `stream` of every instrument. */
+  #followMarket({ state, feeds }: Entry, stream: string): void {
+    const { channel } = state;
+    const instruments = this.#options.instruments ?? NO_INSTRUMENTS;
+    const open = ({ symbol }: Instrument): { member: Member; hold: Subscription } | null => {
+      const own = this.#options.catalog.resolve(`${channel.market}:${symbol}@${stream}`);
+      if (own === null) return null;
+      const member = this.#open(own);
+      this.#showTop(member);
+      return { member: member.state, hold: { close: () => this.#closeIfUnused(member) } };
+    };
+    feeds.push(followMarket(channel, state, instruments, open));
   }
 
   /** A derivable channel comes from the book on this node, unless its source provides it itself. */
@@ -264,11 +288,15 @@ export class Engine {
     });
   }
 
-  /** Spot tickers show the best bid and ask: while one is open, so is the book. */
   #holdBookFor(state: ChannelState, topic: Topic): void {
+    const entry = this.#entries.get(state.channel.name);
+    if (entry && topic.info.dialect === "binance") this.#showTop(entry);
+  }
+
+  /** Spot tickers show the best bid and ask: while one is open, so is the book. */
+  #showTop({ state, feeds }: Entry): void {
     const { channel } = state;
-    const entry = this.#entries.get(channel.name);
-    if (channel.kind !== "ticker" || topic.info.dialect !== "binance" || !entry || entry.feeds.length > 1) return;
+    if (channel.kind !== "ticker" || channel.all !== undefined || feeds.length > 1) return;
     const base = this.#options.catalog.resolve(channel.name.replace(/@.*$/, "@depth"));
     if (base?.family !== "book") return;
     const book = this.#open(base);
@@ -281,7 +309,7 @@ export class Engine {
       unavailable: nothing,
     });
     state.top = () => (book.state.seq === null ? null : topOf(book.state.book));
-    entry.feeds.push(hold, { close: () => this.#closeIfUnused(book) });
+    feeds.push(hold, { close: () => this.#closeIfUnused(book) });
   }
 
   #leave(topic: Topic, worker: number): void {
@@ -341,7 +369,8 @@ export class Engine {
 
 /** A book's snapshot, and whatever is to be said about a stale channel, comes from here each time. */
 function laterOf(state: ChannelState, topic: Topic): Later {
-  if (state.staleReason !== null) return "ask";
+  // The latest frame of an all-market channel holds what changed last, not the whole market.
+  if (state.staleReason !== null || state.channel.all !== undefined) return "ask";
   switch (topic.info.family) {
     case "book":
       return topic.info.dialect === "binance" ? "position" : "ask";

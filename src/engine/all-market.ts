@@ -1,0 +1,147 @@
+/**
+ * The feed of an all-market channel: it follows the channel of every instrument of the market, new ones too, and hands
+ * each change on under a counter of its own.
+ *
+ * On the path: the instruments' channel states -> ALL-MARKET FEED -> the all-market channel's own state.
+ * Invariants: the chain is this node's own, it needs no owner and knows no gap; it is stale only while all its members are.
+ * At the limit: interest in it is interest in a channel of every instrument.
+ */
+import { BUS_VERSION, type ShardHeader, type Subscription } from "../bus/bus.ts";
+import type { ChannelConsumer } from "../bus/consumer.ts";
+import type { Channel } from "../channel/channel.ts";
+import type { Instrument } from "../channel/instruments.ts";
+import type { BookTicker, Liquidation, MarketMember, Publication, StaleReason } from "../channel/types.ts";
+import type { BookListener } from "./derived.ts";
+
+/** What is needed of the instruments registry. */
+export interface Instruments {
+  list(market: string): readonly Instrument[];
+  onChange(listener: (instrument: Instrument, previous: Instrument | null) => void): () => void;
+}
+
+/** What is needed of an instrument's channel state. */
+export interface Member {
+  /** The newest value; null if it has none, or is of a kind that has none. */
+  readonly latest: Publication | null;
+  readonly top: () => BookTicker | null;
+  listen(listener: BookListener): Subscription;
+}
+
+const HEADER: ShardHeader = { version: BUS_VERSION, shard: "", token: 0, epoch: "node" };
+const NO_TOP = (): null => null;
+
+/** `open` gives the member of an instrument, held until its subscription is closed. */
+export function followMarket(
+  channel: Channel,
+  consumer: ChannelConsumer,
+  instruments: Instruments,
+  open: (instrument: Instrument) => { readonly member: Member; readonly hold: Subscription } | null,
+): Subscription {
+  const feed = new AllMarketFeed(channel, consumer);
+  const members = new Map<string, readonly Subscription[]>();
+  const add = (instrument: Instrument): void => {
+    if (members.has(instrument.symbol)) return;
+    const opened = open(instrument);
+    if (opened === null) return;
+    members.set(instrument.symbol, [feed.listenTo(instrument.symbol, opened.member), opened.hold]);
+  };
+  const isInstruments = channel.all === "instrument";
+  const stop = instruments.onChange((instrument) => {
+    if (instrument.market !== channel.market) return;
+    if (isInstruments) feed.changed(instrument);
+    else add(instrument);
+  });
+  feed.begin();
+  if (!isInstruments) for (const instrument of instruments.list(channel.market)) add(instrument);
+  return {
+    close() {
+      stop();
+      for (const subscriptions of members.values()) for (const one of subscriptions) one.close();
+    },
+  };
+}
+
+class AllMarketFeed {
+  readonly #channel: Channel;
+  readonly #consumer: ChannelConsumer;
+  #seq: number | null = null;
+  #members = 0;
+  readonly #stale = new Set<string>();
+
+  constructor(channel: Channel, consumer: ChannelConsumer) {
+    this.#channel = channel;
+    this.#consumer = consumer;
+  }
+
+  /** Nothing is known yet, and nobody has to be asked. */
+  begin(): void {
+    const { name } = this.#channel;
+    const nothing = {
+      channel: name,
+      user: "",
+      seq: null,
+      provides: [],
+      after: null,
+      state: null,
+      time: 0,
+      history: [],
+    };
+    this.#consumer.state({ ...HEADER, ...nothing, stale: false }, "first");
+  }
+
+  listenTo(symbol: string, member: Member): Subscription {
+    this.#members++;
+    const emit = (p: Publication): void => this.#take(symbol, p, () => member.top());
+    return member.listen({
+      reset: () => {
+        this.#fresh(symbol);
+        if (member.latest !== null) emit(member.latest);
+      },
+      changed: (p) => {
+        this.#fresh(symbol);
+        emit(p);
+      },
+      stale: (reason) => this.#becomesStale(symbol, reason),
+      fresh: () => this.#fresh(symbol),
+      unavailable: () => undefined,
+    });
+  }
+
+  changed(instrument: Instrument): void {
+    const member = { symbol: instrument.symbol, seq: 0, time: 0, data: instrument, top: NO_TOP };
+    this.#emit(member, 0);
+  }
+
+  #take(symbol: string, p: Publication, top: () => BookTicker | null): void {
+    const { seq, time } = p;
+    if (p.type === "value") this.#emit({ symbol, seq, time, data: p.data, top }, p.receivedUs);
+    if (p.type !== "items" || this.#channel.kind !== "liquidation") return;
+    for (const item of p.data) this.#emit({ symbol, seq, time, data: item as Liquidation, top }, p.receivedUs);
+  }
+
+  #emit(member: MarketMember, receivedUs: number): void {
+    const prev = this.#seq;
+    this.#seq = (prev ?? 0) + 1;
+    const publication: Publication = {
+      channel: this.#channel.name,
+      kind: this.#channel.kind,
+      user: "",
+      type: "value",
+      data: { members: [member] },
+      seq: this.#seq,
+      prev,
+      time: member.time,
+      receivedUs,
+    };
+    this.#consumer.publication(publication, HEADER);
+  }
+
+  #becomesStale(symbol: string, reason: StaleReason): void {
+    this.#stale.add(symbol);
+    if (this.#stale.size === this.#members) this.#consumer.stale(reason);
+  }
+
+  #fresh(symbol: string): void {
+    if (this.#stale.delete(symbol) && this.#stale.size === this.#members - 1) this.#consumer.fresh();
+  }
+}

@@ -1,0 +1,123 @@
+/**
+ * All-market channels: per instrument only the latest counts, and a flush holds the instruments that changed since the
+ * last one. Of liquidations the largest of a flush counts.
+ *
+ * Invariants: a member's place in this channel's chain is the channel's own counter, whatever its own seq is.
+ * At the limit: as many members as the market has instruments.
+ */
+import { compare } from "../../channel/decimal.ts";
+import type { Kind, Liquidation, MarketMember, Publication } from "../../channel/types.ts";
+import type { Accumulator, CatchUp, FamilyState, Segment } from "./family.ts";
+
+interface Latest {
+  readonly member: MarketMember;
+  readonly p: Publication;
+}
+
+export class AllMarketState implements FamilyState {
+  /** Events are over when they were sent: a joiner gets none of the past. */
+  readonly startsAtFlush: boolean;
+  readonly #kind: Kind;
+  /** By symbol, the one that changed last at the end. */
+  readonly #latest = new Map<string, Latest>();
+
+  constructor(kind: Kind) {
+    this.#kind = kind;
+    this.startsAtFlush = kind === "liquidation" || kind === "instrument";
+  }
+
+  apply(p: Publication): void {
+    for (const member of membersOf(p)) {
+      this.#latest.delete(member.symbol);
+      this.#latest.set(member.symbol, { member, p });
+    }
+  }
+
+  usable(history: readonly Publication[]): readonly Publication[] {
+    return history;
+  }
+
+  load(): Segment[] {
+    return [];
+  }
+
+  clear(): void {
+    this.#latest.clear();
+  }
+
+  accumulator(): Accumulator {
+    return new AllMarketAccumulator(this.#kind);
+  }
+
+  whole(): Segment[] {
+    return this.startsAtFlush ? [] : this.#segments(-1);
+  }
+
+  since(after: number): CatchUp {
+    return { segments: this.#segments(after), exact: true };
+  }
+
+  #segments(after: number): Segment[] {
+    const behind = [...this.#latest.values()].filter(({ p }) => p.seq > after);
+    const [first, last] = [behind[0], behind.at(-1)];
+    if (first === undefined || last === undefined) return [];
+    const members = behind.map(({ member }) => member);
+    return [segmentOf(members, first.p.seq, last.p, 0)];
+  }
+}
+
+class AllMarketAccumulator implements Accumulator {
+  readonly #kind: Kind;
+  #members = new Map<string, MarketMember>();
+  #from = 0;
+  #last: Publication | null = null;
+  #added = 0;
+
+  constructor(kind: Kind) {
+    this.#kind = kind;
+  }
+
+  get empty(): boolean {
+    return this.#last === null;
+  }
+
+  add(p: Publication): void {
+    if (this.#last === null) this.#from = p.seq;
+    this.#last = p;
+    this.#added++;
+    for (const member of membersOf(p)) {
+      const have = this.#members.get(member.symbol);
+      if (have !== undefined && this.#kind === "liquidation" && !isLarger(member, have)) continue;
+      this.#members.set(member.symbol, member);
+    }
+  }
+
+  take(): Segment[] {
+    const last = this.#last;
+    if (last === null) return [];
+    const members = [...this.#members.values()];
+    const segment = segmentOf(members, this.#from, last, this.#added - members.length);
+    this.#members = new Map();
+    this.#last = null;
+    this.#added = 0;
+    return [segment];
+  }
+}
+
+function segmentOf(members: readonly MarketMember[], from: number, last: Publication, conflated: number): Segment {
+  return {
+    from,
+    seq: last.seq,
+    time: last.time,
+    receivedUs: last.receivedUs,
+    conflated,
+    breaks: false,
+    encode: (encoder, at) => encoder.value(at, { members }, null),
+  };
+}
+
+const membersOf = (p: Publication): readonly MarketMember[] =>
+  p.type === "value" && "members" in p.data ? p.data.members : [];
+
+const isLarger = (a: MarketMember, b: MarketMember): boolean =>
+  compare((a.data as Liquidation).quantity, (b.data as Liquidation).quantity) > 0;

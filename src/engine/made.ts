@@ -1,0 +1,224 @@
+/**
+ * Channels made on each node from another channel of the same instrument: rolling windows and average prices from short
+ * candles, candles of another time zone's days, and other names for the same values.
+ *
+ * On the path: follower (of the channel it is made from) -> MAKER -> the made channel's own state.
+ * Invariants: each publication of the source channel makes at most one, under its seq; what a maker holds is a function of
+ * the candles it saw; made values never go over the bus. At the limit: a window keeps as many candles as it is long; of
+ * one that reaches back further than the owner's history what is there counts, and it is partial.
+ */
+import type { ShardHeader, StateReply } from "../bus/bus.ts";
+import type { ChannelConsumer, StateCause } from "../bus/consumer.ts";
+import { averageOf, foldCandles, mergeCandles, tickerOf } from "../channel/candle-fold.ts";
+import type { Channel, Making } from "../channel/channel.ts";
+import type { Interval } from "../channel/kinds.ts";
+import { type Spans, spansAt } from "../channel/spans.ts";
+import type { Body, Candle, Publication, StaleReason, Value } from "../channel/types.ts";
+
+/** What turns the source channel's bodies into the made one's. */
+interface Recipe {
+  /** Whatever was before is void: the owner's state at `reply.seq`, oldest candles first. */
+  begin(candles: readonly Candle[], time: number): Body | null;
+  /** The next publication. Null: nothing to say. */
+  next(candles: readonly Candle[], time: number): Body | null;
+}
+
+/** Follow `making.from` with what this returns, and `consumer` gets the channel that is made of it. */
+export function makeFrom(channel: Channel, making: Making, consumer: ChannelConsumer): ChannelConsumer {
+  switch (making.how) {
+    case "same":
+      return new Renamed(channel, consumer);
+    case "window":
+      return new Maker(channel, consumer, new WindowRecipe(making.candles, tickerOf));
+    case "average":
+      return new Maker(channel, consumer, new WindowRecipe(making.candles, fiveMinuteAverage));
+    case "span":
+      return new Maker(channel, consumer, new SpanRecipe(channel.interval as Interval, making.offsetMs));
+  }
+}
+
+const fiveMinuteAverage = (window: Candle, tradeTime: number): Value => ({
+  interval: "5m",
+  price: averageOf(window),
+  tradeTime,
+});
+
+/** The same publications under another name. */
+class Renamed implements ChannelConsumer {
+  protected readonly channel: Channel;
+  protected readonly consumer: ChannelConsumer;
+
+  constructor(channel: Channel, consumer: ChannelConsumer) {
+    this.channel = channel;
+    this.consumer = consumer;
+  }
+
+  state(reply: StateReply, cause: StateCause): void {
+    this.consumer.state({ ...reply, channel: this.channel.name }, cause);
+  }
+
+  publication(p: Publication, header: ShardHeader): void {
+    this.consumer.publication({ ...p, channel: this.channel.name, kind: this.channel.kind }, header);
+  }
+
+  stale(reason: StaleReason): void {
+    this.consumer.stale(reason);
+  }
+
+  fresh(): void {
+    this.consumer.fresh();
+  }
+
+  unavailable(code: number, message: string): void {
+    this.consumer.unavailable(code, message);
+  }
+}
+
+class Maker extends Renamed {
+  readonly #recipe: Recipe;
+  #epoch = "";
+
+  constructor(channel: Channel, consumer: ChannelConsumer, recipe: Recipe) {
+    super(channel, consumer);
+    this.#recipe = recipe;
+  }
+
+  override state(reply: StateReply, cause: StateCause): void {
+    this.#epoch = reply.epoch;
+    const state = this.#recipe.begin(candlesOf(reply), reply.time);
+    // A maker starts where the owner is: what it made before that is not kept anywhere.
+    super.state({ ...reply, after: null, state, history: [] }, cause);
+  }
+
+  override publication(p: Publication, header: ShardHeader): void {
+    if (p.type !== "candles") return;
+    const isNew = header.epoch !== this.#epoch;
+    this.#epoch = header.epoch;
+    const body = isNew ? this.#recipe.begin(p.data, p.time) : this.#recipe.next(p.data, p.time);
+    if (body !== null) super.publication({ ...p, ...body } as Publication, header);
+  }
+}
+
+/** All candles the owner keeps, oldest first, the current one last. */
+function candlesOf(reply: StateReply): Candle[] {
+  const byTime = new Map<number, Candle>();
+  for (const p of reply.history)
+    if (p.type === "candles") for (const candle of p.data) byTime.set(candle.openTime, candle);
+  if (reply.state?.type === "candles") for (const candle of reply.state.data) byTime.set(candle.openTime, candle);
+  return [...byTime.values()];
+}
+
+/** A value over the current candle and the `#length` spans before it. */
+class WindowRecipe implements Recipe {
+  readonly #length: number;
+  readonly #make: (window: Candle, time: number) => Value;
+  /** Whole candles of the window, oldest first. */
+  #closed: Candle[] = [];
+  /** They as one; null if there are none. */
+  #whole: Candle | null = null;
+  #current: Candle | null = null;
+  /** When the newest trade was seen; a candle that time alone has closed does not move it. */
+  #time = 0;
+  #lastId = -1;
+
+  constructor(length: number, make: (window: Candle, time: number) => Value) {
+    this.#length = length;
+    this.#make = make;
+  }
+
+  begin(candles: readonly Candle[], time: number): Body | null {
+    this.#closed = [];
+    this.#whole = null;
+    this.#current = null;
+    this.#time = time;
+    return this.next(candles, time);
+  }
+
+  next(candles: readonly Candle[], time: number): Body | null {
+    for (const candle of candles) this.#put(candle);
+    const current = this.#current;
+    if (current === null) return null;
+    const { lastId } = current.count > 0 ? current : (this.#whole ?? current);
+    if (lastId !== this.#lastId) this.#time = time;
+    this.#lastId = lastId;
+    const window = this.#whole === null ? current : mergeCandles(this.#whole, current);
+    const start = current.openTime - this.#length * lengthOf(current);
+    // Data that begins later than the window is all there is of it.
+    const isShort = window.openTime > start;
+    const whole = { ...window, openTime: start, partial: window.partial || isShort };
+    return { type: "value", data: this.#make(whole, this.#time) };
+  }
+
+  #put(candle: Candle): void {
+    const current = this.#current;
+    if (current !== null && candle.openTime < current.openTime) return;
+    if (current !== null && candle.openTime > current.openTime) {
+      this.#closed.push(current);
+      const start = candle.openTime - this.#length * lengthOf(candle);
+      this.#closed = this.#closed.filter((one) => one.openTime >= start);
+      this.#whole = foldCandles(this.#closed);
+    }
+    this.#current = candle;
+  }
+}
+
+const lengthOf = (candle: Candle): number => candle.closeTime + 1 - candle.openTime;
+
+/** Candles of a longer interval whose spans are those of a time zone. */
+class SpanRecipe implements Recipe {
+  readonly #spans: Spans;
+  #index = Number.NaN;
+  /** The whole candles of the span as one, and the one that is open. */
+  #whole: Candle | null = null;
+  #open: Candle | null = null;
+
+  constructor(interval: Interval, offsetMs: number) {
+    this.#spans = spansAt(interval, offsetMs);
+  }
+
+  begin(candles: readonly Candle[]): Body | null {
+    this.#index = Number.NaN;
+    this.#whole = null;
+    this.#open = null;
+    const body = this.next(candles);
+    // The state of a candles channel is its current candle.
+    return body?.type === "candles" ? { type: "candles", data: body.data.slice(-1) } : null;
+  }
+
+  next(candles: readonly Candle[]): Body | null {
+    const made: Candle[] = [];
+    for (const candle of candles) {
+      const closed = this.#put(candle);
+      if (closed !== null) made.push(closed);
+    }
+    const current = this.#build(false);
+    if (current !== null) made.push(current);
+    return made.length === 0 ? null : { type: "candles", data: made };
+  }
+
+  /** Returns the candle that this one has ended. */
+  #put(candle: Candle): Candle | null {
+    const index = this.#spans.indexOf(candle.openTime);
+    if (index < this.#index) return null;
+    let closed: Candle | null = null;
+    if (index !== this.#index) {
+      closed = this.#build(true);
+      this.#index = index;
+      this.#whole = null;
+    } else if (this.#open !== null && this.#open.openTime < candle.openTime) {
+      this.#whole = this.#whole === null ? this.#open : mergeCandles(this.#whole, this.#open);
+    }
+    this.#open = candle;
+    return closed;
+  }
+
+  #build(closed: boolean): Candle | null {
+    const open = this.#open;
+    if (open === null) return null;
+    const candle = this.#whole === null ? open : mergeCandles(this.#whole, open);
+    const { interval } = this.#spans;
+    const openTime = this.#spans.startOf(this.#index);
+    const closeTime = this.#spans.startOf(this.#index + 1) - 1;
+    return { ...candle, interval, openTime, closeTime, closed, partial: candle.partial || candle.openTime > openTime };
+  }
+}
