@@ -9,6 +9,7 @@ import type { InstrumentRegistry } from "./channel/registry.ts";
 import type { Kind } from "./channel/types.ts";
 import type { StaticConfig } from "./config/static.ts";
 import { createMapper, learnInto, type Mapper, mapperOfVenue } from "./ingest/mapper/mod.ts";
+import { recorded } from "./ingest/recorded.ts";
 import { createReplay } from "./ingest/replay.ts";
 import { inspectReplay } from "./ingest/replay-file.ts";
 import { createSim, type SimMarket, simInstruments } from "./ingest/sim.ts";
@@ -47,21 +48,23 @@ export function inputsOf(config: StaticConfig, registry: InstrumentRegistry, clo
         };
       });
     case "replay": {
-      const { venue } = inspectReplay(source.path);
+      const head = inspectReplay(source.path);
+      const { venue } = head;
       const name = mapperOfVenue(venue);
       if (name === null) {
         throw new GatewayError(
           "REPLAY_VENUE",
-          `--replay ${source.path}: there is no mapper for ${venue ?? "its venue"}; Kraken's v1 recordings can be replayed`,
+          `--replay ${source.path}: whose records these are is not known: its first line must be the connection, like "wss://ws.kraken.com <-> 1618678132.38"`,
         );
       }
+      const { provides, window } = recorded(head);
       const replay = createReplay({ path: source.path, speed: source.speed, loop: source.loop, clock });
       return [
         {
           id: `replay-${venue}`,
           source: replay,
-          mapper: createMapper(name, { learn: learning(registry, log) }),
-          provides: ["trade", "depth"],
+          mapper: createMapper(name, { learn: learning(registry, log), ...(window === undefined ? {} : { window }) }),
+          provides,
         },
       ];
     }

@@ -75,11 +75,11 @@ test("replay file - the head tells the connection, the venue and what was asked"
     fileOf(`${url} <-> 1.5\n${url} <- 1.6: {"op":1}\n${url} <- 1.7: hello\n2.5: {}\n`);
   expect(inspectReplay(await head("wss://ws.kraken.com"))).toEqual({
     url: "wss://ws.kraken.com",
-    venue: "kraken",
+    venue: "kraken-v1",
     requests: [{ op: 1 }, "hello"],
   });
   for (const [url, venue] of [
-    ["wss://ws.kraken.com/v2", null],
+    ["wss://ws.kraken.com/v2", "kraken"],
     ["wss://futures.kraken.com/ws/v1", null],
     ["wss://ws-feed.pro.coinbase.com", "coinbase"],
     ["wss://ws-feed.exchange.coinbase.com", "coinbase"],
@@ -110,7 +110,7 @@ test("replay file - what is no recording is refused with one sentence that says 
 });
 
 for (const [name, venue, url, requests] of [
-  ["KRAKEN.ws.50.0", "kraken", "wss://ws.kraken.com", 1],
+  ["KRAKEN.ws.50.0", "kraken-v1", "wss://ws.kraken.com", 1],
   ["COINBASE.ws.28.0", "coinbase", "wss://ws-feed.pro.coinbase.com", 3],
   ["BINANCE.ws.1.0", "binance", "wss://stream.binance.com:9443/stream?streams=", 0],
   ["BINANCE_FUTURES.ws.1.0", "binance-usdm", "wss://fstream.binance.com/stream?streams=", 0],

@@ -19,7 +19,7 @@ const BLOCK_BYTES = 256 * 1024;
 const HEAD_BYTES = 1024 * 1024;
 const LINE_CHARS_MAX = 16 * 1024 * 1024;
 
-export type Venue = "kraken" | "coinbase" | "binance" | "binance-usdm" | "okx";
+export type Venue = "kraken-v1" | "kraken" | "coinbase" | "binance" | "binance-usdm" | "okx";
 
 export interface ReplayHead {
   /** Null if the recording does not say what it was connected to. */
@@ -120,12 +120,12 @@ function parsed(text: string): unknown {
   }
 }
 
-/** By host: only those whose wire format is the one meant (Kraken's v2 and futures, Binance COIN-M are others). */
+/** By host: only those whose wire format is the one meant (Kraken's futures, Binance COIN-M are others). */
 function venueOf(url: string): Venue | null {
   if (!URL.canParse(url)) return null;
   const { hostname, pathname } = new URL(url);
   const of = (domain: string): boolean => hostname === domain || hostname.endsWith(`.${domain}`);
-  if (hostname === "ws.kraken.com") return pathname === "/" ? "kraken" : null;
+  if (hostname === "ws.kraken.com") return pathname === "/" ? "kraken-v1" : pathname === "/v2" ? "kraken" : null;
   if (of("coinbase.com")) return "coinbase";
   if (hostname === "fstream.binance.com") return "binance-usdm";
   if (hostname === "stream.binance.com" || hostname === "data-stream.binance.vision") return "binance";

@@ -1,6 +1,6 @@
 /** What every mapper of a book needs: sound amounts, one level per price, best first. Pure; the texts stay as they are. */
 import { compare, isDecimal, isZero } from "../../channel/decimal.ts";
-import type { Level } from "../../channel/types.ts";
+import type { Depth, Level } from "../../channel/types.ts";
 
 /** Up to so many levels comparing each with each is cheaper than a set. */
 const FEW = 8;
@@ -47,4 +47,27 @@ function isBestFirst(levels: readonly Level[], sign: number): boolean {
     before = rank;
   }
   return true;
+}
+
+/** `[[price, quantity, ..], ..]` as levels, whatever stands behind them; null if one is unsound. */
+export function readLevels(raw: unknown): readonly Level[] | null {
+  if (!Array.isArray(raw)) return null;
+  const levels = new Array<Level>(raw.length);
+  for (let i = 0; i < raw.length; i++) {
+    const level: unknown = raw[i];
+    if (!Array.isArray(level)) return null;
+    const price: unknown = level[0];
+    const quantity: unknown = level[1];
+    if (!isAmount(price) || !isAmount(quantity)) return null;
+    levels[i] = [price, quantity];
+  }
+  return levels;
+}
+
+/** Both sides of a book message; null if one is unsound. */
+export function readDepth(type: "snapshot" | "delta", bids: unknown, asks: unknown): Depth | null {
+  const [bid, ask] = [readLevels(bids), readLevels(asks)];
+  if (bid === null || ask === null) return null;
+  if (type === "snapshot") return { bids: bestFirst(bid, "bids"), asks: bestFirst(ask, "asks") };
+  return { bids: lastOfEachPrice(bid), asks: lastOfEachPrice(ask) };
 }

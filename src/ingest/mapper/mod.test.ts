@@ -10,13 +10,14 @@ test("mappers - every name makes the mapper of that name", () => {
 
 test("mappers - an unknown name is refused with those that exist", () => {
   for (const name of ["kraken", "toString", ""]) {
-    expect(() => createMapper(name, tools)).toThrow(`unknown mapper "${name}": use one of kraken_v1, typed`);
+    expect(() => createMapper(name, tools)).toThrow(`unknown mapper "${name}": use one of kraken_v1, kraken_v2,`);
   }
 });
 
 test("mappers - a venue has a mapper or none", () => {
-  expect(mapperOfVenue("kraken")).toBe("kraken_v1");
-  for (const venue of ["coinbase", "okx", null] as const) expect(mapperOfVenue(venue)).toBeNull();
+  expect(mapperOfVenue("kraken-v1")).toBe("kraken_v1");
+  expect(mapperOfVenue("kraken")).toBe("kraken_v2");
+  expect(mapperOfVenue(null)).toBeNull();
 });
 
 test("typed - updates pass through untouched, anything else is malformed", () => {

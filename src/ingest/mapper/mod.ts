@@ -1,13 +1,21 @@
 /** The mappers by name. A mapper is added here and nowhere else. */
 import { GatewayError } from "../../lib/errors.ts";
 import type { Venue } from "../replay-file.ts";
+import { createBinanceSpot, createBinanceUsdm } from "./binance.ts";
+import { createCoinbase } from "./coinbase.ts";
 import { createKrakenV1 } from "./kraken-v1.ts";
+import { createKrakenV2 } from "./kraken-v2.ts";
 import type { Learn, Mapper } from "./mapper.ts";
+import { createOkx } from "./okx.ts";
 import { createTyped } from "./typed.ts";
 
+export { createBinanceSpot, createBinanceUsdm, SNAPSHOT_STREAM } from "./binance.ts";
+export { createCoinbase } from "./coinbase.ts";
 export { createKrakenV1 } from "./kraken-v1.ts";
+export { createKrakenV2 } from "./kraken-v2.ts";
 export { learnInto } from "./learn.ts";
 export type { Learn, Malformed, MappedUpdate, Mapper, Sequence } from "./mapper.ts";
+export { createOkx } from "./okx.ts";
 export { createTyped } from "./typed.ts";
 
 /** What a mapper may need from the node. */
@@ -19,6 +27,11 @@ export interface MapperTools {
 
 const MAPPERS = {
   kraken_v1: ({ learn }: MapperTools) => createKrakenV1(learn),
+  kraken_v2: ({ learn, window }: MapperTools) => createKrakenV2(learn, window),
+  coinbase: ({ learn }: MapperTools) => createCoinbase(learn),
+  binance_spot: ({ learn }: MapperTools) => createBinanceSpot(learn),
+  binance_usdm: ({ learn }: MapperTools) => createBinanceUsdm(learn),
+  okx: ({ learn }: MapperTools) => createOkx(learn),
   typed: () => createTyped(),
 } satisfies Readonly<Record<string, (tools: MapperTools) => Mapper>>;
 
@@ -35,7 +48,14 @@ export function createMapper(name: string, tools: MapperTools): Mapper {
   return create(tools);
 }
 
-/** The mapper for a venue's records; null if there is none (yet). */
-export function mapperOfVenue(venue: Venue | null): string | null {
-  return venue === "kraken" ? "kraken_v1" : null;
-}
+const MAPPER_OF: Readonly<Record<Venue, MapperName>> = {
+  "kraken-v1": "kraken_v1",
+  kraken: "kraken_v2",
+  coinbase: "coinbase",
+  binance: "binance_spot",
+  "binance-usdm": "binance_usdm",
+  okx: "okx",
+};
+
+/** The mapper for a venue's records; null if it is not known whose they are. */
+export const mapperOfVenue = (venue: Venue | null): MapperName | null => (venue === null ? null : MAPPER_OF[venue]);

@@ -106,6 +106,7 @@ export class RestBooks {
     const reply = await this.#request(this.#options.rest.replace(/\/$/, "") + this.#books.path(symbol));
     const waiting = this.#waiting.get(symbol);
     if (this.#abort.signal.aborted || waiting === undefined) return 0;
+    if (typeof reply === "number") return reply;
     const record = reply === null ? null : this.#books.record(symbol, reply);
     if (record === null || (waiting.prev !== null && record.last < waiting.prev)) {
       // The others get their turn meanwhile.
@@ -120,15 +121,17 @@ export class RestBooks {
     return 0;
   }
 
-  /** The reply's text, or null for whatever went wrong. */
-  async #request(url: string): Promise<string | null> {
+  /** The reply's text, the milliseconds that the venue tells us to wait, or null for whatever else went wrong. */
+  async #request(url: string): Promise<string | number | null> {
     const { clock, tls } = this.#options;
     const timeout = new AbortController();
     const timer = clock.after(FETCH_MS_MAX, () => timeout.abort());
     try {
       const signal = AbortSignal.any([this.#abort.signal, timeout.signal]);
       const response = await fetch(url, tls === undefined ? { signal } : { signal, tls });
-      return response.ok ? await response.text() : null;
+      if (response.ok) return await response.text();
+      const seconds = Number(response.headers.get("retry-after"));
+      return seconds > 0 ? seconds * 1000 : null;
     } catch {
       return null; // It is asked again; the book says that it is stale meanwhile.
     } finally {

@@ -152,7 +152,7 @@ class WebSocketSource implements Source {
         await this.#drain(sink, inbox, rests, pulse, signal);
         if (inbox.closed !== null && inbox.empty) return inbox.closed;
         if (pulse.dead) return `silent for ${link.silenceMs} ms`;
-        if (pulse.pingDue) inbox.send(link.ping);
+        if (link.ping !== null && pulse.pingDue) inbox.send(link.ping);
         if (inbox.empty && this.#wrong.size === 0) await this.#wake.wait();
       }
       return "aborted";

@@ -14,6 +14,8 @@ export interface Venue {
   readonly mapper: MapperName;
   /** Kinds it yields itself: they are not derived. */
   readonly provides: readonly Kind[];
+  /** Levels per side that it sends of a book, where its frames do not say so. */
+  readonly window?: number;
   /** `wss://host[:port]`, without a path. */
   readonly base: string;
   /** `https://host` where its books come by REST; else null. */
@@ -36,7 +38,8 @@ export interface Link {
   readonly hello: readonly string[];
   /** No frame for so long: the connection is dead. After a third of it `ping` is sent, and any answer counts. */
   readonly silenceMs: number;
-  readonly ping: string;
+  /** Null: the venue speaks often enough by itself. */
+  readonly ping: string | null;
   /** Frames that say no more than that the venue is alive: not handed on. */
   readonly pong?: string;
   /** How a book is got again (and, by REST, at all). */
