@@ -17,6 +17,8 @@ export interface Speech {
   command(text: string): Command;
   /** A path that subscribes by itself (Binance): symbols of the books in it. */
   pathBooks?(path: string): readonly string[];
+  /** Whether a connection with this path gets a frame at all. Default: whatever is subscribed. */
+  carries?(path: string, frame: string): boolean;
   /** The REST reply of a book. */
   rest?(path: string, depthOf: (symbol: string) => { depth: PlainDepth; last: number } | null): string | null;
   /** Sent at once to a new connection. */

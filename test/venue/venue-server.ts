@@ -113,7 +113,9 @@ export class VenueServer implements AsyncDisposable {
       const change = speech.read(frame);
       const sent = change === null ? frame : this.#apply(frame, change);
       for (const [session, { books }] of this.#sessions) {
-        if (change === null ? books.size > 0 : books.has(change.symbol)) this.#out(session, sent);
+        const wanted =
+          speech.carries?.(session.path, frame) ?? (change === null ? books.size > 0 : books.has(change.symbol));
+        if (wanted) this.#out(session, sent);
       }
     }
     for (const [session, listener] of this.#sessions) this.#flushLate(session, listener);
