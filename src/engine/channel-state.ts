@@ -34,6 +34,8 @@ export interface ChannelPorts extends Omit<RungPorts, "epoch" | "flushedBinance"
   control(control: Control): void;
   /** The rung has something unsent: flush it at its next instant. */
   dirty(rung: Rung): void;
+  /** Everybody who waited for the state has been called. */
+  settled(): void;
 }
 
 /** The answer to a joiner or to a lapped worker. */
@@ -43,6 +45,12 @@ export interface Answer {
   /** Everything after the asked position is in the frames. */
   readonly exact: boolean;
 }
+
+interface Failure {
+  readonly code: number;
+  readonly message: string;
+}
+type WhenReady = (failure: Failure | null) => void;
 
 export class ChannelState implements ChannelConsumer, BookFeed {
   readonly channel: Channel;
@@ -61,7 +69,9 @@ export class ChannelState implements ChannelConsumer, BookFeed {
   readonly #family: FamilyState;
   readonly #history: History;
   readonly #listeners = new Set<BookListener>();
-  readonly #whenReady: ((failure: { code: number; message: string } | null) => void)[] = [];
+  readonly #whenReady = new Set<WhenReady>();
+  /** Why it is not ready, once that was said. */
+  #failure: Failure | null = null;
   /** Seqs at or below it belong to an older epoch. */
   #epochFloor = -1;
   readonly #staleness: Staleness;
@@ -86,12 +96,16 @@ export class ChannelState implements ChannelConsumer, BookFeed {
 
   state(reply: StateReply, cause: "first" | "epoch" | "heal"): void {
     const newEpoch = this.ready && reply.epoch !== this.header.epoch;
+    const hadBook = this.channel.family === "book" && this.seq !== null;
     if (newEpoch) this.#beginEpoch();
     this.#flushAll();
     this.header = headerOf(reply);
+    if (newEpoch) this.#announceEpoch();
     this.provides = reply.provides;
     if (reply.stale && this.channel.family === "book") this.#loadStale(reply);
     else this.#load(reply, this.ready && !newEpoch ? this.seq : null);
+    // Until the new epoch has a book, clients still show that of the old one.
+    if (newEpoch && hadBook && this.seq === null) this.#becomeStale("source", "reconnect");
     for (const listener of this.#listeners) listener.reset(newEpoch ? "epoch" : this.ready ? "heal" : "first");
     if (cause === "first" || !this.ready) this.#settle(null);
   }
@@ -119,6 +133,7 @@ export class ChannelState implements ChannelConsumer, BookFeed {
     if (header.epoch !== this.header.epoch) {
       this.#beginEpoch();
       this.header = headerOf(header);
+      this.#announceEpoch();
     }
     if (this.#owed.size > 0) this.#tellEpochGap(p.seq);
     count(this.#ports.counters.publications, p.kind);
@@ -170,10 +185,11 @@ export class ChannelState implements ChannelConsumer, BookFeed {
 
   // --- what the engine asks ---------------------------------------------------------------------------------------
 
-  /** Calls back when the state is known (null), or cannot be had. */
-  whenReady(call: (failure: { code: number; message: string } | null) => void): void {
-    if (this.ready) call(null);
-    else this.#whenReady.push(call);
+  /** Calls back when the state is known (null), or cannot be had; closing it ends the wait. */
+  whenReady(call: WhenReady): Subscription {
+    if (this.ready || this.#failure !== null) call(this.#failure);
+    else this.#whenReady.add(call);
+    return { close: () => this.#whenReady.delete(call) };
   }
 
   /** The rung of this period, opened at the channel's present position. */
@@ -270,12 +286,13 @@ export class ChannelState implements ChannelConsumer, BookFeed {
   listen(listener: BookListener): Subscription {
     this.#listeners.add(listener);
     if (this.ready) listener.reset("first");
+    else if (this.#failure !== null) listener.unavailable(this.#failure.code, this.#failure.message);
     return { close: () => this.#listeners.delete(listener) };
   }
 
   /** Nobody needs this state for topics or derived channels, or waits for it. */
   get unused(): boolean {
-    return this.rungs.size === 0 && this.#listeners.size === 0 && this.#whenReady.length === 0;
+    return this.rungs.size === 0 && this.#listeners.size === 0 && this.#whenReady.size === 0;
   }
 
   close(): void {
@@ -327,6 +344,15 @@ export class ChannelState implements ChannelConsumer, BookFeed {
     const segment = this.#family.begin(p);
     this.#history.push(p);
     for (const rung of this.rungs.values()) rung.write(segment);
+    this.#becomeFresh("both");
+  }
+
+  /** The workers' own answers name the new epoch from here on. */
+  #announceEpoch(): void {
+    const { epoch } = this.header;
+    for (const rung of this.rungs.values()) {
+      for (const topic of rung.topics) this.#ports.control({ do: "epoch", topic: topic.number, epoch });
+    }
   }
 
   /** Lossless rungs hear of the epoch's gap right before its first publication, which says where the gap ends. */
@@ -410,10 +436,14 @@ export class ChannelState implements ChannelConsumer, BookFeed {
     for (const rung of this.rungs.values()) rung.flush();
   }
 
-  #settle(failure: { code: number; message: string } | null): void {
+  #settle(failure: Failure | null): void {
     this.ready = failure === null;
-    // One by one, so that the state counts as used until the last has had its turn.
-    for (let left = this.#whenReady.length; left > 0; left--) this.#whenReady.shift()!(failure);
+    this.#failure = failure;
+    if (this.#whenReady.size === 0) return;
+    // The state counts as used until the last has had its turn.
+    for (const call of this.#whenReady) call(failure);
+    this.#whenReady.clear();
+    this.#ports.settled();
   }
 
   /** The asker's position belongs to an older epoch: lossless kinds hear of the gap, the others start over. */

@@ -143,13 +143,9 @@ export class Engine {
     const { state } = entry;
     const alive = this.#lifeOf(worker);
     state.whenReady((failure) => {
-      if (!alive()) {
-        this.#closeIfUnused(entry);
-        return;
-      }
+      if (!alive()) return;
       if (failure) {
         this.#direct(worker, 0, request, { is: "refused", ...failure });
-        this.#closeIfUnused(entry);
         return;
       }
       const topic = this.#openTopic(state, key, worker);
@@ -248,6 +244,7 @@ export class Engine {
       counters: this.counters,
       control: (control) => this.#control(control),
       dirty: (rung) => this.#cadence.dirty(rung),
+      settled: () => this.#closeIfUnused(entry),
     });
     const entry: Entry = { state, feeds: [], keepUntil: 0 };
     this.#entries.set(channel.name, entry);
@@ -279,12 +276,20 @@ export class Engine {
     const base = this.#options.catalog.resolve(channel.derivedFrom);
     assert(base, `${channel.name} is derived from a channel that exists`);
     const book = this.#open(base);
-    const feed = deriveFrom(book.state, channel, entry.state);
-    entry.feeds.push(feed, { close: () => this.#closeIfUnused(book) });
-    book.state.whenReady(() => {
-      if (!book.state.provides.includes(channel.kind) || this.#entries.get(channel.name) !== entry) return;
-      feed.close();
-      entry.feeds.push(this.#options.follower.follow(channel.name, entry.state));
+    let feed: Subscription | null = null;
+    const waiting = book.state.whenReady((failure) => {
+      if (failure) entry.state.unavailable(failure.code, failure.message);
+      else if (!book.state.provides.includes(channel.kind)) feed = deriveFrom(book.state, channel, entry.state);
+      else feed = this.#options.follower.follow(channel.name, entry.state);
+      // Its first state may have told everybody who waited, and nobody lives who did.
+      if (this.#entries.get(channel.name) !== entry) feed?.close();
+    });
+    entry.feeds.push({
+      close: () => {
+        waiting.close();
+        feed?.close();
+        this.#closeIfUnused(book);
+      },
     });
   }
 
@@ -335,8 +340,11 @@ export class Engine {
 
   #readyWithin(state: ChannelState, ms: number): Promise<boolean> {
     return new Promise((resolve) => {
-      const timer = this.#options.clock.after(ms, () => resolve(true));
-      state.whenReady((failure) => {
+      const timer = this.#options.clock.after(ms, () => {
+        waiting.close();
+        resolve(true);
+      });
+      const waiting = state.whenReady((failure) => {
         timer.cancel();
         resolve(failure !== null);
       });

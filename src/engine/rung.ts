@@ -93,7 +93,7 @@ export class Rung {
     if (frames.length === 0) return;
     const fields = {
       topic: topic.number,
-      flags: frames.length > 1 ? Flag.MANY : 0,
+      flags: (frames.length > 1 ? Flag.MANY : 0) | (segment ? 0 : Flag.ASIDE),
       seq: segment ? segment.seq : (this.seq ?? -1),
       receivedUs: segment ? segment.receivedUs : 0,
     };
