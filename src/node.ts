@@ -77,6 +77,8 @@ export async function startNode(config: StaticConfig, deps: { readonly log?: Log
   const rest = createBinanceRest({
     instruments: registry,
     clock,
+    failed: (error) => log.error("a REST request failed", { error }),
+    kept: (channel) => bus.request({ channel, user: "", since: null }),
     async depth(channel, limit) {
       const reply = await engine.depth(channel, limit);
       return reply.is === "depth" ? reply.body : { unavailable: true };

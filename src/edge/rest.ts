@@ -14,6 +14,7 @@ interface Waiting {
 }
 
 const HEADERS = { "content-type": "application/json", "access-control-allow-origin": "*" };
+const RETRY = { "retry-after": "1" };
 const BUSY = `{"code":-1003,"msg":"Too many requests."}`;
 const LATE = `{"code":-1001,"msg":"Internal error; unable to process your request. Please try again."}`;
 
@@ -32,7 +33,7 @@ export class RestForwarder {
 
   /** `query` without the question mark. */
   forward(path: string, query: string): Response | Promise<Response> {
-    if (this.#waiting.size >= this.#limits.restInFlightMax) return json(429, BUSY);
+    if (this.#waiting.size >= this.#limits.restInFlightMax) return json(429, BUSY, RETRY);
     const request = ++this.#next;
     return new Promise((settle) => {
       const timer = this.#clock.after(this.#limits.restMsMax, () => this.#settle(request, 503, LATE));
@@ -50,7 +51,7 @@ export class RestForwarder {
     if (waiting === undefined) return;
     this.#waiting.delete(request);
     waiting.timer.cancel();
-    waiting.settle(json(status, body));
+    waiting.settle(json(status, body, status === 429 ? RETRY : {}));
   }
 }
 

@@ -5,14 +5,9 @@ import { open } from "./open.ts";
 import * as replies from "./replies.ts";
 
 export { binanceEncoder } from "./encode.ts";
-export {
-  type BinanceRest,
-  type BinanceRestPorts,
-  createBinanceRest,
-  type DepthReply,
-  type Instruments,
-  type RestReply,
-} from "./rest.ts";
+export type { BinanceRestPorts, DepthReply, Instruments, Kept } from "./rest/ports.ts";
+export type { RestReply } from "./rest/replies.ts";
+export { type BinanceRest, createBinanceRest } from "./rest.ts";
 
 export const binance: Dialect = {
   name: "binance",

@@ -28,6 +28,7 @@ function setUp(depth?: (channel: string, limit: number) => Promise<DepthReply>, 
         ? Promise.resolve({ lastUpdateId: 160, bids: [["2750.83", "3.10"]], asks: [], time: 1 })
         : depth(channel, limit);
     },
+    kept: () => Promise.resolve(null),
     clock,
     ...(pendingMax === undefined ? {} : { pendingMax }),
   });
@@ -41,10 +42,10 @@ function setUp(depth?: (channel: string, limit: number) => Promise<DepthReply>, 
 test("binance rest - ping and time", async () => {
   const { rest } = setUp();
   expect(await rest.handle("/api/v3/ping", "")).toMatchObject({ status: 200, body: "{}" });
-  expect(await rest.handle("/api/v3/time", "?x=1")).toMatchObject({
-    status: 200,
-    body: '{"serverTime":1795321303824}',
-  });
+  const time = { status: 200, body: '{"serverTime":1795321303824}' };
+  expect(await rest.handle("/api/v3/time", "?")).toMatchObject(time);
+  expect(await rest.handle("/fapi/v1/time", "")).toMatchObject(time);
+  expect(await rest.handle("/fapi/v1/ping", "?x=1")).toMatchObject({ status: 200, body: "{}" });
 });
 
 test("binance rest - depth is Binance's object, byte for byte", async () => {
@@ -114,6 +115,128 @@ for (const [path, query, status, code, msg] of bad) {
     expect(asked).toEqual([]);
   });
 }
+
+const ILLEGAL_NUMBER = "'; legal range is '^[0-9]{1,20}$'.";
+const illegal = (name: string): string => `Illegal characters found in parameter '${name}${ILLEGAL_NUMBER}`;
+const notValid = (name: string): string => `Data sent for parameter '${name}' is not valid.`;
+const wrong: readonly (readonly [path: string, query: string, code: number, msg: string])[] = [
+  ["/api/v3/ping", "x=1", -1101, "Too many parameters; expected '0' and received '1'."],
+  ["/api/v3/time", "x=1&y=2", -1101, "Too many parameters; expected '0' and received '2'."],
+  ["/api/v3/depth", "symbol=BTCUSDT&symbol=ETHUSDT", -1101, "Duplicate values for a parameter detected."],
+  [
+    "/api/v3/depth",
+    "symbol=BTCUSDT&foo=1",
+    -1104,
+    "Not all sent parameters were read; read '1' parameter(s) but was sent '2'.",
+  ],
+  [
+    "/api/v3/exchangeInfo",
+    "symbol=BTCUSDT&x=&y=1",
+    -1104,
+    "Not all sent parameters were read; read '1' parameter(s) but was sent '3'.",
+  ],
+  ...["trades", "historicalTrades", "aggTrades"].flatMap((name): [string, string, number, string][] => [
+    [`/api/v3/${name}`, "", -1102, MANDATORY],
+    [`/api/v3/${name}`, "symbol=NOSUCH", -1121, "Invalid symbol."],
+    [`/api/v3/${name}`, "symbol=BTCUSDT&limit=x", -1100, illegal("limit")],
+    [`/api/v3/${name}`, "symbol=BTCUSDT&limit=0", -1130, notValid("limit")],
+    [`/fapi/v1/${name}`, "symbol=SOLUSDT&limit=1001", -1130, notValid("limit")],
+  ]),
+  ["/api/v3/historicalTrades", "symbol=BTCUSDT&fromId=x", -1100, illegal("fromId")],
+  ["/api/v3/aggTrades", "symbol=BTCUSDT&startTime=-1", -1100, illegal("startTime")],
+  ["/api/v3/aggTrades", "symbol=BTCUSDT&fromId=1&startTime=5", -1128, "Combination of optional parameters invalid."],
+  ["/fapi/v1/aggTrades", "symbol=SOLUSDT&startTime=5&endTime=4", -1023, "Start time is greater than end time."],
+  [
+    "/fapi/v1/aggTrades",
+    "symbol=SOLUSDT&startTime=0&endTime=3600001",
+    -1127,
+    "More than 1 hours between startTime and endTime.",
+  ],
+  ["/api/v3/klines", "symbol=BTCUSDT", -1102, MANDATORY.replace("symbol", "interval")],
+  ["/api/v3/klines", "symbol=BTCUSDT&interval=7m", -1120, "Invalid interval."],
+  ["/api/v3/uiKlines", "symbol=BTCUSDT&interval=1y", -1120, "Invalid interval."],
+  ["/fapi/v1/klines", "symbol=SOLUSDT&interval=1s", -1120, "Invalid interval."],
+  ["/fapi/v1/klines", "symbol=SOLUSDT&interval=1m&limit=1501", -1130, notValid("limit")],
+  [
+    "/fapi/v1/klines",
+    "symbol=SOLUSDT&interval=1m&startTime=2&endTime=1",
+    -1023,
+    "Start time is greater than end time.",
+  ],
+  ["/api/v3/klines", "symbol=BTCUSDT&interval=1m&timeZone=15", -1130, notValid("timeZone")],
+  ["/api/v3/klines", "symbol=BTCUSDT&interval=1m&timeZone=1:75", -1130, notValid("timeZone")],
+  ["/api/v3/klines", "symbol=BTCUSDT&interval=", -1105, "Parameter 'interval' was empty."],
+  ["/fapi/v1/continuousKlines", "interval=1m", -1102, MANDATORY.replace("symbol", "pair")],
+  [
+    "/fapi/v1/continuousKlines",
+    "pair=SOLUSDT&contractType=CURRENT_QUARTER&interval=1m",
+    -1130,
+    notValid("contractType"),
+  ],
+  ["/api/v3/avgPrice", "", -1102, MANDATORY],
+  ["/api/v3/ticker", "", -1102, "Param 'symbol' or 'symbols' must be sent, but both were empty/null!"],
+  [
+    "/api/v3/ticker",
+    "symbol=BTCUSDT&windowSize=1x",
+    -1100,
+    "Illegal characters found in parameter 'windowSize'; legal range is '^[1-9][0-9]{0,1}[mhd]$'.",
+  ],
+  ["/api/v3/ticker", "symbol=BTCUSDT&windowSize=8d", -1130, notValid("windowSize")],
+  ["/api/v3/ticker", "symbol=BTCUSDT&windowSize=60m", -1130, notValid("windowSize")],
+  ["/api/v3/ticker", "symbol=BTCUSDT&type=SMALL", -1130, notValid("type")],
+  ["/api/v3/ticker/24hr", 'symbol=BTCUSDT&symbols=["BTCUSDT"]', -1128, "Combination of optional parameters invalid."],
+  ["/api/v3/ticker/24hr", "symbol=NOSUCH", -1121, "Invalid symbol."],
+  ["/api/v3/ticker/price", 'symbols=["BTCUSDT","NOSUCH"]', -1121, "Invalid symbol."],
+  ["/api/v3/ticker/bookTicker", "symbol=", -1105, "Parameter 'symbol' was empty."],
+  ["/api/v3/ticker/tradingDay", "", -1102, "Param 'symbol' or 'symbols' must be sent, but both were empty/null!"],
+  ["/fapi/v1/depth", "symbol=SOLUSDT&limit=7", -4021, "7 is not valid depth limit."],
+  ["/fapi/v1/depth", "symbol=BTCUSDT", -1121, "Invalid symbol."],
+  ["/fapi/v1/premiumIndex", "symbol=NOSUCH", -1121, "Invalid symbol."],
+];
+
+for (const [path, query, code, msg] of wrong) {
+  test(`binance rest - ${path}?${query} is 400 ${code}`, async () => {
+    const { get, asked } = setUp();
+    expect(await get(path, query)).toEqual({ status: 400, body: { code, msg } });
+    expect(asked).toEqual([]);
+  });
+}
+
+test("binance rest - USD-M ignores parameters nobody reads, and has its own depth", async () => {
+  const { rest, asked } = setUp();
+  expect(await rest.handle("/fapi/v1/depth", "?symbol=SOLUSDT&foo=1")).toMatchObject({
+    status: 200,
+    body: '{"lastUpdateId":160,"E":1795321303824,"T":1,"bids":[["2750.83","3.10"]],"asks":[]}',
+  });
+  await rest.handle("/fapi/v1/depth", "symbol=SOLUSDT&limit=5");
+  expect(asked).toEqual([
+    ["usdm:solusdt@depth", 500],
+    ["usdm:solusdt@depth", 5],
+  ]);
+});
+
+test("binance rest - USD-M exchangeInfo: perpetual contracts with true steps", async () => {
+  const { get } = setUp();
+  const { body } = await get("/fapi/v1/exchangeInfo", "symbol=anything");
+  expect(body.assets).toEqual([{ asset: "USDT", marginAvailable: true, autoAssetExchange: null }]);
+  expect(body.symbols).toHaveLength(1);
+  expect(body.symbols[0]).toMatchObject({
+    symbol: "SOLUSDT",
+    pair: "SOLUSDT",
+    contractType: "PERPETUAL",
+    deliveryDate: 4133404800000,
+    status: "TRADING",
+    baseAsset: "BTC",
+    quoteAsset: "USDT",
+    marginAsset: "USDT",
+    pricePrecision: 2,
+    quantityPrecision: 9,
+  });
+  const filters = body.symbols[0].filters.map((one: { filterType: string }) => one.filterType);
+  expect(filters).toEqual(["PRICE_FILTER", "LOT_SIZE", "MARKET_LOT_SIZE", "MIN_NOTIONAL"]);
+  expect(body.symbols[0].filters[0]).toMatchObject({ tickSize: "0.01" });
+  expect(body.symbols[0].filters[1]).toMatchObject({ stepSize: "0.000000001" });
+});
 
 test("binance rest - symbols that is no list of symbols", async () => {
   const { get } = setUp();

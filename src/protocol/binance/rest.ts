@@ -1,199 +1,169 @@
 /**
- * Binance REST for spot: ping, time, exchangeInfo, depth.
+ * Binance REST for spot (`/api/v3`) and USD-M (`/fapi/v1`): market data.
  *
- * On the path: edge (HTTP) -> postMessage -> REST (main thread) -> engine's books and the instruments.
- * Invariants: every reply is JSON; an error has Binance's status, code and words; `handle` never rejects.
- * At the limit: more than `pendingMax` depth requests waiting at once are refused with 429, code -1003.
+ * On the path: edge (HTTP) -> postMessage -> REST (main thread) -> engine's books, owners' histories, instruments.
+ * Invariants: every reply is JSON; an error has Binance's status, code and words; `handle` never rejects; depth is never
+ * behind a stream, any other reply at most 50 ms old.
+ * At the limit: more than `pendingMax` requests waiting at once are refused with 429, code -1003.
  */
-import type { Instrument } from "../../channel/instruments.ts";
-import type { Level } from "../../channel/types.ts";
-import { type Clock, wallMs } from "../../lib/clock.ts";
+import { wallMs } from "../../lib/clock.ts";
+import { GatewayError } from "../../lib/errors.ts";
 import { levelsText } from "../levels.ts";
-import { nameOf } from "../names.ts";
-import { exchangeInfoSymbol } from "./exchange-info.ts";
-
-/** A book for a REST client, or that there is none to be trusted now. */
-export type DepthReply =
-  | {
-      readonly lastUpdateId: number;
-      readonly bids: readonly Level[];
-      readonly asks: readonly Level[];
-      /** Source time in ms. */
-      readonly time: number;
-    }
-  | { readonly unavailable: true };
-
-/** What is needed of the instruments registry. */
-export interface Instruments {
-  list(market: string): readonly Instrument[];
-  find(market: string, symbol: string): Instrument | null;
-  onChange(listener: () => void): () => void;
-}
-
-export interface BinanceRestPorts {
-  readonly instruments: Instruments;
-  /** The best `limit` levels of a book (canonical channel name); the same object where nothing changed saves its encoding. */
-  depth(channel: string, limit: number): Promise<DepthReply>;
-  readonly clock: Clock;
-  /** Default 1000. */
-  readonly pendingMax?: number;
-}
-
-export interface RestReply {
-  readonly status: number;
-  readonly body: string;
-  readonly headers?: Readonly<Record<string, string>>;
-}
+import { avgPrice, klines } from "./rest/candles.ts";
+import { marginAssets, spotSymbol, usdmSymbol } from "./rest/exchange-info.ts";
+import { type Book, Market } from "./rest/market.ts";
+import { Moments } from "./rest/moment.ts";
+import type { BinanceRestPorts } from "./rest/ports.ts";
+import { Query } from "./rest/query.ts";
+import { fail, ok, Refusal, type RestReply, refuse, TOO_MANY_REQUESTS, UNAVAILABLE } from "./rest/replies.ts";
+import { bookTicker, premiumIndex, ticker, ticker24hr, tickerPrice, tradingDay } from "./rest/tickers.ts";
+import { aggTrades, trades } from "./rest/trades.ts";
 
 export interface BinanceRest {
   /** `path` without the query, `query` with or without its `?`. */
   handle(path: string, query: string): Promise<RestReply>;
 }
 
-const MARKET = "spot";
-const LIMIT_DEFAULT = 100;
-const LIMIT_MAX = 5000;
-const SYMBOL_RANGE = "^[A-Z0-9-_.]{1,20}$";
-const SYMBOL = /^[A-Z0-9\-_.]{1,20}$/;
-const NUMBER_RANGE = "^[0-9]{1,20}$";
-const NUMBER = /^[0-9]{1,20}$/;
+/** Makes the body of a reply, or throws a Refusal. */
+type Endpoint = (market: Market, query: Query) => Promise<string> | string;
+
+const SPOT_DEPTH = { normal: 100, most: 5000, over: "clamp" } as const;
+const USDM_DEPTH_LIMITS = [5, 10, 20, 50, 100, 500, 1000];
+const USDM_DEPTH_DEFAULT = 500;
+
+/** What both markets have, and may be answered from the moment's replies. */
+const COMMON: Readonly<Record<string, Endpoint>> = {
+  trades: (market, query) => trades(market, query, false),
+  historicalTrades: (market, query) => trades(market, query, true),
+  aggTrades,
+  klines,
+  "ticker/24hr": ticker24hr,
+  "ticker/price": tickerPrice,
+  "ticker/bookTicker": bookTicker,
+};
+
+const SPOT: Readonly<Record<string, Endpoint>> = {
+  ...COMMON,
+  uiKlines: klines,
+  avgPrice,
+  ticker,
+  "ticker/tradingDay": tradingDay,
+};
+
+const USDM: Readonly<Record<string, Endpoint>> = {
+  ...COMMON,
+  continuousKlines: (market, query) => klines(market, query, true),
+  premiumIndex,
+};
 
 export function createBinanceRest(ports: BinanceRestPorts): BinanceRest {
+  const { clock, instruments } = ports;
   const pendingMax = ports.pendingMax ?? 1000;
+  const moments = new Moments(ports);
+  const spot = new Market("spot", ports, moments);
+  const usdm = new Market("usdm", ports, moments);
   const depthTexts = new WeakMap<object, string>();
   let pending = 0;
-  /** Every symbol of exchangeInfo; made on demand, thrown away when an instrument changes. */
-  let allSymbols: string | null = null;
-  ports.instruments.onChange(() => {
-    allSymbols = null;
-  });
+  /** Every symbol of exchangeInfo, by market; made on demand, thrown away when an instrument changes. */
+  const allSymbols = new Map<Market, string>();
+  instruments.onChange(() => allSymbols.clear());
 
-  const find = (symbol: string): Instrument | null => ports.instruments.find(MARKET, symbol.toLowerCase());
+  const endpoints = new Map<string, { market: Market; make: Endpoint; isCached: boolean }>();
+  const add = (prefix: string, market: Market, table: Readonly<Record<string, Endpoint>>, isCached: boolean): void => {
+    for (const [name, make] of Object.entries(table)) endpoints.set(prefix + name, { market, make, isCached });
+  };
+  const live: Readonly<Record<string, Endpoint>> = { ping, time, exchangeInfo, depth };
+  add("/api/v3/", spot, live, false);
+  add("/api/v3/", spot, SPOT, true);
+  add("/fapi/v1/", usdm, live, false);
+  add("/fapi/v1/", usdm, USDM, true);
+  add("/fapi/v2/", usdm, { "ticker/price": tickerPrice }, true);
 
-  function exchangeInfo(query: URLSearchParams): RestReply {
-    const asked = askedSymbols(query);
-    if ("status" in asked) return asked;
-    let list: string;
-    if (asked.symbols === null) {
-      allSymbols ??= symbolsText(ports.instruments.list(MARKET));
-      list = allSymbols;
-    } else {
-      const instruments = asked.symbols.map(find);
-      if (!instruments.every((instrument) => instrument !== null)) return INVALID_SYMBOL;
-      list = symbolsText(instruments);
-    }
-    const time = wallMs(ports.clock);
-    return ok(`{"timezone":"UTC","serverTime":${time},"rateLimits":[],"exchangeFilters":[],"symbols":${list}}`);
+  function ping(_market: Market, query: Query): string {
+    query.end();
+    return "{}";
   }
 
-  async function depth(query: URLSearchParams): Promise<RestReply> {
-    const symbol = query.get("symbol");
-    if (symbol === null) return mandatory("symbol");
-    if (symbol === "") return empty("symbol");
-    if (!SYMBOL.test(symbol)) return illegal("symbol", SYMBOL_RANGE);
-    const limit = readLimit(query.get("limit"));
-    if (typeof limit !== "number") return limit;
-    const instrument = find(symbol);
-    if (instrument === null) return INVALID_SYMBOL;
-    if (pending >= pendingMax) return TOO_MANY_REQUESTS;
-    pending++;
-    try {
-      const reply = await ports.depth(nameOf(MARKET, instrument.symbol, "depth"), limit);
-      return "unavailable" in reply ? UNAVAILABLE : ok(depthText(reply));
-    } catch {
-      return UNAVAILABLE; // the engine counts and logs its own failures; the client is told to try again
-    } finally {
-      pending--;
-    }
+  function time(_market: Market, query: Query): string {
+    query.end();
+    return `{"serverTime":${wallMs(clock)}}`;
   }
 
-  function depthText(reply: Exclude<DepthReply, { readonly unavailable: true }>): string {
-    let text = depthTexts.get(reply);
+  function exchangeInfo(market: Market, query: Query): string {
+    const now = wallMs(clock);
+    if (!market.isSpot) {
+      const assets = JSON.stringify(marginAssets(market.list()));
+      const symbols = everySymbol(market);
+      return `{"timezone":"UTC","serverTime":${now},"rateLimits":[],"exchangeFilters":[],"assets":${assets},"symbols":${symbols}}`;
+    }
+    const asked = query.symbols();
+    // Every symbol has the permission SPOT and no other: these change nothing.
+    for (const name of ["permissions", "showPermissionSets", "symbolStatus"]) query.optional(name);
+    query.end();
+    const names = asked === null ? null : "one" in asked ? [asked.one] : asked.list;
+    const symbols =
+      names === null ? everySymbol(market) : JSON.stringify(names.map((name) => spotSymbol(market.find(name))));
+    return `{"timezone":"UTC","serverTime":${now},"rateLimits":[],"exchangeFilters":[],"symbols":${symbols}}`;
+  }
+
+  function everySymbol(market: Market): string {
+    let text = allSymbols.get(market);
     if (text === undefined) {
-      text = `{"lastUpdateId":${reply.lastUpdateId},"bids":${levelsText(reply.bids)},"asks":${levelsText(reply.asks)}}`;
-      depthTexts.set(reply, text);
+      text = JSON.stringify(market.list().map(market.isSpot ? spotSymbol : usdmSymbol));
+      allSymbols.set(market, text);
     }
     return text;
   }
 
+  async function depth(market: Market, query: Query): Promise<string> {
+    const symbol = query.symbol();
+    const limit = market.isSpot ? query.limit(SPOT_DEPTH) : usdmDepthLimit(query);
+    query.end();
+    const book = await market.book(market.find(symbol), limit);
+    if (book === null) throw new Refusal(UNAVAILABLE);
+    return depthText(market, book);
+  }
+
+  function depthText(market: Market, book: Book): string {
+    let text = depthTexts.get(book);
+    if (text === undefined) {
+      const times = market.isSpot ? "" : `"E":${wallMs(clock)},"T":${book.time},`;
+      const { lastUpdateId, bids, asks } = book;
+      text = `{"lastUpdateId":${lastUpdateId},${times}"bids":${levelsText(bids)},"asks":${levelsText(asks)}}`;
+      depthTexts.set(book, text);
+    }
+    return text;
+  }
+
+  async function answer(path: string, text: string): Promise<RestReply> {
+    const endpoint = endpoints.get(path);
+    if (endpoint === undefined) return fail(404, -1000, `Path ${path.slice(0, 200)} is not served here`);
+    const { market, make, isCached } = endpoint;
+    const body = (): Promise<string> | string => make(market, new Query(text, market.isSpot));
+    return ok(await (isCached ? moments.reply(`${path}?${text}`, body) : body()));
+  }
+
   return {
     async handle(path, query) {
-      const params = new URLSearchParams(query);
-      switch (path) {
-        case "/api/v3/ping":
-          return ok("{}");
-        case "/api/v3/time":
-          return ok(`{"serverTime":${wallMs(ports.clock)}}`);
-        case "/api/v3/exchangeInfo":
-          return exchangeInfo(params);
-        case "/api/v3/depth":
-          return depth(params);
-        default:
-          return fail(404, -1000, `Path ${path.slice(0, 200)} is not served here`);
+      if (pending >= pendingMax) return TOO_MANY_REQUESTS;
+      pending++;
+      try {
+        return await answer(path, query.startsWith("?") ? query.slice(1) : query);
+      } catch (error) {
+        if (error instanceof Refusal) return error.reply;
+        // A GatewayError is an owner that does not answer just now: the client is told to try again.
+        if (!(error instanceof GatewayError)) ports.failed?.(error);
+        return UNAVAILABLE;
+      } finally {
+        pending--;
       }
     },
   };
 }
 
-const symbolsText = (instruments: readonly Instrument[]): string => JSON.stringify(instruments.map(exchangeInfoSymbol));
-
-/** Null symbols: all of them. */
-function askedSymbols(query: URLSearchParams): { readonly symbols: readonly string[] | null } | RestReply {
-  const symbol = query.get("symbol");
-  const symbols = query.get("symbols");
-  if (symbol !== null && symbols !== null) {
-    return fail(400, -1128, "Combination of optional parameters invalid.");
-  }
-  if (symbol === "") return empty("symbol");
-  if (symbol !== null) return SYMBOL.test(symbol) ? { symbols: [symbol] } : illegal("symbol", SYMBOL_RANGE);
-  if (symbols === null) return { symbols: null };
-  if (symbols === "") return empty("symbols");
-  const list = parseList(symbols);
-  return list === null
-    ? illegal("symbols", '^\\["[A-Z0-9-_.]{1,20}"(,"[A-Z0-9-_.]{1,20}"){0,}\\]$')
-    : { symbols: list };
+function usdmDepthLimit(query: Query): number {
+  const limit = query.number("limit");
+  if (limit === null) return USDM_DEPTH_DEFAULT;
+  if (!USDM_DEPTH_LIMITS.includes(limit)) throw refuse.depthLimit(String(limit));
+  return limit;
 }
-
-/** `["A","B"]` with one symbol or more, each once. */
-function parseList(text: string): readonly string[] | null {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return null;
-  }
-  if (!Array.isArray(value) || value.length === 0) return null;
-  if (!value.every((one): one is string => typeof one === "string" && SYMBOL.test(one))) return null;
-  return [...new Set(value)];
-}
-
-function readLimit(text: string | null): number | RestReply {
-  if (text === null) return LIMIT_DEFAULT;
-  if (text === "") return empty("limit");
-  if (!NUMBER.test(text)) return illegal("limit", NUMBER_RANGE);
-  const limit = Number(text);
-  if (limit === 0) return fail(400, -1130, "Data sent for parameter 'limit' is not valid.");
-  return Math.min(limit, LIMIT_MAX);
-}
-
-const JSON_HEADERS = { "content-type": "application/json;charset=UTF-8" } as const;
-
-function ok(body: string): RestReply {
-  return { status: 200, body, headers: JSON_HEADERS };
-}
-
-function fail(status: number, code: number, msg: string): RestReply {
-  return { status, body: JSON.stringify({ code, msg }), headers: JSON_HEADERS };
-}
-
-const mandatory = (name: string): RestReply =>
-  fail(400, -1102, `Mandatory parameter '${name}' was not sent, was empty/null, or malformed.`);
-const empty = (name: string): RestReply => fail(400, -1105, `Parameter '${name}' was empty.`);
-const illegal = (name: string, range: string): RestReply =>
-  fail(400, -1100, `Illegal characters found in parameter '${name}'; legal range is '${range}'.`);
-const INVALID_SYMBOL = fail(400, -1121, "Invalid symbol.");
-const UNAVAILABLE = fail(503, -1001, "Internal error; unable to process your request. Please try again.");
-const TOO_MANY_REQUESTS: RestReply = {
-  ...fail(429, -1003, "Too many requests; please wait and try again, or use the WebSocket streams."),
-  headers: { ...JSON_HEADERS, "retry-after": "1" },
-};
