@@ -13,7 +13,7 @@ function keeper(over: Partial<BookEvents> = {}) {
     refused: (reason) => told.push(`refused ${reason}`),
     checksumOf: ({ bidCount, askCount }) => bidCount * 10 + askCount,
     isAuction: () => false,
-    repairable: true,
+    repairable: false,
     ...over,
   });
   return { book, told };

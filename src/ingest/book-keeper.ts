@@ -33,7 +33,7 @@ export interface BookEvents {
   checksumOf(book: Book): number | null;
   /** The instrument is in an auction: a crossed book is normal. */
   isAuction(): boolean;
-  /** The source can be asked for a snapshot. Where it cannot (a replay), the best of what it has must do. */
+  /** The source gives a snapshot when asked. Where it cannot (a replay), the best of what it has must do. */
   readonly repairable: boolean;
 }
 
@@ -47,6 +47,8 @@ export class BookKeeper implements Keeper {
   #stale: StaleReason | null = null;
   /** The source's number of the last update applied; null if it gives none. */
   #last: number | null = null;
+  /** The source's snapshots cannot be trusted once the order was broken. */
+  #strict = false;
   /** The order of a strict source was broken: only a new connection's snapshot can be trusted. */
   #broken = false;
 
@@ -64,8 +66,9 @@ export class BookKeeper implements Keeper {
   }
 
   take(update: MappedUpdate): Body | null {
-    if (update.type === "stale") return update.strict ? this.#fault(update) : this.#turnStale(update.data);
+    if (update.type === "stale") return update.data === "sequence" ? this.#fault() : this.#turnStale(update.data);
     if (update.type !== "snapshot" && update.type !== "delta") return null;
+    this.#strict = update.strict === true && this.#events.repairable;
     if (!isSound(update.data)) {
       this.#events.refused("level");
       // A change of this book is lost with it.
@@ -122,7 +125,7 @@ export class BookKeeper implements Keeper {
   #takeSnapshot(update: MappedUpdate, data: Depth): Body | null {
     if (this.#broken) return this.#ignore();
     if (this.#begun && this.#stale === null && !this.#partial) {
-      if (this.#isStrict(update)) return this.#fault(update);
+      if (this.#strict) return this.#fault();
       if (isOld(update.sequence, this.#last)) return this.#ignore();
     }
     this.#last = update.sequence?.last ?? null;
@@ -139,14 +142,14 @@ export class BookKeeper implements Keeper {
   #takeDelta(update: MappedUpdate, data: Depth): Body | null {
     const startsOver = this.#stale === null ? !this.#begun : this.#partial;
     if (this.#stale !== null && !startsOver) return this.#ignore();
-    if (startsOver && this.#isStrict(update)) return this.#fault(update);
+    if (startsOver && this.#events.repairable) return this.#fault();
     if (update.sequence !== undefined && !startsOver) {
       const { prev, last } = update.sequence;
       const have = this.#last;
-      if (have !== null && prev === null && last < have) return this.#fault(update);
+      if (have !== null && prev === null && last < have) return this.#fault();
       if (have !== null && prev !== null && prev !== have) {
         if (last <= have) return this.#ignore();
-        if (prev > have) return this.#fault(update);
+        if (prev > have) return this.#fault();
       }
     }
     this.#last = update.sequence?.last ?? null;
@@ -173,13 +176,9 @@ export class BookKeeper implements Keeper {
     return null;
   }
 
-  #isStrict(update: MappedUpdate): boolean {
-    return update.strict === true && this.#events.repairable;
-  }
-
   /** The updates do not follow one another. */
-  #fault(update: MappedUpdate): Body | null {
-    if (this.#isStrict(update)) this.#broken = true;
+  #fault(): Body | null {
+    if (this.#strict) this.#broken = true;
     return this.#turnStale("sequence");
   }
 

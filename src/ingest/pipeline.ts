@@ -40,8 +40,10 @@ export interface PipelineOptions {
   readonly counters: ShardCounters;
   readonly log: IngestLog;
   readonly clock: Pick<Clock, "monotonicMs">;
-  /** Asks the source for a snapshot of a book; null if it cannot give one. */
-  readonly resync: ((channel: string) => void) | null;
+  /** Asks the source for a snapshot of a book. */
+  readonly resync: (channel: string) => void;
+  /** It will give one; a replay cannot. */
+  readonly repairable: boolean;
 }
 
 /** Where a record stands. */
@@ -154,7 +156,7 @@ export class Pipeline {
     }
     if ("malformed" in mapped) {
       this.#malformed(mapped.malformed, { record: sample(value) });
-      if (mapped.suspect && this.#options.resync !== null) this.#suspect(at);
+      if (mapped.suspect && this.#options.repairable) this.#suspect(at);
       return NO_UPDATES;
     }
     return oneEach(mapped, () => {
@@ -250,7 +252,7 @@ export class Pipeline {
       if (chain.channel.family !== "book") continue;
       const { channel, user } = chain;
       const stale = { channel: channel.name, kind: channel.kind, user, time, type: "stale", data: "sequence" } as const;
-      const body = chain.keeper.take({ ...stale, strict: true }, at.seq);
+      const body = chain.keeper.take(stale, at.seq);
       if (body !== null) this.#publish(chain, at, time, body);
     }
   }
@@ -280,14 +282,14 @@ export class Pipeline {
   }
 
   #bookEvents(channel: Channel): BookEvents {
-    const { mapper, counters, catalog, resync } = this.#options;
+    const { mapper, counters, catalog, resync, repairable } = this.#options;
     const { name, market, symbol } = channel;
     return {
       wrong: (cause) => {
         count(counters.resyncs, cause);
         this.#log.warn(`book is wrong: ${cause}`, () => ({ channel: name }));
         // After a reconnect the source sends snapshots by itself.
-        if (cause !== "reconnect") resync?.(name);
+        if (cause !== "reconnect") resync(name);
       },
       partial: () => {
         counters.partialBooks++;
@@ -297,7 +299,7 @@ export class Pipeline {
       },
       refused: (reason) => this.#malformed(reason, { channel: name }),
       checksumOf: (book) => mapper.checksumOf?.(book) ?? null,
-      repairable: resync !== null,
+      repairable,
       isAuction: () => catalog.find(market, symbol)?.status === "auction",
     };
   }

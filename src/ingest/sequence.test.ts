@@ -24,7 +24,7 @@ const said = (publications: readonly { type: string; data: unknown }[]) =>
 
 async function book(...steps: (MappedUpdate | "lost")[]) {
   const records = steps.map((step): Step => (step === "lost" ? { type: "lost" } : data(step)));
-  const { bus, shard, source } = await runThrough(recordsOf(records));
+  const { bus, shard, source } = await runThrough(recordsOf(records), { replayable: false });
   const last = bus.of("btcusdt@depth").findLast(({ type }) => type === "snapshot");
   return { said: said(bus.of("btcusdt@depth")), status: shard.status(), source, last };
 }
@@ -86,7 +86,7 @@ test("sequence - a strict source with a broken order is trusted again only after
 test("sequence - a record that may hide a change of any book makes all stale, if they can be asked for again", async () => {
   const mapper = { ...updatesMapper(), map: (value: unknown) => suspecting(value) };
   const records = recordsOf([data(snapshot(T, one("1"))), { type: "data", value: "garbage" }]);
-  const { bus, source } = await runThrough(records, { mapper });
+  const { bus, source } = await runThrough(records, { mapper, replayable: false });
   expect(said(bus.of("btcusdt@depth"))).toEqual([["snapshot"], ["stale", "sequence"]]);
   expect(source.resyncs).toEqual(["btcusdt@depth"]);
 });

@@ -67,7 +67,8 @@ export class Shard implements RecordSink {
       counters: this.#counters,
       log,
       clock,
-      resync: source.resync === undefined ? null : (channel) => this.#resyncs.ask(channel),
+      resync: (channel) => this.#resyncs.ask(channel),
+      repairable: source.resync !== undefined && !source.replayable,
     });
     this.#saver = new Saver({
       shard: id,

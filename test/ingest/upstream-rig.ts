@@ -14,8 +14,9 @@ import { RecordingBus } from "../../src/ingest/testing/rig.ts";
 import { parseUpstream, type TlsOptions, upstreamInputs } from "../../src/ingest/websocket/mod.ts";
 import { type Clock, systemClock } from "../../src/lib/clock.ts";
 import { silentLog } from "../../src/lib/log.ts";
-import { PlainBook, type PlainDepth } from "../lib/plain-book.ts";
+import type { PlainDepth } from "../lib/plain-book.ts";
 import { waitFor } from "../lib/wait.ts";
+import { DigestBook } from "../venue/digest-book.ts";
 import type { VenueServer } from "../venue/venue-server.ts";
 
 /** A clock that runs `times` as fast as the real one. */
@@ -33,7 +34,7 @@ export function fastClock(times: number): Clock {
 
 /** A follower's view of one channel, by the rules that a client has. */
 export class Follower {
-  readonly book = new PlainBook();
+  readonly book = new DigestBook();
   stale = false;
   begun = false;
   last: number | null = null;
@@ -64,6 +65,8 @@ export class Follower {
 
 class FollowingBus extends RecordingBus {
   readonly books = new Map<string, Follower>();
+  /** Called when a book was published on. */
+  changed: (channel: string, follower: Follower) => void = () => undefined;
 
   override publish(...args: Parameters<RecordingBus["publish"]>): void {
     super.publish(...args);
@@ -75,6 +78,7 @@ class FollowingBus extends RecordingBus {
       this.books.set(publication.channel, follower);
     }
     follower.take(publication);
+    this.changed(publication.channel, follower);
   }
 }
 

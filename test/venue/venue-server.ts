@@ -5,8 +5,9 @@
  * goes out to every session that asked for it. Who subscribes to a book gets a snapshot of the true one as it is then, and
  * the changes behind it. `fault` is asked for every frame that goes out.
  */
-import { PlainBook, type PlainDepth } from "../lib/plain-book.ts";
+import type { PlainDepth } from "../lib/plain-book.ts";
 import type { Certificate } from "./certificate.ts";
+import { DigestBook } from "./digest-book.ts";
 import { type Reply, type ServerSession, SocketServer } from "./socket-server.ts";
 import type { BookFrame, Speech } from "./speech.ts";
 
@@ -25,8 +26,10 @@ export interface VenueOptions {
 }
 
 interface TrueBook {
-  readonly plain: PlainBook;
+  readonly book: DigestBook;
   last: number;
+  /** Digests of every state it ever had. */
+  readonly states: Set<string>;
 }
 
 export class VenueServer implements AsyncDisposable {
@@ -46,9 +49,9 @@ export class VenueServer implements AsyncDisposable {
   private constructor(options: VenueOptions) {
     this.#options = options;
     for (const [symbol, { depth, last }] of options.start ?? []) {
-      const plain = new PlainBook();
-      plain.apply(depth.bids, depth.asks);
-      this.#books.set(symbol, { plain, last });
+      const book = new DigestBook();
+      book.apply(depth.bids, depth.asks);
+      this.#books.set(symbol, { book, last, states: new Set([book.digest]) });
     }
   }
 
@@ -97,7 +100,12 @@ export class VenueServer implements AsyncDisposable {
 
   /** The true book, as a subscriber sees it. */
   depth(symbol: string): PlainDepth {
-    return this.#book(symbol).plain.depth(this.#options.speech.window);
+    return this.#book(symbol).book.depth(this.#options.speech.window);
+  }
+
+  /** Whether the true book is, or ever was, in this state. */
+  hasBeen(symbol: string, digest: string): boolean {
+    return this.#book(symbol).states.has(digest);
   }
 
   /** True if some session has a live subscription of this book. */
@@ -132,7 +140,7 @@ export class VenueServer implements AsyncDisposable {
   #book(symbol: string): TrueBook {
     let book = this.#books.get(symbol);
     if (book === undefined) {
-      book = { plain: new PlainBook(), last: 0 };
+      book = { book: new DigestBook(), last: 0, states: new Set() };
       this.#books.set(symbol, book);
     }
     return book;
@@ -141,12 +149,14 @@ export class VenueServer implements AsyncDisposable {
   /** Changes the true book; returns the frame as it goes out. */
   #apply(frame: string, change: BookFrame): string {
     const { speech } = this.#options;
-    const book = this.#book(change.symbol);
-    if (change.type === "snapshot") book.plain.clear();
-    book.plain.apply(change.bids, change.asks);
-    if (speech.window !== Number.POSITIVE_INFINITY) book.plain.truncate(speech.window);
-    const sent = speech.dress?.(frame, change, book.last) ?? frame;
-    book.last = change.last ?? book.last + 1;
+    const known = this.#book(change.symbol);
+    const { book } = known;
+    if (change.type === "snapshot") book.clear();
+    book.apply(change.bids, change.asks);
+    if (speech.window !== Number.POSITIVE_INFINITY) book.truncate(speech.window);
+    const sent = speech.dress?.(frame, change, known.last) ?? frame;
+    known.last = change.last ?? known.last + 1;
+    known.states.add(book.digest);
     return sent;
   }
 
@@ -178,7 +188,7 @@ export class VenueServer implements AsyncDisposable {
 
   /** Sends a frame, or what the fault makes of it. */
   #out(session: ServerSession, frame: string): void {
-    if (!session.open) return;
+    if (!session.open || session.silent) return;
     const listener = this.#sessions.get(session);
     const fault = this.fault(frame, session);
     if (fault !== "none") this.faults[fault] = (this.faults[fault] ?? 0) + 1;
