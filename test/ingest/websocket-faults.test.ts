@@ -53,6 +53,12 @@ const timeOf = (frame: string): string =>
     .toSorted()
     .at(-1) ?? "";
 
+/** Nothing would ever show that the last frame of a symbol was lost. */
+function isLast(frame: string, script: readonly string[], at: number, speech: Scripted["speech"]): boolean {
+  const symbol = speech.read(frame)?.symbol;
+  return symbol !== undefined && !script.slice(at + 1).some((later) => speech.read(later)?.symbol === symbol);
+}
+
 async function schedule(seed: number): Promise<string | null> {
   const random = randomOf(seed);
   const script = SHORT[seed % SHORT.length]!;
@@ -65,6 +71,7 @@ async function schedule(seed: number): Promise<string | null> {
   venue.fault = (frame) => {
     if (random() >= rate) return "none";
     const fault = kinds[Math.floor(random() * kinds.length)]!;
+    if (fault === "lose") return isLast(frame, options.script, venue.at, speech) ? "none" : fault;
     if (fault !== "late" || isNumbered) return fault;
     // Two changes of one moment, or a snapshot and the change behind it, cannot be told from their reverse.
     const next = options.script[venue.at + 1];
