@@ -4,6 +4,7 @@
  * Part of the composition root: here the sources and mappers are picked.
  */
 
+import { readFileSync } from "node:fs";
 import { channelName } from "./channel/name.ts";
 import type { InstrumentRegistry } from "./channel/registry.ts";
 import type { Kind } from "./channel/types.ts";
@@ -15,6 +16,7 @@ import { inspectReplay } from "./ingest/replay-file.ts";
 import { createSim, type SimMarket, simInstruments } from "./ingest/sim.ts";
 import type { Source } from "./ingest/source.ts";
 import { createSynthetic, syntheticChannels } from "./ingest/synthetic.ts";
+import { parseUpstream, upstreamInputs } from "./ingest/websocket/mod.ts";
 import type { Clock } from "./lib/clock.ts";
 import { GatewayError } from "./lib/errors.ts";
 import type { Log } from "./lib/log.ts";
@@ -67,6 +69,25 @@ export function inputsOf(config: StaticConfig, registry: InstrumentRegistry, clo
           provides,
         },
       ];
+    }
+    case "websocket": {
+      const upstream = parseUpstream(source.upstream);
+      const { mapper, market, provides, window } = upstream.venue;
+      for (const symbol of upstream.symbols) registry.learn(market, symbol);
+      const { url, rest, ca } = source;
+      const options = { clock, random: Math.random, log, defaultMarket: config.defaultMarket };
+      const inputs = upstreamInputs(upstream, {
+        ...options,
+        ...(url === undefined ? {} : { url }),
+        ...(rest === undefined ? {} : { rest }),
+        ...(ca === undefined ? {} : { tls: { ca: readFileSync(ca, "utf8") } }),
+      });
+      return inputs.map(({ id, source }) => ({
+        id,
+        source,
+        mapper: createMapper(mapper, { learn: learning(registry, log), ...(window === undefined ? {} : { window }) }),
+        provides,
+      }));
     }
     case "synthetic": {
       for (const topic of syntheticChannels(source.shape.channels)) registry.addTopic(topic);

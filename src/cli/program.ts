@@ -21,7 +21,16 @@ export interface CliWorld {
 }
 
 /** Errors of GatewayError that a person mends by typing something else. */
-const USAGE_CODES = ["CONFIG", "USAGE", "SYNTHETIC", "BAD_OPTION", "REPLAY_FILE", "REPLAY_FORMAT", "REPLAY_VENUE"];
+const USAGE_CODES = [
+  "CONFIG",
+  "USAGE",
+  "SYNTHETIC",
+  "BAD_OPTION",
+  "REPLAY_FILE",
+  "REPLAY_FORMAT",
+  "REPLAY_VENUE",
+  "UPSTREAM",
+];
 
 /** Runs one command line (without the program's own name) and resolves with the exit status. */
 export async function run(args: readonly string[], world: CliWorld): Promise<number> {
@@ -106,6 +115,7 @@ const EXAMPLES = `
 Examples:
   tidegate serve                                  a node with the simulated exchange on ports 8080 and 9090
   tidegate serve --replay feed.txt --speed 10     the same with a recorded feed, ten times faster
+  tidegate serve --upstream kraken:BTC/USD        the same with another exchange's public feed
   tidegate tail btcusdt@depth                     a live order book
   tidegate tail --json btcusdt@trade | jq .data   trades for a program
 

@@ -120,6 +120,7 @@ function describeSource(source: SourceConfig): string {
     const speed = source.speed === Number.POSITIVE_INFINITY ? "as fast as possible" : `${source.speed} times real time`;
     return `replay of ${source.path} (${speed}${source.loop ? ", looping" : ""})`;
   }
+  if (source.kind === "websocket") return `upstream ${source.upstream}`;
   const { channels, rate, size, spread } = source.shape;
   return `synthetic (${channels} channels, ${rate}/s each, ${size} bytes${spread ? ", spread" : ""})`;
 }

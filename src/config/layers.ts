@@ -82,16 +82,20 @@ function place({ raw, names }: Layers, { setting, value, name }: Given): void {
   names.set(setting.path.join("."), name);
 }
 
-/** Fields of a source and the kind they belong to; the first four choose that kind by being set. */
+/** Fields of a source and the kind they belong to; the first five choose that kind by being set. */
 const KIND_OF = {
   path: "replay",
+  upstream: "websocket",
   shape: "synthetic",
   rate: "sim",
   seed: "sim",
   speed: "replay",
   loop: "replay",
+  url: "websocket",
+  rest: "websocket",
+  ca: "websocket",
 } as const;
-const CHOOSING: readonly string[] = ["path", "shape", "rate", "seed"];
+const CHOOSING: readonly string[] = ["path", "upstream", "shape", "rate", "seed"];
 
 const sourceField = ({ setting }: Given): string => setting.path[1] ?? "";
 const kindOf = (one: Given): string => KIND_OF[sourceField(one) as keyof typeof KIND_OF];
@@ -107,7 +111,9 @@ function placeSource(layers: Layers, lowestFirst: readonly Given[][]): void {
   const kind = chooser === undefined ? below.kind : kindOf(chooser);
   const all = lowestFirst.flatMap((layer, at) => layer.map((one) => ({ one, at })));
   const wrong = all.find(({ one, at }) => kindOf(one) !== kind && at >= choosingAt)?.one;
-  if (wrong !== undefined && !CHOOSING.includes(sourceField(wrong))) throw refuse(`${wrong.name} needs --replay FILE`);
+  if (wrong !== undefined && !CHOOSING.includes(sourceField(wrong))) {
+    throw refuse(`${wrong.name} needs ${kindOf(wrong) === "replay" ? "--replay FILE" : "--upstream VENUE:SYMBOLS"}`);
+  }
   if (wrong !== undefined && chooser !== undefined) {
     throw refuse(`${wrong.name} and ${chooser.name} choose different sources: leave one out`);
   }

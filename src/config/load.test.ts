@@ -79,6 +79,10 @@ test("config - every setting can be given as a flag, as a variable and in the fi
     replay: ["/feed", "/feed"],
     speed: ["2.5", 2.5],
     loop: ["true", true],
+    upstream: ["kraken:BTC/USD,ETH/USD", "kraken:BTC/USD,ETH/USD"],
+    "upstream-url": ["ws://127.0.0.1:1", "ws://127.0.0.1:1"],
+    "upstream-rest": ["http://127.0.0.1:1", "http://127.0.0.1:1"],
+    "upstream-ca": ["/feed", "/feed"],
     synthetic: ["channels=3,rate=7,size=300,spread", "channels=3,rate=7,size=300,spread"],
     "sim-rate": ["50", 50],
     seed: ["9", 9],
@@ -95,15 +99,21 @@ test("config - every setting can be given as a flag, as a variable and in the fi
   for (const setting of SETTINGS) {
     const [text, value] = values[setting.flag] ?? [];
     if (text === undefined) throw new Error(`the test knows no value for --${setting.flag}`);
-    const replay = ["speed", "loop"].includes(setting.flag) ? "/feed" : undefined;
-    const kind = { replay: "replay", speed: "replay", loop: "replay", synthetic: "synthetic" }[setting.flag as "loop"];
-    const fields = { ...(kind === undefined ? {} : { kind }), ...(replay === undefined ? {} : { path: replay }) };
+    // What belongs to one kind of source is given together with what chooses it.
+    const replay = ["speed", "loop"].includes(setting.flag) ? { replay: "/feed" } : {};
+    const upstream = setting.flag.startsWith("upstream-") ? { upstream: "okx:BTC-USDT" } : {};
+    const choice = { ...replay, ...upstream };
+    const kinds: Record<string, string> = { replay: "replay", speed: "replay", loop: "replay", synthetic: "synthetic" };
+    const kind = setting.flag.startsWith("upstream") ? "websocket" : kinds[setting.flag];
+    const path = "replay" in choice ? { path: "/feed" } : {};
+    const fields = { ...(kind === undefined ? {} : { kind }), ...path, ...upstream };
     const [outer = "", inner] = setting.path;
     const source = outer === "source" ? { kind: "sim", ...fields } : {};
     const content = inner === undefined ? { [outer]: value } : { [outer]: { ...source, [inner]: value } };
     const files = { "/feed": "", "/here/c.json": JSON.stringify(content) };
-    const flags = { [flagKey(setting.flag)]: text, ...(replay === undefined ? {} : { replay }) };
-    const env = { [envName(setting.flag)]: text, ...(replay === undefined ? {} : { TIDEGATE_REPLAY: replay }) };
+    const flags = { [flagKey(setting.flag)]: text, ...choice };
+    const chosen = Object.entries(choice).map(([flag, value]) => [envName(flag), value]);
+    const env = { [envName(setting.flag)]: text, ...Object.fromEntries(chosen) };
     const byFlag = load(flags, {}, files).config;
     expect(byFlag).not.toEqual(defaults);
     expect(load({}, env, files).config).toEqual(byFlag);
@@ -126,6 +136,18 @@ test("config - a fault is one line that names the flag, variable or field and sa
   );
   expect(refusal({ synthetic: "channels=10,rat=5" })).toContain('--synthetic: "channels=10,rat=5" is wrong, want');
   expect(refusal({}, { TIDEGATE_PORT: "tcp://10.0.0.1:80" })).toContain("enableServiceLinks");
+});
+
+test("config - an upstream's faults", () => {
+  expect(refusal({ upstream: "kraken" })).toBe(
+    '--upstream: "kraken" is wrong, want a venue and its symbols, for example kraken:BTC/USD,ETH/USD',
+  );
+  expect(refusal({ upstream: "kraken:BTC/USD", upstreamUrl: "http://h" })).toBe(
+    '--upstream-url: "http://h" is wrong, want an address like wss://host:port',
+  );
+  expect(refusal({ upstream: "kraken:BTC/USD", upstreamCa: "absent" })).toBe(
+    "--upstream-ca: there is no file /here/absent",
+  );
 });
 
 test("config - faults of the file name the file and the field", () => {
@@ -172,6 +194,10 @@ test("config - settings that choose different sources, or belong to none chosen,
     "--sim-rate and --replay choose different sources: leave one out",
   );
   expect(refusal({ speed: "2" })).toBe("--speed needs --replay FILE");
+  expect(refusal({ upstreamUrl: "ws://h" })).toBe("--upstream-url needs --upstream VENUE:SYMBOLS");
+  expect(refusal({ upstream: "kraken:BTC/USD", replay: "f" }, {}, files)).toBe(
+    "--upstream and --replay choose different sources: leave one out",
+  );
   expect(refusal({ loop: true, seed: "1" })).toBe("--loop needs --replay FILE");
   expect(refusal({}, { TIDEGATE_LOOP: "1" })).toBe("TIDEGATE_LOOP needs --replay FILE");
 });

@@ -121,14 +121,23 @@ function check(config: StaticConfig, { names }: Layers): void {
   }
 }
 
-/** Makes a replay's path absolute: a flag's from where the user stands, a file's from the file. */
+/** Makes the paths of a source absolute: a flag's from where the user stands, a file's from the file. */
 function locate(config: StaticConfig, { names }: Layers, file: string | null, world: World): StaticConfig {
-  if (config.source.kind !== "replay") return config;
-  const name = names.get("source.path") ?? "--replay";
-  const fromFile = file !== null && name !== "--replay" && name !== envName("replay");
-  const path = resolve(fromFile ? dirname(file) : world.cwd, config.source.path);
-  if (!world.isFile(path)) throw refuse(`${name}: there is no file ${path}`);
-  return { ...config, source: { ...config.source, path } };
+  const { source } = config;
+  const absolute = (given: string, field: string, flag: string): string => {
+    const name = names.get(field) ?? `--${flag}`;
+    const fromFile = file !== null && name !== `--${flag}` && name !== envName(flag);
+    const path = resolve(fromFile ? dirname(file) : world.cwd, given);
+    if (!world.isFile(path)) throw refuse(`${name}: there is no file ${path}`);
+    return path;
+  };
+  if (source.kind === "replay") {
+    return { ...config, source: { ...source, path: absolute(source.path, "source.path", "replay") } };
+  }
+  if (source.kind === "websocket" && source.ca !== undefined) {
+    return { ...config, source: { ...source, ca: absolute(source.ca, "source.ca", "upstream-ca") } };
+  }
+  return config;
 }
 
 /** Variables of commands other than `serve`, and those that Kubernetes makes up for a Service called `tidegate`. */

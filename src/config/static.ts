@@ -43,6 +43,16 @@ const replaySource = z.strictObject({
   loop: z.boolean(want("true or false")).default(false),
 });
 
+const websocketSource = z.strictObject({
+  kind: z.literal("websocket"),
+  /** `kraken:BTC/USD,ETH/USD`, read by the source itself. */
+  upstream: text(/^\s*[A-Za-z0-9-]+\s*:.*\S/, "a venue and its symbols, for example kraken:BTC/USD,ETH/USD"),
+  url: text(/^wss?:\/\/[^/]/, "an address like wss://host:port").optional(),
+  rest: text(/^https?:\/\/[^/]/, "an address like https://host:port").optional(),
+  /** Path of a PEM file. */
+  ca: z.string(want("the path of a PEM file")).min(1, want("the path of a PEM file")).optional(),
+});
+
 const syntheticSource = z.strictObject({
   kind: z.literal("synthetic"),
   /** `channels=10,rate=30,size=200[,spread]`, read by the source itself. */
@@ -57,7 +67,7 @@ const syntheticSource = z.strictObject({
   }),
 });
 
-export const sourceKinds = ["sim", "replay", "synthetic"] as const;
+export const sourceKinds = ["sim", "replay", "websocket", "synthetic"] as const;
 
 export const staticSchema = z.strictObject({
   $schema: z.string().optional(),
@@ -76,7 +86,7 @@ export const staticSchema = z.strictObject({
   source: z
     .discriminatedUnion(
       "kind",
-      [simSource, replaySource, syntheticSource],
+      [simSource, replaySource, websocketSource, syntheticSource],
       want(`kind: one of ${sourceKinds.join(", ")}`),
     )
     .prefault({ kind: "sim" }),

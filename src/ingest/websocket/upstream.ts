@@ -29,7 +29,7 @@ export function parseUpstream(text: string): Upstream {
   if (venue === null) {
     const close = nearest(name, venueNames);
     const hint = close === null ? `use one of ${venueNames.join(", ")}` : `did you mean ${close}?`;
-    throw refuse(`"${name}" is no venue: ${hint}`);
+    throw refuse(`there is no venue "${name}", ${hint}`);
   }
   const typed =
     colon < 0
@@ -51,7 +51,7 @@ function spelled(venue: Venue, typed: string): string {
   return symbol;
 }
 
-const refuse = (message: string): GatewayError => new GatewayError("UPSTREAM", message);
+const refuse = (message: string): GatewayError => new GatewayError("UPSTREAM", `upstream: ${message}`);
 
 export interface UpstreamInput {
   /** The shard's name: `kraken`, `binance-usdm-market`. */
