@@ -38,13 +38,17 @@ class Stage {
     });
   }
 
-  join(channel: string, rung: Rung): { head: DirectHead; symbols: string[][]; topic: number } {
+  /** Returns the answer, once there is one. */
+  join(channel: string, rung: Rung): () => { head: DirectHead; symbols: string[][]; topic: number } {
     const request = ++this.#request;
     const key = { channel, rung, dialect: "binance", timeUnit: "ms" } as const;
     this.engine.handle(0, { is: "join", request, key, since: null });
-    const answer = this.ring.records.find((r) => r.kind === RecordKind.DIRECT && r.fields.request === request)!;
-    const [head, ...frames] = answer.text.split("\n");
-    return { head: JSON.parse(head!), symbols: frames.map(symbolsOf), topic: answer.fields.topic! };
+    return () => {
+      const answer = this.ring.records.find((r) => r.kind === RecordKind.DIRECT && r.fields.request === request);
+      if (answer === undefined) throw new Error("the join is not answered yet");
+      const [head, ...frames] = answer.text.split("\n");
+      return { head: JSON.parse(head!), symbols: frames.map(symbolsOf), topic: answer.fields.topic! };
+    };
   }
 
   ready(name: string, more: Partial<StateReply> = {}): void {
@@ -84,10 +88,14 @@ const ARRAY = "usdm:!miniTicker@arr";
 
 test("all-market - a flush holds the instruments that changed, each once, with its newest value", () => {
   const stage = new Stage(["AAA", "BBB", "CCC"]);
-  const { head, symbols, topic } = stage.join(ARRAY, 2000);
+  const joined = stage.join(ARRAY, 2000);
+  for (const symbol of ["aaa", "bbb", "ccc"]) {
+    expect(joined).toThrow("not answered yet");
+    stage.ready(`usdm:${symbol}@miniTicker`);
+  }
+  const { head, symbols, topic } = joined();
   expect(head).toMatchObject({ is: "joined", seq: null });
   expect(symbols).toEqual([]);
-  for (const symbol of ["aaa", "bbb", "ccc"]) stage.ready(`usdm:${symbol}@miniTicker`);
   stage.ticker("bbb", 5, "1");
   stage.ticker("aaa", 6, "2");
   stage.ticker("bbb", 7, "3");
@@ -104,21 +112,22 @@ test("all-market - a flush holds the instruments that changed, each once, with i
 
 test("all-market - a joiner gets what is known of the whole market, and later ones too", () => {
   const stage = new Stage(["AAA", "BBB", "CCC"]);
-  const { topic } = stage.join(ARRAY, 2000);
+  const first = stage.join(ARRAY, 2000);
   stage.ready("usdm:aaa@miniTicker", { seq: 3, state: { type: "value", data: TICKER }, time: 3 });
   stage.ready("usdm:bbb@miniTicker");
-  stage.ready("usdm:ccc@miniTicker");
-  stage.clock.advance(2000);
-  expect(stage.symbols(topic)).toEqual([["aaa"]]);
+  stage.consumers.get("usdm:ccc@miniTicker")!.unavailable(1501, "no answer");
+  expect(first()).toMatchObject({ head: { seq: 1 }, symbols: [["aaa"]] });
   stage.ticker("bbb", 9);
-  const later = stage.join(ARRAY, 2000);
+  const later = stage.join(ARRAY, 2000)();
   expect(later.symbols).toEqual([["aaa", "bbb"]]);
   expect(later.head).toMatchObject({ seq: 2, later: "ask" });
 });
 
 test("all-market - an instrument that is learned later is in it", () => {
   const stage = new Stage(["AAA"]);
-  const { topic } = stage.join(ARRAY, 2000);
+  const joined = stage.join(ARRAY, 2000);
+  stage.ready("usdm:aaa@miniTicker");
+  const { topic } = joined();
   stage.registry.learn("spot", "CCC");
   stage.registry.learn("usdm", "BBB");
   stage.registry.update("usdm", "bbb", { tick: "0.1" });
@@ -131,7 +140,9 @@ test("all-market - an instrument that is learned later is in it", () => {
 
 test("all-market - when its last session leaves, so does all its interest", () => {
   const stage = new Stage(["AAA", "BBB"]);
-  const { topic } = stage.join(ARRAY, 2000);
+  const joined = stage.join(ARRAY, 2000);
+  for (const symbol of ["aaa", "bbb"]) stage.ready(`usdm:${symbol}@miniTicker`);
+  const { topic } = joined();
   expect(stage.engine.status()).toMatchObject({ channels: 3, topics: 1 });
   stage.engine.handle(0, { is: "leave", topic });
   expect(stage.engine.status()).toMatchObject({ channels: 0, topics: 0 });
@@ -142,8 +153,9 @@ test("all-market - when its last session leaves, so does all its interest", () =
 
 test("all-market - of liquidations the largest of each instrument and flush; a joiner gets none of the past", () => {
   const stage = new Stage(["AAA", "BBB"]);
-  const { topic } = stage.join("usdm:!forceOrder@arr", 1000);
+  const joined = stage.join("usdm:!forceOrder@arr", 1000);
   for (const symbol of ["aaa", "bbb"]) stage.ready(`usdm:${symbol}@forceOrder`);
+  const { topic } = joined();
   const liquidate = (symbol: string, seq: number, quantities: readonly string[]) => {
     const data = quantities.map((quantity): Liquidation => ({ ...LIQUIDATION, quantity }));
     stage.publish(`usdm:${symbol}@forceOrder`, "liquidation", seq, { type: "items", data });
@@ -164,12 +176,12 @@ test("all-market - of liquidations the largest of each instrument and flush; a j
     ],
     [["aaa", "1"]],
   ]);
-  expect(stage.join("usdm:!forceOrder@arr", 1000).symbols).toEqual([]);
+  expect(stage.join("usdm:!forceOrder@arr", 1000)().symbols).toEqual([]);
 });
 
 test("all-market - contractInfo tells changes of the market's instruments as they come", () => {
   const stage = new Stage(["AAA"]);
-  const { topic } = stage.join("usdm:!contractInfo", 0);
+  const { topic } = stage.join("usdm:!contractInfo", 0)();
   expect(stage.consumers.size).toBe(0);
   stage.registry.update("usdm", "aaa", { status: "halt" });
   stage.registry.learn("usdm", "BBB");
@@ -182,10 +194,11 @@ test("all-market - contractInfo tells changes of the market's instruments as the
 
 test("all-market - stale only while every instrument is", () => {
   const stage = new Stage(["AAA", "BBB"]);
-  const { topic } = stage.join(ARRAY, 2000);
+  const joined = stage.join(ARRAY, 2000);
   for (const symbol of ["aaa", "bbb"]) {
     stage.ready(`usdm:${symbol}@miniTicker`, { seq: 1, state: { type: "value", data: TICKER } });
   }
+  const { topic } = joined();
   const told = () =>
     stage.ring.records
       .filter((r) => r.kind === RecordKind.CONTROL)
@@ -202,8 +215,9 @@ test("all-market - stale only while every instrument is", () => {
 
 test("all-market - a lapped worker gets the instruments that changed behind what it saw", () => {
   const stage = new Stage(["AAA", "BBB"]);
-  const { topic } = stage.join(ARRAY, 1000);
+  const joined = stage.join(ARRAY, 1000);
   for (const symbol of ["aaa", "bbb"]) stage.ready(`usdm:${symbol}@miniTicker`);
+  const { topic } = joined();
   stage.ticker("aaa", 1);
   stage.clock.advance(1000);
   stage.ticker("bbb", 2);

@@ -51,8 +51,8 @@ export function followMarket(
     if (isInstruments) feed.changed(instrument);
     else add(instrument);
   });
-  feed.begin();
   if (!isInstruments) for (const instrument of instruments.list(channel.market)) add(instrument);
+  feed.complete();
   return {
     close() {
       stop();
@@ -64,47 +64,56 @@ export function followMarket(
 class AllMarketFeed {
   readonly #channel: Channel;
   readonly #consumer: ChannelConsumer;
-  #seq: number | null = null;
-  #members = 0;
+  readonly #members = new Map<string, Member>();
   readonly #stale = new Set<string>();
+  /** Members that have not said yet what they have. */
+  readonly #waiting = new Set<string>();
+  #complete = false;
+  #begun = false;
+  #seq: number | null = null;
 
   constructor(channel: Channel, consumer: ChannelConsumer) {
     this.#channel = channel;
     this.#consumer = consumer;
   }
 
-  /** Nothing is known yet, and nobody has to be asked. */
-  begin(): void {
-    const { name } = this.#channel;
-    const nothing = {
-      channel: name,
-      user: "",
-      seq: null,
-      provides: [],
-      after: null,
-      state: null,
-      time: 0,
-      history: [],
-    };
-    this.#consumer.state({ ...HEADER, ...nothing, stale: false }, "first");
+  /** All members of now are listened to: the channel begins when each has said what it has, or that it has nothing. */
+  complete(): void {
+    this.#complete = true;
+    this.#settle();
   }
 
   listenTo(symbol: string, member: Member): Subscription {
-    this.#members++;
-    const emit = (p: Publication): void => this.#take(symbol, p, () => member.top());
+    this.#members.set(symbol, member);
+    this.#waiting.add(symbol);
     return member.listen({
       reset: () => {
         this.#fresh(symbol);
-        if (member.latest !== null) emit(member.latest);
+        if (this.#begun && member.latest !== null) this.#take(symbol, member, member.latest);
+        this.#settle(symbol);
       },
       changed: (p) => {
         this.#fresh(symbol);
-        emit(p);
+        if (this.#begun) this.#take(symbol, member, p);
       },
       stale: (reason) => this.#becomesStale(symbol, reason),
       fresh: () => this.#fresh(symbol),
-      unavailable: () => undefined,
+      unavailable: () => this.#settle(symbol),
     });
+  }
+
+  #settle(symbol?: string): void {
+    if (symbol !== undefined) this.#waiting.delete(symbol);
+    if (this.#begun || !this.#complete || this.#waiting.size > 0) return;
+    this.#begun = true;
+    const members = [...this.#members].flatMap(([name, member]) =>
+      member.latest === null ? [] : membersOf(name, member, member.latest),
+    );
+    this.#seq = members.length === 0 ? null : members.length;
+    const place = { channel: this.#channel.name, user: "", seq: this.#seq, time: members.at(-1)?.time ?? 0 };
+    const state = { type: "value", data: { members } } as const;
+    const nothing = { provides: [], after: null, history: [], stale: false };
+    this.#consumer.state({ ...HEADER, ...place, ...nothing, state }, "first");
   }
 
   changed(instrument: Instrument): void {
@@ -112,11 +121,10 @@ class AllMarketFeed {
     this.#emit(member, 0);
   }
 
-  #take(symbol: string, p: Publication, top: () => BookTicker | null): void {
-    const { seq, time } = p;
-    if (p.type === "value") this.#emit({ symbol, seq, time, data: p.data, top }, p.receivedUs);
-    if (p.type !== "items" || this.#channel.kind !== "liquidation") return;
-    for (const item of p.data) this.#emit({ symbol, seq, time, data: item as Liquidation, top }, p.receivedUs);
+  #take(symbol: string, member: Member, p: Publication): void {
+    for (const one of membersOf(symbol, member, p)) {
+      if (p.type === "value" || this.#channel.kind === "liquidation") this.#emit(one, p.receivedUs);
+    }
   }
 
   #emit(member: MarketMember, receivedUs: number): void {
@@ -138,10 +146,17 @@ class AllMarketFeed {
 
   #becomesStale(symbol: string, reason: StaleReason): void {
     this.#stale.add(symbol);
-    if (this.#stale.size === this.#members) this.#consumer.stale(reason);
+    if (this.#stale.size === this.#members.size) this.#consumer.stale(reason);
   }
 
   #fresh(symbol: string): void {
-    if (this.#stale.delete(symbol) && this.#stale.size === this.#members - 1) this.#consumer.fresh();
+    if (this.#stale.delete(symbol) && this.#stale.size === this.#members.size - 1) this.#consumer.fresh();
   }
+}
+
+/** What a member's publication adds: its value, or each of its items. */
+function membersOf(symbol: string, member: Member, { type, data, seq, time }: Publication): MarketMember[] {
+  const top = (): BookTicker | null => member.top();
+  if (type === "value") return [{ symbol, seq, time, data, top }];
+  return type === "items" ? data.map((item) => ({ symbol, seq, time, data: item as Liquidation, top })) : [];
 }

@@ -5,13 +5,18 @@
  * Invariants: a member's place in this channel's chain is the channel's own counter, whatever its own seq is.
  * At the limit: as many members as the market has instruments.
  */
+
+import type { StateReply } from "../../bus/bus.ts";
 import { compare } from "../../channel/decimal.ts";
-import type { Kind, Liquidation, MarketMember, Publication } from "../../channel/types.ts";
+import type { Body, Kind, Liquidation, MarketMember, Publication } from "../../channel/types.ts";
 import type { Accumulator, CatchUp, FamilyState, Segment } from "./family.ts";
 
+/** Where a member's newest value stands in this channel's chain. */
 interface Latest {
   readonly member: MarketMember;
-  readonly p: Publication;
+  readonly seq: number;
+  readonly time: number;
+  readonly receivedUs: number;
 }
 
 export class AllMarketState implements FamilyState {
@@ -27,9 +32,10 @@ export class AllMarketState implements FamilyState {
   }
 
   apply(p: Publication): void {
+    const { seq, time, receivedUs } = p;
     for (const member of membersOf(p)) {
       this.#latest.delete(member.symbol);
-      this.#latest.set(member.symbol, { member, p });
+      this.#latest.set(member.symbol, { member, seq, time, receivedUs });
     }
   }
 
@@ -37,7 +43,12 @@ export class AllMarketState implements FamilyState {
     return history;
   }
 
-  load(): Segment[] {
+  /** What the market was when the channel began. */
+  load(reply: StateReply): Segment[] {
+    this.#latest.clear();
+    const { seq, time } = reply;
+    if (seq === null) return [];
+    for (const member of membersOf(reply.state)) this.#latest.set(member.symbol, { member, seq, time, receivedUs: 0 });
     return [];
   }
 
@@ -58,11 +69,11 @@ export class AllMarketState implements FamilyState {
   }
 
   #segments(after: number): Segment[] {
-    const behind = [...this.#latest.values()].filter(({ p }) => p.seq > after);
+    const behind = [...this.#latest.values()].filter(({ seq }) => seq > after);
     const [first, last] = [behind[0], behind.at(-1)];
     if (first === undefined || last === undefined) return [];
     const members = behind.map(({ member }) => member);
-    return [segmentOf(members, first.p.seq, last.p, 0)];
+    return [segmentOf(members, first.seq, last, 0)];
   }
 }
 
@@ -104,7 +115,12 @@ class AllMarketAccumulator implements Accumulator {
   }
 }
 
-function segmentOf(members: readonly MarketMember[], from: number, last: Publication, conflated: number): Segment {
+function segmentOf(
+  members: readonly MarketMember[],
+  from: number,
+  last: Omit<Latest, "member">,
+  conflated: number,
+): Segment {
   return {
     from,
     seq: last.seq,
@@ -116,8 +132,8 @@ function segmentOf(members: readonly MarketMember[], from: number, last: Publica
   };
 }
 
-const membersOf = (p: Publication): readonly MarketMember[] =>
-  p.type === "value" && "members" in p.data ? p.data.members : [];
+const membersOf = (body: Body | null): readonly MarketMember[] =>
+  body?.type === "value" && "members" in body.data ? body.data.members : [];
 
 const isLarger = (a: MarketMember, b: MarketMember): boolean =>
   compare((a.data as Liquidation).quantity, (b.data as Liquidation).quantity) > 0;
