@@ -245,9 +245,14 @@ export class Pipeline {
     if (record.type === "lost") this.#lost(at);
   }
 
+  /** The source's time as far as it is known, so that a replay says the same. */
+  #nowOf(at: At): number {
+    return this.#sourceTime === 0 ? Math.floor(at.receivedUs / 1000) : this.#sourceTime;
+  }
+
   /** A change of any book may be lost: none is to be trusted. */
   #suspect(at: At): void {
-    const time = Math.floor(at.receivedUs / 1000);
+    const time = this.#nowOf(at);
     for (const chain of this.chains.all()) {
       if (chain.channel.family !== "book") continue;
       const { channel, user } = chain;
@@ -259,7 +264,7 @@ export class Pipeline {
 
   /** Books are stale, lossless channels have a gap, open candles and windows are partial. */
   #lost(at: At): void {
-    const time = Math.floor(at.receivedUs / 1000);
+    const time = this.#nowOf(at);
     this.#options.counters.losses++;
     for (const chain of this.chains.all()) {
       const body = chain.lastSeq === null ? null : chain.keeper.lost();

@@ -38,7 +38,7 @@ function scripted(
     speech,
     symbols: [...symbols],
     options: { speech, script, ...start },
-    recording: change === translated ? null : recording,
+    recording: change === translated || speech.dress !== undefined ? null : recording,
   };
 }
 

@@ -22,11 +22,7 @@ export const okxSpeech = (numbered: boolean): Speech => ({
     const type = action === "snapshot" ? "snapshot" : "delta";
     return { symbol: arg.instId, type, bids: pairs(book.bids), asks: pairs(book.asks) };
   },
-  dress(frame, { type }, last) {
-    if (!numbered) return frame;
-    const prev = type === "snapshot" ? -1 : last;
-    return frame.replace(/"checksum":-?\d+/, `"checksum":0,"seqId":${last + 1},"prevSeqId":${prev}`);
-  },
+  ...(numbered ? { dress } : {}),
   snapshot(instId, depth, last) {
     const side = (levels: PlainDepth["bids"]) => levels.map((level) => [...level, "0", "1"]);
     const numbers = numbered ? { checksum: 0, seqId: last, prevSeqId: -1 } : { checksum: okxChecksumOf(depth) };
@@ -44,6 +40,11 @@ export const okxSpeech = (numbered: boolean): Speech => ({
     };
   },
 });
+
+function dress(frame: string, { type }: BookFrame, last: number): string {
+  const prev = type === "snapshot" ? -1 : last;
+  return frame.replace(/"checksum":-?\d+/, `"checksum":0,"seqId":${last + 1},"prevSeqId":${prev}`);
+}
 
 export function okxChecksumOf({ bids, asks }: PlainDepth): number {
   const parts: string[] = [];
