@@ -460,6 +460,8 @@ export class ChannelState implements ChannelConsumer, BookFeed {
   #answer(topic: Topic, segments: readonly Segment[], after: number | null, start: number, exact: boolean): Answer {
     const frames: string[] = [];
     let prev = after;
+    // Nothing seen yet: a Binance book's events are counted from the first that is in them.
+    if (after === null && topic.info.dialect === "binance" && segments[0]) prev = segments[0].from - 1;
     for (const segment of segments) {
       const at: Stamp = {
         prev,
@@ -467,7 +469,7 @@ export class ChannelState implements ChannelConsumer, BookFeed {
         seq: segment.seq,
         time: segment.time,
         sentUs: this.#ports.clock.wallUs(),
-        epoch: exact && !segment.whole ? null : this.header.epoch,
+        epoch: exact && !segment.whole && after !== null ? null : this.header.epoch,
       };
       frames.push(...segment.encode(topic.encoder, at));
       prev = segment.seq;

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import type { Trade } from "../channel/types.ts";
+import { RecordKind } from "../ring/messages.ts";
 import { Rig } from "./testing/rig.ts";
 
 const DEPTH = "btcusdt@depth";
@@ -673,4 +674,44 @@ test("engine - a channel whose owner did not answer refuses at once while REST k
   expect(rig.answer(rig.join("btcusdt@bookTicker"))?.head).toMatchObject({ is: "refused", code: 1501 });
   readyBook(rig);
   expect(rig.answer(rig.join(DEPTH))?.head).toMatchObject({ is: "joined", seq: 10 });
+});
+
+test("engine - what is said outside the chain stands behind what was flushed, also when the epoch has nothing yet", () => {
+  const rig = new Rig();
+  rig.join(DEPTH);
+  readyBook(rig);
+  rig.depth(DEPTH, 11, [["99", "1"]]);
+  rig.header = { ...rig.header, epoch: "e2" };
+  rig.ready(DEPTH, { seq: null }, "epoch");
+  expect(rig.ring.records.findLast((r) => r.text.includes('"stale"'))!.fields.seq).toBe(11);
+});
+
+test("engine - an answer that is too big is refused under a number that the worker can leave", () => {
+  const rig = new Rig();
+  rig.join(TRADE);
+  rig.ready(TRADE, { seq: 3 });
+  rig.publish(TRADE, 4, trades(4));
+  rig.ring.tooBig = (text) => text.includes('"joined"');
+  const request = rig.join(TRADE, 0, "native", { since: { epoch: "e1", seq: 3 } });
+  expect(rig.answer(request)).toMatchObject({ head: { is: "refused", code: 1501 }, topic: rig.topic(TRADE, 0) });
+  const [announce, refusal] = rig.ring.records.slice(-2);
+  expect([announce!.kind, refusal!.kind]).toEqual([RecordKind.ANNOUNCE, RecordKind.DIRECT]);
+});
+
+test("engine - after a lap of a worker that had seen nothing yet the epoch is told, and a Binance book counts from its start", () => {
+  const rig = new Rig();
+  rig.join(TRADE);
+  rig.join(DEPTH, 0, "binance");
+  rig.ready(TRADE);
+  rig.ready(DEPTH);
+  rig.publish(TRADE, 4, trades(4), null);
+  rig.depth(DEPTH, 5, [["100", "1"]]);
+  rig.depth(DEPTH, 7, [["99", "1"]]);
+  const frame = (topic: number) => {
+    rig.tell({ is: "lapped", request: 70 + topic, topics: [[topic, 0]] });
+    const answer = rig.ring.records.find((r) => r.fields.request === 70 + topic)!;
+    return JSON.parse(answer.text.split("\n")[1]!);
+  };
+  expect(frame(rig.topic(TRADE, 0))).toMatchObject({ type: "items", prev: null, seq: 4, epoch: "e1" });
+  expect(frame(rig.topic(DEPTH, 0, "binance"))).toMatchObject({ type: "delta", prev: 4, seq: 7 });
 });

@@ -366,6 +366,9 @@ export class Engine {
         code: ERRORS.UNAVAILABLE.code,
         message: "snapshot too big for the ring",
       };
+      // The worker may have lost the topic's number in a lap, and must be able to leave it.
+      const refusedTopic = this.#topics.get(topic);
+      if (refusedTopic) this.#topics.announce(refusedTopic);
       this.#ring.write(RecordKind.DIRECT, { worker, topic, request, seq: -1 }, JSON.stringify(refused));
     }
   }

@@ -34,12 +34,15 @@ export class Rung {
   /** The next push carries the epoch. */
   tellEpoch = false;
   readonly topics: Topic[] = [];
+  /** The last seq written, of whatever epoch: what is said outside the chain stands behind it. */
+  #lastSeq: number;
   readonly #accumulator: Accumulator;
   readonly #ports: RungPorts;
 
   constructor(period: Period, seq: number | null, accumulator: Accumulator, ports: RungPorts) {
     this.period = period;
     this.seq = seq;
+    this.#lastSeq = seq ?? -1;
     this.tellEpoch = seq === null;
     this.#accumulator = accumulator;
     this.#ports = ports;
@@ -79,6 +82,7 @@ export class Rung {
     }
     this.tellEpoch = false;
     this.seq = segment.seq;
+    this.#lastSeq = segment.seq;
     if (segment.conflated > 0) this.#ports.conflated(segment.conflated);
     counters.flushes++;
     if (binance) this.#ports.flushedBinance();
@@ -94,7 +98,7 @@ export class Rung {
     const fields = {
       topic: topic.number,
       flags: (frames.length > 1 ? Flag.MANY : 0) | (segment ? 0 : Flag.ASIDE),
-      seq: segment ? segment.seq : (this.seq ?? -1),
+      seq: segment ? segment.seq : this.#lastSeq,
       receivedUs: segment ? segment.receivedUs : 0,
     };
     try {

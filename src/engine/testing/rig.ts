@@ -6,6 +6,7 @@ import type { ShardHeader, StateReply } from "../../bus/bus.ts";
 import type { ChannelConsumer } from "../../bus/consumer.ts";
 import type { Catalog, Channel } from "../../channel/channel.ts";
 import type { Body, Depth, Publication } from "../../channel/types.ts";
+import { GatewayError } from "../../lib/errors.ts";
 import { createFakeClock, type FakeClock } from "../../lib/fake-clock.ts";
 import type { ChannelEncoder, EncoderFactory, Stamp } from "../../protocol/encoder.ts";
 import {
@@ -32,7 +33,10 @@ export class MemoryRing implements RingWriter {
   written = 0;
   lag = 0;
   wakes = 0;
+  /** Payloads that this ring refuses. */
+  tooBig: (text: string) => boolean = () => false;
   write(kind: RecordKind, fields: RecordFields, text: string): void {
+    if (this.tooBig(text)) throw new GatewayError("RING_RECORD_TOO_BIG", "too big for this ring");
     this.records.push({ kind, fields, text });
     this.written += text.length;
   }
