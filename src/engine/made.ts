@@ -9,7 +9,8 @@
  */
 import type { ShardHeader, StateReply } from "../bus/bus.ts";
 import type { ChannelConsumer, StateCause } from "../bus/consumer.ts";
-import { averageOf, foldCandles, mergeCandles, tickerOf } from "../channel/candle-fold.ts";
+import { averageOf, mergeCandles, tickerOf } from "../channel/candle-fold.ts";
+import { CandleWindow } from "../channel/candle-window.ts";
 import type { Channel, Making } from "../channel/channel.ts";
 import type { Interval } from "../channel/kinds.ts";
 import { type Spans, spansAt } from "../channel/spans.ts";
@@ -112,10 +113,8 @@ function candlesOf(reply: StateReply): Candle[] {
 class WindowRecipe implements Recipe {
   readonly #length: number;
   readonly #make: (window: Candle, time: number) => Value;
-  /** Whole candles of the window, oldest first. */
-  #closed: Candle[] = [];
-  /** They as one; null if there are none. */
-  #whole: Candle | null = null;
+  /** Of whole candles. */
+  readonly #closed = new CandleWindow();
   #current: Candle | null = null;
   /** When the newest trade was seen; a candle that time alone has closed does not move it. */
   #time = 0;
@@ -127,22 +126,29 @@ class WindowRecipe implements Recipe {
   }
 
   begin(candles: readonly Candle[], time: number): Body | null {
-    this.#closed = [];
-    this.#whole = null;
+    this.#closed.clear();
     this.#current = null;
     this.#time = time;
-    return this.next(candles, time);
+    const newest = candles.at(-1);
+    if (newest === undefined) return null;
+    // The owner keeps more than a window's candles.
+    const start = this.#start(newest);
+    return this.next(
+      candles.filter(({ openTime }) => openTime >= start),
+      time,
+    );
   }
 
   next(candles: readonly Candle[], time: number): Body | null {
     for (const candle of candles) this.#put(candle);
     const current = this.#current;
     if (current === null) return null;
-    const { lastId } = current.count > 0 ? current : (this.#whole ?? current);
+    const closed = this.#closed.whole;
+    const { lastId } = current.count > 0 ? current : (closed ?? current);
     if (lastId !== this.#lastId) this.#time = time;
     this.#lastId = lastId;
-    const window = this.#whole === null ? current : mergeCandles(this.#whole, current);
-    const start = current.openTime - this.#length * lengthOf(current);
+    const window = closed === null ? current : mergeCandles(closed, current);
+    const start = this.#start(current);
     // Data that begins later than the window is all there is of it.
     const isShort = window.openTime > start;
     const whole = { ...window, openTime: start, partial: window.partial || isShort };
@@ -154,11 +160,14 @@ class WindowRecipe implements Recipe {
     if (current !== null && candle.openTime < current.openTime) return;
     if (current !== null && candle.openTime > current.openTime) {
       this.#closed.push(current);
-      const start = candle.openTime - this.#length * lengthOf(candle);
-      this.#closed = this.#closed.filter((one) => one.openTime >= start);
-      this.#whole = foldCandles(this.#closed);
+      this.#closed.dropBefore(this.#start(candle));
     }
     this.#current = candle;
+  }
+
+  /** Where the window begins that ends with this candle. */
+  #start(current: Candle): number {
+    return current.openTime - this.#length * lengthOf(current);
   }
 }
 
