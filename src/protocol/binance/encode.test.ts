@@ -93,6 +93,18 @@ test("binance encode - diff book: U follows u of the event before, the first of 
   expect(encoder("depth", "usdm").delta(FIRST, DELTA)).toEqual([`${usdm}"U":160,"u":160,"pu":159,${body}`]);
 });
 
+test("binance encode - spot diff book: a level that is gone has the one zero that clients look for", () => {
+  const levels: [string, string][] = [
+    ["1", "0"],
+    ["2", "0.00000000"],
+    ["3", "0.0"],
+    ["4", "0.05"],
+    ["5", "10"],
+  ];
+  const gone = '["1","0.00000000"],["2","0.00000000"],["3","0.00000000"],["4","0.05"],["5","10"]';
+  expect(encoder("depth").delta(AT, { bids: levels, asks: levels })[0]).toContain(`"b":[${gone}],"a":[${gone}]}`);
+});
+
 test("binance encode - markPrice and forceOrder", () => {
   expect(encoder("markPrice", "usdm").value({ ...AT, sentUs: 1795321303000999 }, MARK_PRICE, null)).toEqual([
     '{"e":"markPriceUpdate","E":1795321303000,"s":"ETHUSDT","p":"2750.90000000","ap":"2750.70000000","i":"2750.50000000","P":"2750.60000000","r":"0.00010000","T":1795334400000}',

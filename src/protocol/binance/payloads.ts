@@ -55,7 +55,8 @@ export function spotPayloads(symbol: string, timeUnit: Form["timeUnit"]): Payloa
     ...commonPayloads(s, now, factor),
     depth: (at, { bids, asks }) =>
       `{"e":"depthUpdate","E":${now(at)},"s":${s},"U":${firstId(at)},"u":${at.seq},` +
-      `"b":${levelsText(bids)},"a":${levelsText(asks)}}`,
+      // python-binance removes a level for this spelling of zero only.
+      `"b":${levelsText(bids, NONE)},"a":${levelsText(asks, NONE)}}`,
     partialDepth: (at, { bids, asks }) =>
       `{"lastUpdateId":${at.seq},"bids":${levelsText(bids)},"asks":${levelsText(asks)}}`,
     bookTicker: (at, value) => `{"u":${at.seq},"s":${s},${topText(value)}}`,

@@ -25,6 +25,8 @@ const spot: readonly (readonly [name: string, channel: string, rung: number])[] 
   ["btcusdt@ticker_1h", "btcusdt@ticker_1h", 1000],
   ["btcusdt@ticker_1d", "btcusdt@ticker_1d", 1000],
   ["!miniTicker@arr", "!miniTicker@arr", 1000],
+  ["!miniTicker@arr@1000ms", "!miniTicker@arr", 1000],
+  ["!miniTicker@arr@3000ms", "!miniTicker@arr", 3000],
   ["!ticker@arr", "!ticker@arr", 1000],
   ["!ticker_4h@arr", "!ticker_4h@arr", 1000],
 ];

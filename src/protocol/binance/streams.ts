@@ -58,7 +58,11 @@ const STREAMS: Readonly<Record<string, ReadonlyMap<string, Speed>>> = {
 
 /** Names without a symbol: all instruments of the market. */
 const ALL_MARKET: Readonly<Record<string, ReadonlyMap<string, Speed>>> = {
-  spot: new Map(same(["!miniTicker@arr", "!ticker@arr", ...WINDOWS.map((window) => `!${window}@arr`)], 1000)),
+  spot: new Map([
+    // Python clients name its speed.
+    ...speeds("!miniTicker@arr", 1000, [1000, 3000]),
+    ...same(["!ticker@arr", ...WINDOWS.map((window) => `!${window}@arr`)], 1000),
+  ]),
   usdm: new Map([
     ...on("public", same(["!bookTicker"], 0)),
     ...on("market", same(["!ticker@arr", "!miniTicker@arr"], 2000)),
