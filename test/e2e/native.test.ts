@@ -58,14 +58,13 @@ test.concurrent("native - one command subscribes several kinds; the unknown ones
   const reply = await client.subscribe([...names, ...bad]);
   expect(reply.ok).toBe(true);
   expect(Object.keys(reply.channels).sort()).toEqual(names.toSorted());
-  for (const outcome of Object.values(reply.channels)) {
+  for (const [name, outcome] of Object.entries(reply.channels)) {
+    // Comes once a second: it may have had no data yet.
+    if (name.endsWith("@markPrice") && outcome.seq === null) continue;
     expect(outcome).toMatchObject({ cadence: 0, recovered: false });
-    // Null: it is known, and had no data yet.
-    if (outcome.seq === null) continue;
     expect(outcome.epoch).not.toBe("");
     expect(String(outcome.seq)).toMatch(/^\d{13,14}$/);
   }
-  expect(reply.channels["ethusdt@trade"]?.seq).toBeGreaterThan(0);
   expect(reply.errors?.map(({ channel, code }) => [channel, code]).sort()).toEqual(
     bad.map((channel) => [channel, 1203] as [string, number]).sort(),
   );

@@ -105,8 +105,14 @@ export class TestNode implements AsyncDisposable {
   }
 }
 
+const hasBegun = (state: string): boolean => state !== "idle" && state !== "connecting";
+
 export async function startTestNode(flags: Flags = {}): Promise<TestNode> {
   const defaults = { port: "0", adminPort: "0", workers: "1", ringBytes: "16MiB", nodeId: "test" };
   const { config } = loadStaticConfig({ ...defaults, ...flags }, {});
-  return new TestNode(await startNode(config, { log: silentLog }));
+  const node = new TestNode(await startNode(config, { log: silentLog }));
+  // The node waits for its sources too, but not for ever: a busy machine may need longer for the simulated history.
+  const begun = () => node.node.parts.shards.every((shard) => hasBegun(shard.status().source.state.name));
+  await waitFor(begun, "the sources have begun", 30_000);
+  return node;
 }
