@@ -58,10 +58,15 @@ export class DayWindow {
     for (const minute of this.#builder.advance(time, since)) if (minute.count > 0) this.#minutes.push(minute);
     const start = startOf(time);
     let left = 0;
-    while ((this.#minutes[left]?.openTime ?? Number.POSITIVE_INFINITY) < start) this.#forget(this.#minutes[left++]!);
+    let extremeLeft = false;
+    while ((this.#minutes[left]?.openTime ?? Number.POSITIVE_INFINITY) < start) {
+      const minute = this.#minutes[left++]!;
+      extremeLeft ||= Number(minute.high) === this.#highNumber || Number(minute.low) === this.#lowNumber;
+      this.#forget(minute);
+    }
     if (left === 0) return false;
     this.#minutes.splice(0, left);
-    this.#findExtremes();
+    if (extremeLeft) this.#findExtremes();
     this.#touch(time, since);
     return true;
   }
