@@ -59,8 +59,8 @@ export function inputsOf(config: StaticConfig, registry: InstrumentRegistry, clo
           `--replay ${source.path}: whose records these are is not known: its first line must be the connection, like "wss://ws.kraken.com <-> 1618678132.38"`,
         );
       }
-      const { provides, window } = recorded(head);
-      const replay = createReplay({ path: source.path, speed: source.speed, loop: source.loop, clock });
+      const { provides, window, repairs } = recorded(head);
+      const replay = createReplay({ path: source.path, speed: source.speed, loop: source.loop, repairs, clock });
       return [
         {
           id: `replay-${venue}`,

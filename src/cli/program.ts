@@ -6,6 +6,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { CONFIG_FLAG, envName, SETTINGS } from "../config/settings.ts";
 import { GatewayError } from "../lib/errors.ts";
+import { record } from "./record.ts";
 import { type StartNode, serve } from "./serve.ts";
 import { type TailWorld, tail } from "./tail/tail.ts";
 import { DEFAULT_URL, nodeUrl } from "./tail/url.ts";
@@ -95,11 +96,42 @@ function build(world: CliWorld, ended: (status: number) => void): Command {
     });
 
   program
+    .command("record")
+    .description("write what an upstream sends into a file that serve --replay plays")
+    .argument("<source or url>", "kraken:BTC/USD,ETH/USD, or wss://host/path")
+    .requiredOption("--out <FILE>", "the file; a venue with several connections makes one more for each")
+    .option("--seconds <N>", "end after so long", number(1))
+    .option("-n, --count <N>", "end after so many records", number(1))
+    .option("--send <TEXT>", "send this to the URL when it is connected (may be repeated)", collected, [])
+    .option("--upstream-url <URL>", "the venue's WebSocket address, for a proxy")
+    .option("--upstream-rest <URL>", "the venue's REST address")
+    .option("--upstream-ca <FILE>", "PEM of the authorities to trust for both")
+    .addHelpText("after", RECORD_EXAMPLES)
+    .action(async (what: string, flags: RecordFlags) => {
+      const { out, send, seconds = null, count = null, upstreamUrl: url, upstreamRest: rest, upstreamCa: ca } = flags;
+      const addresses = { ...(url && { url }), ...(rest && { rest }), ...(ca && { ca }) };
+      const { onEnd } = world.tailWorld();
+      ended(await record({ what, out, send, seconds, count, ...addresses }, { err: world.err, onEnd }));
+    });
+
+  program
     .command("version")
     .description("print version, Bun version and commit")
     .action(() => world.out(`${versionLine(world.env)}\n`));
   return program;
 }
+
+interface RecordFlags {
+  readonly out: string;
+  readonly send: readonly string[];
+  readonly seconds?: number;
+  readonly count?: number;
+  readonly upstreamUrl?: string;
+  readonly upstreamRest?: string;
+  readonly upstreamCa?: string;
+}
+
+const collected = (text: string, before: readonly string[]): readonly string[] => [...before, text];
 
 const number =
   (least: number) =>
@@ -131,6 +163,14 @@ Examples:
   tidegate serve --sim-rate 20000 --seed 7
   tidegate serve --synthetic channels=10,rate=30,size=200,spread
   TIDEGATE_LOG_FORMAT=json tidegate serve --config tidegate.json
+`;
+
+const RECORD_EXAMPLES = `
+Examples:
+  tidegate record kraken:BTC/USD,ETH/USD --out kraken.txt --seconds 60
+  tidegate record binance:BTCUSDT --out binance.txt -n 10000
+  tidegate record wss://ws.kraken.com --send '{"event":"subscribe",...}' --out kraken.txt
+  tidegate serve --replay kraken.txt
 `;
 
 const TAIL_EXAMPLES = `

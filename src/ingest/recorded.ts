@@ -11,7 +11,12 @@ export interface Recorded {
   readonly provides: readonly Kind[];
   /** Levels per side of the books; undefined where frames say it or there is no limit. */
   readonly window: number | undefined;
+  /** It holds the snapshots that were asked for when a book turned out wrong. */
+  readonly repairs: boolean;
 }
+
+/** Stands among the requests of a recording that our own source made. */
+export const RECORDER_NOTE = '{"recorder":"tidegate","version":1}';
 
 const TICKERS: readonly Kind[] = ["ticker", "miniTicker"];
 
@@ -38,7 +43,8 @@ export function recorded({ url, venue, requests }: ReplayHead): Recorded {
   } else if (venue === "coinbase" || venue === "okx") {
     for (const channel of requests.flatMap(channelsOf)) for (const kind of KINDS[channel] ?? []) kinds.add(kind);
   }
-  return { provides: [...kinds], window: venue === "kraken" ? depthOf(requests) : undefined };
+  const repairs = requests.some((request) => JSON.stringify(request) === RECORDER_NOTE);
+  return { provides: [...kinds], window: venue === "kraken" ? depthOf(requests) : undefined, repairs };
 }
 
 /** Streams in a Binance URL: `/ws/a@b/c@d` or `?streams=a@b/c@d`. */

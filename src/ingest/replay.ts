@@ -18,6 +18,8 @@ export interface ReplayOptions {
   readonly speed: number;
   /** At the end begin again, with a new epoch. */
   readonly loop: boolean;
+  /** The recording holds the snapshots that were asked for when it was made. */
+  readonly repairs?: boolean;
   readonly clock: Clock;
 }
 
@@ -37,6 +39,7 @@ export function createReplay(options: ReplayOptions): Source {
 class Replay implements Source {
   readonly name = "replay";
   readonly replayable = true;
+  readonly repairs: boolean;
   readonly #options: ReplayOptions;
   #state: SourceState = { name: "idle" };
   #lagMs: number | null = null;
@@ -44,6 +47,7 @@ class Replay implements Source {
 
   constructor(options: ReplayOptions) {
     this.#options = options;
+    this.repairs = options.repairs ?? false;
   }
 
   status(): SourceStatus {

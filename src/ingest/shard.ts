@@ -68,7 +68,7 @@ export class Shard implements RecordSink {
       log,
       clock,
       resync: (channel) => this.#resyncs.ask(channel),
-      repairable: source.resync !== undefined && !source.replayable,
+      repairable: source.repairs ?? (source.resync !== undefined && !source.replayable),
     });
     this.#saver = new Saver({
       shard: id,

@@ -58,6 +58,11 @@ export interface Source {
   /** True if `run(from)` can start behind any retained offset and then repeats the same records with the same offsets. */
   readonly replayable: boolean;
   /**
+   * What is found wrong with a book is followed by a snapshot: of a live source that can be asked (the default with
+   * `resync`), and of a recording made from one.
+   */
+  readonly repairs?: boolean;
+  /**
    * Reads until it ends by itself (a replay), fails for good (rejects with GatewayError) or is aborted (resolves).
    * `from`: the last offset already processed; null starts at the beginning (or now, if not replayable).
    */

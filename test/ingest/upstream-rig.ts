@@ -8,6 +8,7 @@ import type { Publication } from "../../src/channel/types.ts";
 import { MemoryCheckpoints } from "../../src/ingest/checkpoint.ts";
 import { createMapper, learnInto } from "../../src/ingest/mapper/mod.ts";
 import { ChannelOwners } from "../../src/ingest/owners.ts";
+import type { Recorder } from "../../src/ingest/recorder.ts";
 import { Shard } from "../../src/ingest/shard.ts";
 import type { Source } from "../../src/ingest/source.ts";
 import { RecordingBus } from "../../src/ingest/testing/rig.ts";
@@ -99,8 +100,10 @@ export interface UpstreamRigOptions {
   readonly tls?: TlsOptions;
   readonly clock?: Clock;
   readonly random?: () => number;
-  /** Replaces the sources, for replays with the same mapper. */
-  readonly source?: Source;
+  /** Writes down what the first connection's shard is given. */
+  readonly recorder?: Recorder;
+  /** Replaces the first connection's source by a replay of what was recorded. */
+  readonly replay?: Source;
 }
 
 export async function startUpstream(options: UpstreamRigOptions): Promise<UpstreamRig> {
@@ -118,13 +121,15 @@ export async function startUpstream(options: UpstreamRigOptions): Promise<Upstre
     url,
     ...(rest === undefined ? {} : { rest }),
     ...(tls === undefined ? {} : { tls }),
+    ...(options.recorder && { watchOf: (at: number) => (at === 0 ? options.recorder! : DEAF) }),
   });
+  if (options.replay !== undefined) inputs.splice(1);
   const owners = new ChannelOwners();
   const shards = inputs.map(
-    ({ id, source }) =>
+    ({ id, source }, at) =>
       new Shard({
         id,
-        source: options.source ?? source,
+        source: options.replay ?? (at === 0 && options.recorder ? teed(source, options.recorder) : source),
         mapper: createMapper(upstream.venue.mapper, { learn: learnInto(registry, () => undefined), window: 1000 }),
         bus,
         catalog: registry,
@@ -154,6 +159,28 @@ export async function startUpstream(options: UpstreamRigOptions): Promise<Upstre
     [Symbol.asyncDispose]: stop,
   };
 }
+
+const DEAF = { connected: () => undefined, sent: () => undefined };
+
+/** The same source, with everything it hands on recorded first. */
+const teed = (source: Source, recorder: Recorder): Source => ({
+  name: source.name,
+  replayable: false,
+  run: (sink, from, signal) =>
+    source.run(
+      {
+        accept(record) {
+          recorder.accept(record);
+          sink.accept(record);
+        },
+        busy: () => sink.busy() ?? recorder.busy(),
+      },
+      from,
+      signal,
+    ),
+  resync: (channel) => source.resync?.(channel),
+  status: () => source.status(),
+});
 
 /** Every followed book equals the venue's; says which does not. */
 export function difference(rig: UpstreamRig, venue: VenueServer, symbols = venue.symbols): string | null {

@@ -41,6 +41,8 @@ export const BACKOFF_MAX_MS = 30_000;
 /** A connection that lasted so long was a good one: the next pause is short again. */
 const STABLE_MS = 10_000;
 const CONNECT_MS_MAX = 10_000;
+/** A younger connection is not given up for a wrong book: its snapshots may still be on their way. */
+const YOUNG_MS = 15_000;
 /** Frames handed on before the event loop gets its turn and the sink is asked again. */
 const BATCH = 256;
 const REFUSAL_CHARS_MAX = 4096;
@@ -147,7 +149,7 @@ class WebSocketSource implements Source {
       pulse.heard();
       while (!signal.aborted) {
         if (pulse.ageMs >= STABLE_MS) backoff.reset();
-        const doomed = this.#askAgain(send, rests);
+        const doomed = this.#askAgain(send, rests, pulse);
         if (doomed !== null) return doomed;
         await this.#drain(sink, inbox, rests, pulse, signal);
         if (inbox.closed !== null && inbox.empty) return inbox.closed;
@@ -164,12 +166,13 @@ class WebSocketSource implements Source {
   }
 
   /** Asks for the books that turned out wrong; returns why the connection has to go instead, or null. */
-  #askAgain(send: (text: string) => void, rests: RestBooks | null): string | null {
+  #askAgain(send: (text: string) => void, rests: RestBooks | null, pulse: Pulse): string | null {
     if (this.#wrong.size === 0) return null;
     const wrong = [...this.#wrong];
     this.#wrong.clear();
     const { books } = this.#options.link;
-    if (books.by === "reconnect") return `book of ${wrong.join(", ")} is wrong`;
+    // The shard asks again for as long as a book is stale.
+    if (books.by === "reconnect") return pulse.ageMs < YOUNG_MS ? null : `book of ${wrong.join(", ")} is wrong`;
     for (const symbol of wrong) {
       rests?.ask(symbol);
       if (books.by === "frames") for (const text of books.ask(symbol)) send(text);

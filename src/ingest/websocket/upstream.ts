@@ -4,7 +4,6 @@
  * At the limit: what cannot be meant is refused in one line that says what to type.
  */
 import { channelName, symbolOf } from "../../channel/name.ts";
-import type { Clock } from "../../lib/clock.ts";
 import { GatewayError } from "../../lib/errors.ts";
 import { nearest } from "../../lib/nearest.ts";
 import type { Source } from "../source.ts";
@@ -60,23 +59,24 @@ export interface UpstreamInput {
   readonly source: Source;
 }
 
-export interface UpstreamOptions extends Pick<WebSocketOptions, "clock" | "random" | "log" | "watch"> {
-  readonly clock: Clock;
+export interface UpstreamOptions extends Pick<WebSocketOptions, "clock" | "random" | "log"> {
   readonly defaultMarket: string;
   /** Other addresses than the venue's own: a proxy, a test server. */
   readonly url?: string;
   readonly rest?: string;
   readonly tls?: TlsOptions;
+  /** Hears of the connections and frames of each link, by its place. */
+  readonly watchOf?: (at: number) => NonNullable<WebSocketOptions["watch"]>;
 }
 
 /** One source per connection that the venue needs. */
 export function upstreamInputs(upstream: Upstream, options: UpstreamOptions): UpstreamInput[] {
   const { venue, symbols } = upstream;
-  const { defaultMarket, url, rest, tls, ...parts } = options;
+  const { defaultMarket, url, rest, tls, watchOf, ...parts } = options;
   const symbolOfChannel = new Map(
     symbols.map((symbol) => [channelName(venue.market, symbolOf(symbol), "depth", defaultMarket), symbol]),
   );
-  return venue.links(symbols).map((link) => {
+  return venue.links(symbols).map((link, at) => {
     const id = link.name === "" ? venue.name : `${venue.name}-${link.name}`;
     const source = createWebSocket({
       ...parts,
@@ -86,6 +86,7 @@ export function upstreamInputs(upstream: Upstream, options: UpstreamOptions): Up
       rest: rest ?? venue.rest,
       symbolOf: symbolOfChannel,
       ...(tls === undefined ? {} : { tls }),
+      ...(watchOf === undefined ? {} : { watch: watchOf(at) }),
     });
     return { id, link, source };
   });

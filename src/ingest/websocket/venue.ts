@@ -81,3 +81,17 @@ export interface BookDelta {
   readonly prev: number;
   readonly last: number;
 }
+
+/** A connection to an address nobody has described: whatever comes is handed on. */
+export const rawLink = (hello: readonly string[]): Link => ({
+  name: "",
+  path: "",
+  hello,
+  silenceMs: RAW_SILENCE_MS,
+  ping: null,
+  books: { by: "none" },
+  refusal: NOTHING,
+});
+
+const RAW_SILENCE_MS = 120_000;
+const NOTHING = /(?!)/;
