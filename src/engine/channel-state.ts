@@ -215,6 +215,14 @@ export class ChannelState implements ChannelConsumer, BookFeed {
     if (topic.info.dialect === "binance") this.depthCache.clear();
   }
 
+  /** Sessions go from one rung to another: if they are owed an epoch's gap, they are owed it there too. */
+  moving(from: Period, to: Period): void {
+    const [old, target] = [this.rungs.get(from), this.rungs.get(to)];
+    const owed = old && this.#owed.get(old);
+    if (target?.seq === null && owed !== undefined)
+      this.#owed.set(target, Math.min(owed, this.#owed.get(target) ?? owed));
+  }
+
   /** Takes a closed topic off its rung; a rung without topics is closed. */
   detach(topic: Topic): void {
     const rung = this.rungs.get(topic.info.rung);
@@ -253,6 +261,8 @@ export class ChannelState implements ChannelConsumer, BookFeed {
     const isOld = seen > 0 && seen <= this.#epochFloor;
     if (isOld && isBinance && (family === "book" || family === "items")) return null;
     if (rung.seq === null) return this.#unflushed(topic, rung, isOld ? seen : null);
+    if (seen === 0 && family === "book" && !isBinance)
+      return this.#answer(topic, this.#family.whole(), null, rung.seq, false);
     if (isOld) return this.#otherEpoch(topic, seen, rung.seq);
     const { segments, exact } = this.#family.since(seen, rung.seq);
     if (isBinance && (segments.some((s) => s.breaks) || (!exact && family !== "value"))) return null;
@@ -370,8 +380,10 @@ export class ChannelState implements ChannelConsumer, BookFeed {
     this.#flushAll();
     if (this.header.epoch !== "") this.#ports.counters.epochs++;
     const { family } = this.channel;
+    // Also where nothing was flushed: nobody can know whether the epoch that ended had something.
+    const isOwed = family === "items" && this.header.epoch !== "";
     for (const rung of this.rungs.values()) {
-      if (rung.seq !== null && family === "items") this.#owed.set(rung, this.#owed.get(rung) ?? rung.seq);
+      if (isOwed) this.#owed.set(rung, this.#owed.get(rung) ?? rung.seq ?? this.#epochFloor);
       if (rung.seq !== null && family === "book") {
         for (const topic of rung.topics) if (topic.info.dialect === "binance") this.#closeTopic(topic);
       }
@@ -448,8 +460,10 @@ export class ChannelState implements ChannelConsumer, BookFeed {
 
   /** The asker's position belongs to an older epoch: lossless kinds hear of the gap, the others start over. */
   #otherEpoch(topic: Topic, seen: number, start: number): Answer {
-    if (this.channel.family !== "items") return this.#answer(topic, this.#family.whole(), null, start, false);
     const { segments, exact } = this.#family.since(-1, start);
+    // Candles that closed in the new epoch are not skipped.
+    if (this.channel.family === "candles") return this.#answer(topic, segments, null, start, false);
+    if (this.channel.family !== "items") return this.#answer(topic, this.#family.whole(), null, start, false);
     // If not all of the epoch is kept, that begins with a gap of its own.
     const known = exact ? segments : segments.slice(1);
     const end = Math.max(seen, (known[0]?.from ?? start + 1) - 1);

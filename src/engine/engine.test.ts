@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import type { Trade } from "../channel/types.ts";
+import type { Candle, Trade } from "../channel/types.ts";
 import { RecordKind } from "../ring/messages.ts";
 import { Rig } from "./testing/rig.ts";
 
@@ -714,4 +714,53 @@ test("engine - after a lap of a worker that had seen nothing yet the epoch is to
   };
   expect(frame(rig.topic(TRADE, 0))).toMatchObject({ type: "items", prev: null, seq: 4, epoch: "e1" });
   expect(frame(rig.topic(DEPTH, 0, "binance"))).toMatchObject({ type: "delta", prev: 4, seq: 7 });
+});
+
+test("engine - a new epoch is told to lossless sessions that had seen nothing of the old one, and to those that move", () => {
+  const rig = new Rig();
+  rig.join(TRADE, 100);
+  rig.ready(TRADE);
+  rig.header = { ...rig.header, epoch: "e2" };
+  rig.ready(TRADE, { seq: null }, "epoch");
+  const key = { channel: TRADE, rung: 0, dialect: "native", timeUnit: "ms" } as const;
+  rig.tell({ is: "move", request: 50, from: rig.topic(TRADE, 100), key });
+  rig.clock.advance(100);
+  rig.publish(TRADE, 900, trades(1), null);
+  rig.clock.advance(100);
+  for (const rung of [0, 100] as const) {
+    expect(rig.frames(rig.topic(TRADE, rung))).toMatchObject([
+      { type: "gap", from: 0, seq: 899, data: { reason: "epoch" } },
+      { type: "items", prev: null, seq: 900, epoch: "e2" },
+    ]);
+  }
+});
+
+test("engine - after a lap a native book that had seen nothing gets a snapshot, candles of a new epoch what closed in it", () => {
+  const rig = new Rig();
+  const name = "btcusdt@kline_1m";
+  rig.join(DEPTH);
+  rig.join(name);
+  rig.ready(DEPTH);
+  rig.depth(DEPTH, 5, [["100", "1"]]);
+  rig.depth(DEPTH, 7, [["99", "1"]]);
+  const candle = (openTime: number, closed: boolean) => ({ interval: "1m", openTime, closed }) as Candle;
+  rig.ready(name);
+  rig.publish(name, 6, { type: "candles", data: [candle(0, false)] }, null);
+  rig.header = { ...rig.header, epoch: "e2" };
+  rig.ready(name, { seq: null }, "epoch");
+  rig.publish(name, 20, { type: "candles", data: [candle(0, false)] }, null);
+  rig.publish(name, 21, { type: "candles", data: [candle(0, true), candle(60_000, false)] });
+  const frame = (topic: number, seen: number) => {
+    rig.tell({ is: "lapped", request: 70 + topic, topics: [[topic, seen]] });
+    return JSON.parse(rig.ring.records.find((r) => r.fields.request === 70 + topic)!.text.split("\n")[1]!);
+  };
+  expect(frame(rig.topic(DEPTH, 0), 0)).toMatchObject({ type: "snapshot", seq: 7 });
+  expect(frame(rig.topic(name, 0), 6)).toMatchObject({
+    type: "candles",
+    epoch: "e2",
+    data: [
+      { openTime: 0, closed: true },
+      { openTime: 60_000, closed: false },
+    ],
+  });
 });

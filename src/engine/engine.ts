@@ -192,6 +192,7 @@ export class Engine {
       return;
     }
     const topic = this.#openTopic(state, key, worker);
+    state.moving(rung.period, key.rung);
     this.#direct(worker, topic.number, request, { is: "open" });
     this.#cadence.move(rung, key.rung);
   }
