@@ -2,6 +2,7 @@
 import { GatewayError } from "../../lib/errors.ts";
 import type { Venue } from "../replay-file.ts";
 import { createBinanceSpot, createBinanceUsdm } from "./binance.ts";
+import { type CanonicalName, createCanonical } from "./canonical.ts";
 import { createCoinbase } from "./coinbase.ts";
 import { createKrakenV1 } from "./kraken-v1.ts";
 import { createKrakenV2 } from "./kraken-v2.ts";
@@ -23,7 +24,14 @@ export interface MapperTools {
   readonly learn: Learn;
   /** Levels per side that were subscribed to, where the venue's frames do not say it (Kraken v2). */
   readonly window?: number;
+  /** Canonical JSON: the mapping's channel, in which `{symbol}` stands for the record's own. */
+  readonly topic?: string;
 }
+
+const canonical =
+  (name: CanonicalName) =>
+  ({ learn, topic }: MapperTools): Mapper =>
+    createCanonical(name, topic === undefined ? { learn } : { learn, topic });
 
 const MAPPERS = {
   kraken_v1: ({ learn }: MapperTools) => createKrakenV1(learn),
@@ -32,6 +40,15 @@ const MAPPERS = {
   binance_spot: ({ learn }: MapperTools) => createBinanceSpot(learn),
   binance_usdm: ({ learn }: MapperTools) => createBinanceUsdm(learn),
   okx: ({ learn }: MapperTools) => createOkx(learn),
+  trade_v1: canonical("trade_v1"),
+  depth_v2: canonical("depth_v2"),
+  kline_v1: canonical("kline_v1"),
+  ticker_v1: canonical("ticker_v1"),
+  bbo_v1: canonical("bbo_v1"),
+  mark_price_v1: canonical("mark_price_v1"),
+  balance: canonical("balance"),
+  order: canonical("order"),
+  json: canonical("json"),
   typed: () => createTyped(),
 } satisfies Readonly<Record<string, (tools: MapperTools) => Mapper>>;
 
