@@ -242,16 +242,19 @@ for (const fault of ["throw", "spin"] as const) {
     edge.post(0, { is: "inject", fault, ms: 10_000 });
     await waitFor(() => clients.some(({ closed }) => closed !== null), "the worker's clients are closed");
     await waitFor(() => edge.workers()[0]?.restarts === 1 && edge.workers()[0]?.up === true, "a new worker is up");
+    // Everybody is closed, or goes on getting data: nobody is left with a socket that nobody serves.
+    const counts = clients.map((client) => client.stream("c1").pushes.length);
+    const goesOn = (client: NativeClient, at: number) => client.stream("c1").pushes.length > (counts[at] ?? 0) + 10;
+    await waitFor(
+      () => clients.every((client, at) => client.closed !== null || goesOn(client, at)),
+      () =>
+        `all are closed or served; ${clients.filter((c, at) => !c.closed && !goesOn(c, at)).length} are neither, ${JSON.stringify(edge.workers())}`,
+    );
     const lost = clients.filter(({ closed }) => closed !== null);
     const kept = clients.filter(({ closed }) => closed === null);
     expect(kept.length).toBeGreaterThan(0);
     for (const { closed } of lost) expect([1001, 1006]).toContain(closed?.code ?? 0);
     const next = await join();
-    const counts = kept.map((client) => client.stream("c1").pushes.length);
-    await waitFor(
-      () => kept.every((client, at) => client.stream("c1").pushes.length > (counts[at] ?? 0) + 10),
-      "the other worker's clients get data",
-    );
     await waitFor(() => next.every((client) => client.stream("c0").pushes.length > 5), "new clients get data");
     for (const client of [...kept, ...next]) {
       expect(client.faults).toEqual([]);
