@@ -90,6 +90,7 @@ export class CuttingProxy implements Disposable {
           end();
         });
       });
+      server.resume();
       timer = setTimeout(end, PATIENCE_MS);
     };
     const { lifeMsMin, lifeMsMax } = this.#options;

@@ -12,6 +12,7 @@ type Levels = readonly (readonly (string | number)[])[];
 export interface ClientBook {
   /** Update id: the seq that its book ends on. */
   readonly id: number;
+  readonly digest: bigint;
   readonly bids: Levels;
   readonly asks: Levels;
 }
@@ -21,11 +22,46 @@ interface Depth {
   readonly asks: readonly [string, string][];
 }
 
+/** Levels and their digest, kept up with each change. */
+export class DigestBook {
+  digest = 0n;
+  /** Price and what its level adds to the digest, by side and price. */
+  readonly #levels = new Map<string, { readonly hash: bigint; readonly level: readonly [string, string] }>();
+
+  clear(): void {
+    this.#levels.clear();
+    this.digest = 0n;
+  }
+
+  apply(bids: Levels, asks: Levels): void {
+    for (const [price, quantity] of bids) this.#set("b", String(price), String(quantity));
+    for (const [price, quantity] of asks) this.#set("a", String(price), String(quantity));
+  }
+
+  /** In no order. */
+  levels(): { readonly bids: Levels; readonly asks: Levels } {
+    const side = (letter: string): Levels =>
+      [...this.#levels].filter(([key]) => key.startsWith(letter)).map(([, { level }]) => level);
+    return { bids: side("b"), asks: side("a") };
+  }
+
+  #set(side: string, price: string, quantity: string): void {
+    const key = side + price;
+    this.digest ^= this.#levels.get(key)?.hash ?? 0n;
+    if (Number(quantity) === 0) {
+      this.#levels.delete(key);
+      return;
+    }
+    const hash = levelHash(side, price, quantity);
+    this.digest ^= hash;
+    this.#levels.set(key, { hash, level: [price, quantity] });
+  }
+}
+
 export class BookHistory {
   readonly stream: NativeStream;
   readonly #digests = new Map<number, bigint>();
-  readonly #held = new Map<string, bigint>();
-  #digest = 0n;
+  readonly #book = new DigestBook();
   /** Pushes of the stream that were looked at. */
   #taken = 0;
 
@@ -48,8 +84,7 @@ export class BookHistory {
     this.#advance();
     const mine = this.#digests.get(book.id);
     if (mine === undefined) return `no publication of ${this.stream.asked} ended at ${book.id}`;
-    if (mine === digestOf(book)) return null;
-    return `${this.stream.asked} at ${book.id}: ${difference(this.at(book.id)!, book)}`;
+    return mine === book.digest ? null : `${this.stream.asked} at ${book.id}: ${difference(this.at(book.id)!, book)}`;
   }
 
   /** The book as it was at `seq`, folded again; null if nothing ended there. */
@@ -69,31 +104,15 @@ export class BookHistory {
     for (; this.#taken < pushes.length; this.#taken++) {
       const { type, seq, data } = pushes[this.#taken]!;
       if (type !== "snapshot" && type !== "delta") continue;
-      if (type === "snapshot") {
-        this.#held.clear();
-        this.#digest = 0n;
-      }
+      if (type === "snapshot") this.#book.clear();
       const { bids, asks } = data as Depth;
-      for (const [price, quantity] of bids) this.#set("b", price, quantity);
-      for (const [price, quantity] of asks) this.#set("a", price, quantity);
-      this.#digests.set(seq!, this.#digest);
+      this.#book.apply(bids, asks);
+      this.#digests.set(seq!, this.#book.digest);
     }
-  }
-
-  #set(side: string, price: string, quantity: string): void {
-    const key = side + price;
-    this.#digest ^= this.#held.get(key) ?? 0n;
-    if (Number(quantity) === 0) {
-      this.#held.delete(key);
-      return;
-    }
-    const hash = levelHash(side, price, quantity);
-    this.#digest ^= hash;
-    this.#held.set(key, hash);
   }
 }
 
-function digestOf({ bids, asks }: ClientBook): bigint {
+export function digestOf(bids: Levels, asks: Levels): bigint {
   let digest = 0n;
   for (const [price, quantity] of bids) digest ^= levelHash("b", price, quantity);
   for (const [price, quantity] of asks) digest ^= levelHash("a", price, quantity);

@@ -4,8 +4,7 @@
  * It begins again with a new snapshot where the rules say so. `restarts` counts chains that broke after they had begun: a
  * connection that was cut. `startGaps` counts snapshots that the events did not continue: a gateway must never cause one.
  */
-import { PlainBook } from "../../lib/plain-book.ts";
-import type { ClientBook } from "./book-history.ts";
+import { type ClientBook, DigestBook } from "./book-history.ts";
 
 export interface DepthEvent {
   readonly U: number;
@@ -25,7 +24,7 @@ export interface DepthBody {
 export class FoldedBook {
   restarts = 0;
   startGaps = 0;
-  readonly #book = new PlainBook();
+  readonly #book = new DigestBook();
   readonly #fetch: () => Promise<DepthBody>;
   readonly #onBook: (book: ClientBook) => void;
   readonly #onError: (error: unknown) => void;
@@ -105,7 +104,8 @@ export class FoldedBook {
     this.#first = false;
     this.#book.apply(event.b, event.a);
     this.#id = event.u;
-    this.#onBook({ id: event.u, bids: this.#book.bids(), asks: this.#book.asks() });
+    const { bids, asks } = this.#book.levels();
+    this.#onBook({ id: event.u, digest: this.#book.digest, bids, asks });
   }
 }
 

@@ -1,0 +1,72 @@
+/**
+ * Books that clients keep are exact: real libraries at 100 updates a second while their sockets are cut, 20 s, all at once;
+ * and meanwhile 1,000 times subscribe, then REST. `npm run soak` does both for longer.
+ */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { type ChildNode, startChildNode } from "../lib/child-node.ts";
+import { NODE_FLAGS, type RunReport, runBooks } from "./lib/book-run.ts";
+import { beginBooks } from "./lib/book-start.ts";
+
+const SECONDS = 20;
+const MS_MAX = SECONDS * 1000 + 100_000;
+
+const started = Promise.withResolvers<void>();
+let node: ChildNode;
+let running: Promise<PromiseSettledResult<RunReport>[]>;
+
+beforeAll(async () => {
+  node = await startChildNode(NODE_FLAGS);
+  running = Promise.allSettled([runBooks({ node, seconds: SECONDS, seed: 7, onStart: started.resolve })]);
+}, MS_MAX);
+
+afterAll(async () => {
+  // Its processes end with it, also if a test before it failed.
+  await running;
+  await node?.[Symbol.asyncDispose]();
+}, MS_MAX);
+
+async function report(): Promise<RunReport> {
+  const [result] = await running;
+  if (result?.status !== "fulfilled") throw result?.reason;
+  return result.value;
+}
+
+test(
+  "books - subscribe and REST join without a gap, a thousand times",
+  async () => {
+    // In the time that the others need anyway, but not while they start.
+    await Promise.race([started.promise, running]);
+    const { times, faults } = await beginBooks({ node, times: 1000 });
+    expect(times).toBe(1000);
+    expect(faults).toEqual([]);
+  },
+  MS_MAX,
+);
+
+test(
+  "books - each library's is the node's at every update id, however often its socket is cut",
+  async () => {
+    const { books, nativeFaults } = await report();
+    expect(nativeFaults).toEqual([]);
+    for (const { program, market, symbol, books: compared, faults, startGaps, complaints } of books) {
+      const at = `${program} ${market} ${symbol}`;
+      expect({ at, faults, startGaps, complaints }).toEqual({ at, faults: [], startGaps: 0, complaints: [] });
+      // Ten a second, less what it takes to dial again; on a machine that is busy much less.
+      expect(compared, at).toBeGreaterThan(SECONDS);
+    }
+  },
+  MS_MAX,
+);
+
+test(
+  "books - there were cuts, mostly in the middle of a frame, and 100 updates a second",
+  async () => {
+    const { cuts, torn, rates } = await report();
+    const counts = Object.values(cuts);
+    expect(counts.length).toBe(6);
+    for (const count of counts) expect(count).toBeGreaterThan(0);
+    expect(torn).toBeGreaterThan(counts.reduce((sum, count) => sum + count, 0) / 2);
+    for (const [channel, rate] of Object.entries(rates)) expect(rate, channel).toBeGreaterThan(90);
+  },
+  MS_MAX,
+);
