@@ -79,6 +79,8 @@ export class ChannelState implements ChannelConsumer, BookFeed {
   #freshSeq = -1;
   /** Rungs that owe their sessions the gap of a new epoch, with the last seq of the old one. */
   readonly #owed = new Map<Rung, number>();
+  /** Rungs that have told it and flushed nothing since, with the end of that gap. */
+  readonly #announced = new Map<Rung, number>();
 
   constructor(channel: Channel, ports: ChannelPorts) {
     this.channel = channel;
@@ -232,6 +234,7 @@ export class ChannelState implements ChannelConsumer, BookFeed {
     if (rung.topics.length > 0) return;
     this.rungs.delete(topic.info.rung);
     this.#owed.delete(rung);
+    this.#announced.delete(rung);
   }
 
   /** What a joiner of `topic` gets: everything, or what follows `since`. */
@@ -275,12 +278,11 @@ export class ChannelState implements ChannelConsumer, BookFeed {
 
   /** Nothing of this epoch was flushed yet. Who has not even the last of the old one hears of it; the rest is still owed. */
   #unflushed(topic: Topic, rung: Rung, seen: number | null): Answer {
-    const owed = this.#owed.get(rung) ?? null;
-    if (seen === null || owed === null || owed <= seen) {
-      return { frames: this.#staleFrames(topic), seq: seen, exact: true };
-    }
-    const gap = gapSegment(seen, owed, this.time, { missed: null, reason: "epoch" });
-    return this.#answer(topic, [gap], seen, owed, true);
+    const owed = this.#owed.get(rung);
+    const end = owed ?? this.#announced.get(rung) ?? -1;
+    if (seen === null || end <= seen) return { frames: this.#staleFrames(topic), seq: seen, exact: true };
+    const gap = gapSegment(seen, end, this.time, { missed: null, reason: "epoch" });
+    return this.#answer(topic, [gap], seen, end, owed !== undefined);
   }
 
   get book() {
@@ -369,6 +371,7 @@ export class ChannelState implements ChannelConsumer, BookFeed {
   #tellEpochGap(firstSeq: number): void {
     for (const [rung, seq] of this.#owed) {
       rung.write(gapSegment(seq, firstSeq - 1, this.time, { missed: null, reason: "epoch" }));
+      this.#announced.set(rung, firstSeq - 1);
       rung.seq = null;
       rung.tellEpoch = true;
     }
@@ -390,6 +393,7 @@ export class ChannelState implements ChannelConsumer, BookFeed {
       rung.seq = null;
       rung.tellEpoch = true;
     }
+    this.#announced.clear();
     this.#epochFloor = this.seq ?? this.#epochFloor;
     this.seq = null;
     this.#history.load([], null);

@@ -764,3 +764,18 @@ test("engine - after a lap a native book that had seen nothing gets a snapshot, 
     ],
   });
 });
+
+test("engine - after a lap that swallowed an epoch's gap, before the epoch's first flush, the gap is told again", () => {
+  const rig = new Rig();
+  rig.join(TRADE, 3000);
+  rig.ready(TRADE, { seq: 3 });
+  rig.header = { ...rig.header, epoch: "e2" };
+  rig.ready(TRADE, { seq: null }, "epoch");
+  rig.publish(TRADE, 900, trades(1), null);
+  const topic = rig.topic(TRADE, 3000);
+  expect(rig.frames(topic)).toMatchObject([{ type: "gap", from: 4, seq: 899 }]);
+  rig.tell({ is: "lapped", request: 70, topics: [[topic, 3]] });
+  const [head, frame] = rig.ring.records.find((r) => r.fields.request === 70)!.text.split("\n");
+  expect(JSON.parse(head!)).toEqual({ is: "caughtUp", seq: 899 });
+  expect(JSON.parse(frame!)).toMatchObject({ type: "gap", from: 4, seq: 899, epoch: "e2" });
+});
