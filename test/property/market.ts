@@ -1,0 +1,158 @@
+/**
+ * The venues of a world and what happens at them: good records, bad ones, lost connections, new epochs, resyncs.
+ */
+import type { Clock } from "../../src/lib/clock.ts";
+import { createRandom, type Random } from "./random.ts";
+import { Listing, Venue } from "./venue.ts";
+
+/** The longest a venue takes to answer a request for a snapshot. */
+export const RESYNC_MS_MAX = 300;
+
+export interface MarketOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly ownIds: boolean;
+  /** The base of the present epoch of shard number `at`. */
+  readonly base: (at: number) => number;
+}
+
+export class Market {
+  readonly listings: readonly Listing[] = [
+    new Listing("aaausdt", 0),
+    new Listing("bbbusdt", 8),
+    new Listing("cccusdt", 0),
+  ];
+  readonly venues: readonly Venue[];
+  /** From now on venues do as they should. */
+  wellBehaved = false;
+  /** Nothing is sent any more. */
+  ended = false;
+  readonly #clock: Clock;
+  readonly #random: Random;
+
+  constructor({ clock, random, ownIds, base }: MarketOptions) {
+    this.#clock = clock;
+    this.#random = random;
+    this.venues = [this.listings.slice(0, 2), this.listings.slice(2)].map((listings, at) => {
+      const venue: Venue = new Venue({
+        name: `shard${at}`,
+        listings,
+        clock,
+        ownIds,
+        base: () => base(at),
+        resyncAsked: (listing) => this.#resyncAsked(venue, listing),
+      });
+      return venue;
+    });
+  }
+
+  venueOf(listing: Listing): Venue {
+    return this.venues.find((venue) => venue.listings.includes(listing))!;
+  }
+
+  /** Of a channel in any spelling. */
+  listingOf(name: string): Listing {
+    const symbol = name.replace(/^spot:/, "").replace(/@.*$/, "");
+    return this.listings.find((listing) => listing.symbol === symbol)!;
+  }
+
+  /** Which incarnation of its shard's numbering an epoch id names; 0 if none. */
+  epochOf(id: string): number {
+    const [shard, number] = id.split("-e");
+    return this.venues.some((venue) => venue.name === shard) ? Number(number) : 0;
+  }
+
+  // --- records ----------------------------------------------------------------------------------------------------
+
+  /** Every channel gets data. */
+  open(): void {
+    for (const listing of this.listings) {
+      const venue = this.venueOf(listing);
+      for (let i = 0; i < 10; i++) venue.change(listing, this.#random);
+      venue.snapshot(listing);
+      venue.trades(listing, this.#random, 0);
+    }
+  }
+
+  good(listing: Listing, random: Random): void {
+    const venue = this.venueOf(listing);
+    const kind = random.int(0, 19);
+    if (kind < 9) venue.delta(listing, random, random.chance(0.7));
+    else if (kind < 14) venue.trades(listing, random, 0);
+    else if (kind < 17) venue.deltaAndTrades(listing, random, 0);
+    else if (kind < 18) venue.snapshot(listing);
+    else if (kind < 19) venue.clock();
+    else venue.emptyDelta(listing);
+  }
+
+  bad(listing: Listing, random: Random): void {
+    const venue = this.venueOf(listing);
+    const kinds: readonly (() => unknown)[] = [
+      () => venue.again(random),
+      () => venue.again(random),
+      // Dropped on its way.
+      () => venue.change(listing, random),
+      () => venue.swapped(listing, random),
+      () => venue.corrupted(listing, random),
+      () => venue.crossed(listing, random),
+      () => venue.malformedLevel(listing, random),
+      () => venue.malformedTrade(listing),
+      () => venue.garbage(random),
+      () => venue.unknown(),
+      () => venue.twoDeltas(listing, random),
+      () => {
+        venue.stale(listing);
+        this.#later(random.int(1, 900), () => venue.snapshot(listing));
+      },
+    ];
+    random.pick(kinds)();
+  }
+
+  /** Trades whose ids are long, so that they fill the ring. */
+  long(listing: Listing, random: Random): void {
+    this.venueOf(listing).trades(listing, random, random.int(100, 700));
+  }
+
+  /** The connection is lost for `ms`; the venue goes on meanwhile, then sends snapshots. */
+  lost(venue: Venue, ms: number, seed: number): void {
+    const random = createRandom(seed);
+    venue.lost();
+    for (const listing of venue.listings) for (let i = random.int(0, 4); i > 0; i--) venue.change(listing, random);
+    this.#snapshotsAfter(venue, ms);
+  }
+
+  /** A new numbering; the books' snapshots come after `ms`, or not at all. */
+  newEpoch(venue: Venue, ms: number, seed: number): void {
+    venue.newEpoch();
+    if (createRandom(seed).chance(0.8)) this.#snapshotsAfter(venue, ms);
+  }
+
+  /** A checked delta of a book, so that the shard finds out whatever it does not know yet; and a last trade. */
+  last(listing: Listing): void {
+    const venue = this.venueOf(listing);
+    if (listing.broken) venue.corrupted(listing, this.#random);
+    else venue.delta(listing, this.#random, true);
+    venue.trades(listing, this.#random, 0);
+  }
+
+  // --- inside -----------------------------------------------------------------------------------------------------
+
+  #snapshotsAfter(venue: Venue, ms: number): void {
+    this.#later(ms, () => {
+      for (const listing of venue.listings) venue.snapshot(listing);
+    });
+  }
+
+  /** Usually the venue answers; now and then it does not, or with something that does not verify. */
+  #resyncAsked(venue: Venue, listing: Listing): void {
+    if (!this.wellBehaved && this.#random.chance(0.15)) return;
+    const bad = !this.wellBehaved && this.#random.chance(0.15);
+    this.#later(this.#random.int(5, RESYNC_MS_MAX), () => venue.snapshot(listing, bad));
+  }
+
+  #later(ms: number, call: () => void): void {
+    this.#clock.after(ms, () => {
+      if (!this.ended) call();
+    });
+  }
+}

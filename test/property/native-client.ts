@@ -1,0 +1,201 @@
+/**
+ * A native client: one session at a time, several subscriptions, and what it remembers of them when the session ends.
+ *
+ * Invariants it holds the node to: every command gets exactly one reply; a push names a running subscription; nothing
+ * comes for a name after its unsubscribe was answered.
+ */
+import type { Position } from "../../src/channel/types.ts";
+import type { Peer } from "./fake-server.ts";
+import { type Following, followingOf, type Outcome, type Push } from "./following.ts";
+import type { Connection } from "./test-worker.ts";
+
+interface Reply {
+  readonly id: number;
+  readonly ok?: boolean;
+  readonly channels?: Readonly<Record<string, Outcome>>;
+  readonly errors?: readonly { readonly channel: string; readonly code: number }[];
+  readonly error?: { readonly code: number; readonly message: string };
+}
+
+interface Subscription {
+  readonly following: Following;
+  readonly since: Position | null;
+  /** The command that made it: only its reply says where it begins. */
+  readonly command: number;
+  phase: "asked" | "running" | "leaving";
+  /** Pushes that came before the reply. */
+  early: Push[];
+}
+
+interface Command {
+  readonly op: string;
+  readonly names: readonly string[];
+}
+
+export class NativeClient implements Peer {
+  readonly label: string;
+  readonly subscriptions = new Map<string, Subscription>();
+  /** What ended, to come back to. */
+  readonly past = new Map<string, Following>();
+  /** Names to subscribe to again after a reconnect. */
+  wanted: readonly string[] = [];
+  closedWith: number | null = null;
+  moves = 0;
+  connection: Connection | null = null;
+  readonly #violation: (text: string) => void;
+  readonly #onClose: (code: number) => void;
+  readonly #commands = new Map<number, Command>();
+  #ids = 0;
+
+  constructor(label: string, violation: (text: string) => void, onClose: (code: number) => void) {
+    this.label = label;
+    this.#violation = (text) => violation(`${label}: ${text}`);
+    this.#onClose = onClose;
+  }
+
+  get open(): boolean {
+    return this.connection !== null && this.closedWith === null;
+  }
+
+  connect(make: (peer: Peer) => Connection): void {
+    this.closedWith = null;
+    this.#commands.clear();
+    this.connection = make(this);
+  }
+
+  // --- commands ---------------------------------------------------------------------------------------------------
+
+  subscribe(names: readonly string[], cadence: number, resume: boolean): void {
+    const since: Record<string, Position> = {};
+    const asked: string[] = [];
+    for (const name of names) {
+      const known = this.subscriptions.get(name);
+      if (known?.phase === "leaving") continue;
+      asked.push(name);
+      if (known !== undefined) continue;
+      const before = resume ? this.past.get(name) : undefined;
+      const position = before?.position ?? null;
+      if (position !== null) since[name] = position;
+      const following = position !== null && before ? before : followingOf(name, (text) => this.#violation(text));
+      this.past.delete(name);
+      this.subscriptions.set(name, { following, since: position, command: this.#ids + 1, phase: "asked", early: [] });
+    }
+    if (asked.length > 0) this.#send("subscribe", asked, { channels: asked, cadence, since });
+  }
+
+  unsubscribe(name: string): void {
+    const known = this.subscriptions.get(name);
+    if (known === undefined || known.phase === "leaving") return;
+    // What it has asked for it waits for.
+    for (const { op, names } of this.#commands.values()) if (op === "resync" && names.includes(name)) return;
+    known.phase = "leaving";
+    this.#send("unsubscribe", [name], { channels: [name] });
+  }
+
+  cadence(name: string, ms: number): void {
+    if (this.subscriptions.get(name)?.phase === "running") this.#send("cadence", [name], { channel: name, ms });
+  }
+
+  resync(name: string): void {
+    if (this.subscriptions.get(name)?.phase === "running") this.#send("resync", [name], { channel: name });
+  }
+
+  list(): void {
+    this.#send("subscriptions", [], {});
+  }
+
+  leave(): void {
+    this.connection?.socket.abort();
+  }
+
+  /** Replies that never came. */
+  unanswered(): string[] {
+    return [...this.#commands].map(([id, { op, names }]) => `${op} ${id} of ${names} was never answered`);
+  }
+
+  // --- the wire ---------------------------------------------------------------------------------------------------
+
+  receive(frame: string): void {
+    const message = JSON.parse(frame) as Reply | Push;
+    if ("id" in message) this.#replied(message);
+    else this.#pushed(message as Push);
+  }
+
+  closed(code: number): void {
+    this.closedWith = code;
+    this.connection = null;
+    this.wanted = [...this.subscriptions].filter(([, one]) => one.phase !== "leaving").map(([name]) => name);
+    for (const [name, { following, phase, since }] of this.subscriptions) {
+      if (phase === "running" || since !== null) this.past.set(name, following);
+    }
+    this.subscriptions.clear();
+    this.#commands.clear();
+    this.#onClose(code);
+  }
+
+  #send(op: string, names: readonly string[], fields: Readonly<Record<string, unknown>>): void {
+    const id = ++this.#ids;
+    this.#commands.set(id, { op, names });
+    this.connection?.send(JSON.stringify({ id, op, ...fields }));
+  }
+
+  #replied(reply: Reply): void {
+    const command = this.#commands.get(reply.id);
+    if (command === undefined) {
+      this.#violation(`reply to nothing: ${JSON.stringify(reply)}`);
+      return;
+    }
+    this.#commands.delete(reply.id);
+    if (command.op === "subscribe") this.#subscribed(command.names, reply);
+    else if (command.op === "unsubscribe") {
+      for (const name of command.names) {
+        const known = this.subscriptions.get(name);
+        if (known?.phase !== "leaving") continue;
+        this.subscriptions.delete(name);
+        this.past.set(name, known.following);
+      }
+    } else if (reply.error !== undefined && reply.error.code !== 1202) {
+      // 1202: the subscription ended while the command was on its way.
+      this.#violation(`${command.op} refused: ${JSON.stringify(reply.error)}`);
+    }
+  }
+
+  #subscribed(names: readonly string[], reply: Reply): void {
+    for (const name of names) {
+      const known = this.subscriptions.get(name);
+      if (known?.phase !== "asked" || known.command !== reply.id) continue;
+      const outcome = reply.channels?.[name];
+      if (outcome !== undefined) {
+        known.phase = "running";
+        known.following.begin(outcome, known.since);
+        for (const push of known.early) known.following.take(push);
+        known.early = [];
+      } else if (reply.errors?.some((error) => error.channel === name)) {
+        this.subscriptions.delete(name);
+        if (known.since !== null) this.past.set(name, known.following);
+        this.#askedAgain(name);
+      } else this.#violation(`${name} is in no part of the reply ${JSON.stringify(reply)}`);
+    }
+  }
+
+  /** A later command asks for it too: that one's reply counts. */
+  #askedAgain(name: string): void {
+    for (const [command, { op, names }] of this.#commands) {
+      if (op !== "subscribe" || !names.includes(name)) continue;
+      const following = followingOf(name, (text) => this.#violation(text));
+      this.subscriptions.set(name, { following, since: null, command, phase: "asked", early: [] });
+      return;
+    }
+  }
+
+  #pushed(push: Push): void {
+    const known = this.subscriptions.get(push.channel);
+    if (known === undefined) {
+      this.#violation(`push for nothing: ${JSON.stringify(push).slice(0, 200)}`);
+      return;
+    }
+    if (push.type === "cadence") this.moves++;
+    if (known.phase === "asked") known.early.push(push);
+    else if (known.phase === "running") known.following.take(push);
+  }
+}

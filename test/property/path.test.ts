@@ -1,0 +1,76 @@
+/**
+ * Properties of the whole path: random worlds (world.ts) in which every client ends with what its venue has, or was told.
+ *
+ * `TIDEGATE_PROPERTY_RUNS` sets how many worlds (default 200; more find more), `TIDEGATE_PROPERTY_SEED` where they begin
+ * (default: always the same; `random`: anywhere). A failure prints seed and path: `TIDEGATE_PROPERTY_SEED=<seed>
+ * TIDEGATE_PROPERTY_PATH=<path>` plays the shrunk world again.
+ */
+import { expect, test } from "bun:test";
+import fc from "fast-check";
+import { calmPlan, type Plan, roughPlan, wildPlan } from "./plan.ts";
+import { run, type Stats } from "./world.ts";
+
+const RUNS = Number(process.env.TIDEGATE_PROPERTY_RUNS ?? 200);
+const SEED = process.env.TIDEGATE_PROPERTY_SEED ?? "20260101";
+const PATH = process.env.TIDEGATE_PROPERTY_PATH;
+/** Below that many worlds chance decides what occurs in them. */
+const RUNS_TELLING = 100;
+/** Per world on a busy machine, and as much again for shrinking. */
+const TEST_MS_MAX = 120_000 + RUNS * 1000;
+
+/** Runs worlds of these plans; returns what they brought about, all together. */
+async function check(plans: fc.Arbitrary<Plan>, runs: number, also: (stats: Stats) => void): Promise<Stats> {
+  const sum: Record<string, number> = {};
+  const property = fc.asyncProperty(plans, async (plan) => {
+    const { violations, stats } = await run(plan);
+    for (const [what, count] of Object.entries(stats)) sum[what] = (sum[what] ?? 0) + count;
+    expect(violations).toEqual([]);
+    also(stats);
+  });
+  await fc.assert(property, {
+    numRuns: runs,
+    ...(SEED === "random" ? {} : { seed: Number(SEED) }),
+    ...(PATH === undefined ? {} : { path: PATH, endOnFailure: true }),
+  });
+  return sum as unknown as Stats;
+}
+
+test(
+  "path - where all is well everybody has everything, and nobody is told or closed",
+  async () => {
+    const runs = Math.ceil(RUNS / 4);
+    const sum = await check(calmPlan, runs, ({ gaps, stales, closed, epochs }) => {
+      expect({ gaps, stales, closed, epochs }).toEqual({ gaps: 0, stales: 0, closed: 0, epochs: 0 });
+    });
+    if (runs < RUNS_TELLING / 4) return;
+    expect(sum.judged).toBeGreaterThan(runs);
+    expect(sum.moves).toBeGreaterThan(0);
+  },
+  TEST_MS_MAX,
+);
+
+test(
+  "path - what only the bus loses, repeats and mixes up is healed: nothing is missing, nobody is closed",
+  async () => {
+    const runs = Math.ceil(RUNS / 4);
+    const sum = await check(roughPlan, runs, ({ gaps, closed, epochs }) => {
+      expect({ gaps, closed, epochs }).toEqual({ gaps: 0, closed: 0, epochs: 0 });
+    });
+    if (runs < RUNS_TELLING / 4) return;
+    expect(sum.judged).toBeGreaterThan(runs);
+    expect(sum.heals).toBeGreaterThan(0);
+  },
+  TEST_MS_MAX,
+);
+
+test(
+  "path - whatever fails, every client's book, trades, values and candles are the source's, or it was told",
+  async () => {
+    const sum = await check(wildPlan, RUNS, () => undefined);
+    if (RUNS < RUNS_TELLING) return;
+    // All of it did happen.
+    expect(sum.judged).toBeGreaterThan(3 * RUNS);
+    for (const [what, count] of Object.entries(sum)) expect([what, count > RUNS / 20]).toEqual([what, true]);
+  },
+  TEST_MS_MAX,
+);

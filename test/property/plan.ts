@@ -1,0 +1,153 @@
+/** What happens in a world: a plan is data, so that fast-check can make, shrink and print it, and a seed repeats it. */
+import fc from "fast-check";
+
+export const LISTINGS = 3;
+export const VENUES = 2;
+
+export type Step =
+  | {
+      /** Records of one instrument: only good ones, good and bad ones, or trades with long ids that fill the ring. */
+      readonly do: "feed";
+      readonly mix: "good" | "wild" | "long";
+      readonly listing: number;
+      readonly count: number;
+      readonly gapMs: number;
+      readonly seed: number;
+    }
+  | { readonly do: "lost" | "epoch"; readonly venue: number; readonly ms: number; readonly seed: number }
+  | { readonly do: "open"; readonly binance: boolean; readonly listing: number; readonly seed: number }
+  /** A client does something: subscribes, leaves, comes back, changes its cadence, asks for a resync. */
+  | { readonly do: "act"; readonly client: number; readonly seed: number }
+  | { readonly do: "restart"; readonly worker: number; readonly ms: number }
+  /** A worker reads nothing for a while: the ring may lap it. */
+  | { readonly do: "pause"; readonly worker: number; readonly ms: number }
+  /** A worker reads nothing until long trades have filled the ring `times` over. */
+  | {
+      readonly do: "lap";
+      readonly worker: number;
+      readonly listing: number;
+      readonly times: number;
+      readonly ms: number;
+      readonly seed: number;
+    }
+  /** A client reads nothing for a while: its outbox fills. */
+  | { readonly do: "choke"; readonly client: number; readonly ms: number }
+  /** The node hears nothing of the bus. */
+  | { readonly do: "deaf"; readonly ms: number }
+  | { readonly do: "wait"; readonly ms: number };
+
+export interface Plan {
+  readonly seed: number;
+  readonly steps: readonly Step[];
+  readonly drop: number;
+  readonly duplicate: number;
+  readonly delay: number;
+  readonly workers: number;
+  readonly ringBytes: number;
+  /** Publications a chain of the follower holds. */
+  readonly heldMax: number;
+  /** Trades have ids of the venue. */
+  readonly ownIds: boolean;
+  /** Every book and trade channel has data before the first client comes. */
+  readonly warm: boolean;
+  /** The last records pass while the bus still loses; then nothing comes any more. */
+  readonly quietEnd: boolean;
+  /** The first instrument's book ends wrong at the shard, for good. */
+  readonly endsStale: boolean;
+}
+
+const seed = fc.nat();
+const ms = (max: number) => fc.integer({ min: 1, max });
+const step = <const D extends Step["do"], F extends object>(name: D, fields: { [K in keyof F]: fc.Arbitrary<F[K]> }) =>
+  fc.record({ do: fc.constant(name), ...fields }) as unknown as fc.Arbitrary<Step>;
+
+const listing = fc.nat(LISTINGS - 1);
+const venue = fc.nat(VENUES - 1);
+const worker = fc.nat(1);
+const client = fc.nat(30);
+
+const feed = (mix: "good" | "wild" | "long", count: number) =>
+  step("feed", {
+    mix: fc.constant(mix),
+    listing,
+    count: fc.integer({ min: 1, max: count }),
+    gapMs: fc.constantFrom(0, 1, 7, 40, 130),
+    seed,
+  });
+
+const opens = step("open", { binance: fc.boolean(), listing, seed });
+const acts = step("act", { client, seed });
+
+/** Clients come, go and move; the source, the bus and the workers are well. */
+const CALM = [
+  { weight: 6, arbitrary: feed("good", 12) },
+  { weight: 4, arbitrary: opens },
+  { weight: 5, arbitrary: acts },
+  { weight: 3, arbitrary: step("wait", { ms: ms(1500) }) },
+];
+
+const WILD = [
+  ...CALM,
+  { weight: 4, arbitrary: feed("wild", 12) },
+  { weight: 2, arbitrary: feed("long", 30) },
+  {
+    weight: 3,
+    arbitrary: step("lap", { worker, listing, times: fc.constantFrom(0.5, 0.9, 1.2, 2.2), ms: ms(60), seed }),
+  },
+  { weight: 1, arbitrary: step("lost", { venue, ms: ms(1500), seed }) },
+  { weight: 1, arbitrary: step("epoch", { venue, ms: ms(800), seed }) },
+  { weight: 1, arbitrary: step("restart", { worker, ms: ms(400) }) },
+  { weight: 3, arbitrary: step("pause", { worker, ms: ms(900) }) },
+  { weight: 1, arbitrary: step("choke", { client, ms: ms(1200) }) },
+  { weight: 1, arbitrary: step("deaf", { ms: fc.oneof(ms(600), ms(4000)) }) },
+  { weight: 1, arbitrary: step("wait", { ms: fc.oneof(ms(7000), fc.constant(70_000)) }) },
+];
+
+/** The bus is bad, everything else is well. */
+const ROUGH = [...CALM, { weight: 1, arbitrary: step("deaf", { ms: ms(1500) }) }];
+
+export const calmPlan: fc.Arbitrary<Plan> = fc.record({
+  seed,
+  steps: fc.array(fc.oneof(...CALM), { minLength: 5, maxLength: 40 }),
+  drop: fc.constant(0),
+  duplicate: fc.constant(0),
+  delay: fc.constant(0),
+  workers: fc.constantFrom(1, 2),
+  ringBytes: fc.constant(1024 * 1024),
+  heldMax: fc.constant(10_000),
+  ownIds: fc.boolean(),
+  warm: fc.constant(true),
+  quietEnd: fc.constant(true),
+  endsStale: fc.constant(false),
+});
+
+export const roughPlan: fc.Arbitrary<Plan> = fc
+  .record({
+    calm: calmPlan,
+    steps: fc.array(fc.oneof(...ROUGH), { minLength: 10, maxLength: 40 }),
+    drop: fc.constantFrom(0.05, 0.3),
+    duplicate: fc.constantFrom(0, 0.3),
+    delay: fc.constantFrom(0, 0.5),
+    heldMax: fc.constantFrom(5, 10_000),
+  })
+  .map(({ calm, ...rough }) => ({ ...calm, ...rough }));
+
+export const wildPlan: fc.Arbitrary<Plan> = fc.record({
+  seed,
+  steps: fc
+    .tuple(
+      fc.array(opens, { minLength: 2, maxLength: 6 }),
+      fc.array(fc.oneof(...WILD), { minLength: 10, maxLength: 60 }),
+    )
+    .map(([first, then]) => [...first, ...then]),
+  drop: fc.constantFrom(0, 0, 0.02, 0.2),
+  duplicate: fc.constantFrom(0, 0.1),
+  delay: fc.constantFrom(0, 0, 0.1, 0.4),
+  workers: fc.constantFrom(1, 2),
+  ringBytes: fc.constantFrom(64 * 1024, 256 * 1024),
+  heldMax: fc.constantFrom(5, 10_000),
+  ownIds: fc.boolean(),
+  warm: fc.boolean(),
+  quietEnd: fc.boolean(),
+  endsStale: fc.constantFrom(false, false, true),
+});
