@@ -59,7 +59,9 @@ test("command line - a wrong value or number of arguments says what is wanted", 
   expect(await refusal("serve", "--port")).toContain("--port <N>");
   expect(await refusal("serve", "extra")).toContain("too many arguments");
   expect(await refusal("serve", "--config", "/does/not/exist.json")).toContain("--config /does/not/exist.json");
-  expect(await refusal("serve", "--replay", "/does/not/exist")).toContain("--replay: there is no file /does/not/exist");
+  expect(await refusal("serve", "--replay", "/does/not/exist")).toContain(
+    "--replay: /does/not/exist is no file that exists",
+  );
   expect(await refusal("tail")).toContain("missing required argument 'channel'");
   expect(await refusal("tail", "x", "--cadence", "-1")).toContain("Want a whole number from 0 on");
   expect(await refusal("tail", "x", "--url", "ftp://h")).toContain("--url");

@@ -146,7 +146,7 @@ test("config - an upstream's faults", () => {
     '--upstream-url: "http://h" is wrong, want an address like wss://host:port',
   );
   expect(refusal({ upstream: "kraken:BTC/USD", upstreamCa: "absent" })).toBe(
-    "--upstream-ca: there is no file /here/absent",
+    "--upstream-ca: /here/absent is no file that exists",
   );
 });
 
@@ -206,7 +206,7 @@ test("config - a replay's path counts from where the user stands, or from the co
   const files = { "/here/f": "", "/etc/g": "", "/etc/c.json": '{"source":{"kind":"replay","path":"g"}}' };
   expect(load({ replay: "f" }, {}, files).config.source).toMatchObject({ path: "/here/f" });
   expect(load({ config: "/etc/c.json" }, {}, files).config.source).toMatchObject({ path: "/etc/g" });
-  expect(refusal({ replay: "nope" }, {}, files)).toBe("--replay: there is no file /here/nope");
+  expect(refusal({ replay: "nope" }, {}, files)).toBe("--replay: /here/nope is no file that exists");
 });
 
 test("config - one port for both addresses is refused, port 0 twice is not", () => {

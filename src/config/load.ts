@@ -128,7 +128,7 @@ function locate(config: StaticConfig, { names }: Layers, file: string | null, wo
     const name = names.get(field) ?? `--${flag}`;
     const fromFile = file !== null && name !== `--${flag}` && name !== envName(flag);
     const path = resolve(fromFile ? dirname(file) : world.cwd, given);
-    if (!world.isFile(path)) throw refuse(`${name}: there is no file ${path}`);
+    if (!world.isFile(path)) throw refuse(`${name}: ${path} is no file that exists`);
     return path;
   };
   if (source.kind === "replay") {

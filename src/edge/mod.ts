@@ -12,5 +12,6 @@ export {
   type EndpointConfig,
   type RestConfig,
 } from "./config.ts";
+export { probePort } from "./probe.ts";
 export { type Edge, type EdgeMessage, type EdgeOptions, startEdge } from "./supervisor.ts";
 export type { EdgeTotals } from "./totals.ts";

@@ -3,7 +3,6 @@ import { GatewayError } from "../lib/errors.ts";
 
 /** Throws a GatewayError with one sentence if `host:port` cannot be bound exclusively. */
 export function probePort(host: string, port: number): void {
-  if (port === 0) return;
   try {
     Bun.listen({ hostname: host, port, socket: { data: () => undefined } }).stop(true);
   } catch (cause) {
@@ -19,6 +18,7 @@ function failure(host: string, port: number, code: string, cause: unknown): Gate
     case "EACCES":
       return new GatewayError("PORT_FORBIDDEN", `port ${port} needs privileges: choose one from 1024 on`, { cause });
     case "EADDRNOTAVAIL":
+    case "ENOTFOUND":
       return new GatewayError("HOST_UNKNOWN", `${host} is not an address of this machine: choose another host`, {
         cause,
       });

@@ -4,6 +4,8 @@ import type { ChannelState } from "./channel-state.ts";
 
 /** Replies are at most this old, and dropped earlier when a Binance rung of the channel flushes. */
 const CACHE_MS = 50;
+/** Limits a client thinks up must not fill the memory: so many bodies per book, then the cache starts over. */
+const CACHE_BODIES_MAX = 16;
 
 export interface DepthBody {
   readonly lastUpdateId: number;
@@ -30,6 +32,7 @@ export function depthReply(state: ChannelState, limit: number, nowMs: number): D
     bids: book.bids(limit),
     asks: book.asks(limit),
   };
+  if (state.depthCache.size >= CACHE_BODIES_MAX) state.depthCache.clear();
   state.depthCache.set(limit, { at: nowMs, body });
   return { is: "depth", body };
 }

@@ -779,3 +779,20 @@ test("engine - after a lap that swallowed an epoch's gap, before the epoch's fir
   expect(JSON.parse(head!)).toEqual({ is: "caughtUp", seq: 899 });
   expect(JSON.parse(frame!)).toMatchObject({ type: "gap", from: 4, seq: 899, epoch: "e2" });
 });
+
+test("engine - a storm of REST requests costs one timer and a bounded number of bodies", async () => {
+  const rig = new Rig();
+  const asked = rig.engine.depth(DEPTH, 5);
+  readyBook(rig);
+  await asked;
+  const pending = rig.clock.pending;
+  for (let limit = 1; limit <= 500; limit++) await rig.engine.depth(DEPTH, limit);
+  expect(rig.clock.pending).toBe(pending);
+  expect(rig.engine.status().channels).toBe(1);
+  rig.clock.advance(30_000);
+  await rig.engine.depth(DEPTH, 5);
+  rig.clock.advance(59_000);
+  expect(rig.engine.status().channels).toBe(1);
+  rig.clock.advance(2000);
+  expect(rig.engine.status().channels).toBe(0);
+});

@@ -10,7 +10,7 @@ import type { ChannelConsumer } from "../bus/consumer.ts";
 import type { Catalog, Channel } from "../channel/channel.ts";
 import type { Instrument } from "../channel/instruments.ts";
 import type { Position } from "../channel/types.ts";
-import type { Clock } from "../lib/clock.ts";
+import type { Clock, Timer } from "../lib/clock.ts";
 import { assert, GatewayError } from "../lib/errors.ts";
 import { ERRORS } from "../protocol/codes.ts";
 import type { EncoderFactory } from "../protocol/encoder.ts";
@@ -49,6 +49,8 @@ interface Entry {
   readonly feeds: Subscription[];
   /** Kept for REST until then (monotonic ms). */
   keepUntil: number;
+  /** Looks again when that time has come; one for all requests. */
+  keeper: Timer | null;
 }
 
 const NO_INSTRUMENTS: Instruments = { list: () => [], onChange: () => () => undefined };
@@ -111,10 +113,21 @@ export class Engine {
     if (channel?.family !== "book") return { is: "unknown" };
     const entry = this.#open(channel);
     const { clock } = this.#options;
-    entry.keepUntil = clock.monotonicMs() + REST_LINGER_MS;
-    clock.after(REST_LINGER_MS + 1, () => this.#closeIfUnused(entry));
+    this.#keep(entry);
     const failed = await this.#readyWithin(entry.state, REST_WAIT_MS);
     return failed ? { is: "unavailable" } : depthReply(entry.state, limit, clock.monotonicMs());
+  }
+
+  /** REST has asked for it: it stays open for a while. */
+  #keep(entry: Entry): void {
+    const { clock } = this.#options;
+    entry.keepUntil = clock.monotonicMs() + REST_LINGER_MS;
+    const look = (): void => {
+      const leftMs = entry.keepUntil - clock.monotonicMs();
+      entry.keeper = leftMs > 0 ? clock.after(leftMs, look) : null;
+      if (leftMs <= 0) this.#closeIfUnused(entry);
+    };
+    entry.keeper ??= clock.after(REST_LINGER_MS, look);
   }
 
   /** Channels with interest, and which of them are stale. */
@@ -247,7 +260,7 @@ export class Engine {
       dirty: (rung) => this.#cadence.dirty(rung),
       settled: () => this.#closeIfUnused(entry),
     });
-    const entry: Entry = { state, feeds: [], keepUntil: 0 };
+    const entry: Entry = { state, feeds: [], keepUntil: 0, keeper: null };
     this.#entries.set(channel.name, entry);
     const { follower } = this.#options;
     if (channel.all !== undefined) this.#followMarket(entry, channel.all);
@@ -335,6 +348,7 @@ export class Engine {
   #closeEntry(entry: Entry): void {
     this.#entries.delete(entry.state.channel.name);
     this.#snapshots.forget(entry.state.channel.name);
+    entry.keeper?.cancel();
     entry.state.close();
     for (const feed of entry.feeds) feed.close();
   }

@@ -268,3 +268,32 @@ test("made - a new epoch voids the window", () => {
   maker.publication({ ...b, prev: null, data: b.data.slice(-1) }, { ...HEADER, epoch: "e2" });
   expect(heard.value() as WindowTicker).toMatchObject({ open: "200.00", count: 1, partial: true });
 });
+
+test("made - a day of UTC+8 that closed while its candles had to be healed is told", () => {
+  const { heard, maker } = made("kline_1d_utc8");
+  const candle = (openTime: number, closed: boolean): Candle => ({
+    interval: "4h",
+    openTime,
+    closeTime: openTime + 4 * HOUR - 1,
+    open: "1",
+    high: "1",
+    low: "1",
+    close: "1",
+    volume: "1",
+    quoteVolume: "1",
+    takerVolume: "0",
+    takerQuoteVolume: "0",
+    firstId: 1,
+    lastId: 1,
+    count: 1,
+    closed,
+    partial: false,
+  });
+  const at = (hours: number) => START + hours * HOUR;
+  maker.state(reply({ seq: 5, state: { type: "candles", data: [candle(at(12), false)] } }), "first");
+  const history = [candlesAt(8, at(16), [candle(at(12), true), candle(at(16), false)], 6)];
+  maker.state(reply({ seq: 8, state: { type: "candles", data: [candle(at(16), false)] }, history }), "heal");
+  const healed = heard.states.at(-1)!;
+  expect(healed.history).toMatchObject([{ seq: 8, prev: 5, data: [{ openTime: at(-8), closed: true }] }]);
+  expect(healed.state).toMatchObject({ data: [{ openTime: at(16), closed: false }] });
+});

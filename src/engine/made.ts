@@ -18,7 +18,7 @@ import type { Body, Candle, Publication, StaleReason, Value } from "../channel/t
 
 /** What turns the source channel's bodies into the made one's. */
 interface Recipe {
-  /** Whatever was before is void: the owner's state at `reply.seq`, oldest candles first. */
+  /** Whatever was before is void: all that the owner's candles make, oldest first. */
   begin(candles: readonly Candle[], time: number): Body | null;
   /** The next publication. Null: nothing to say. */
   next(candles: readonly Candle[], time: number): Body | null;
@@ -78,6 +78,9 @@ class Renamed implements ChannelConsumer {
 class Maker extends Renamed {
   readonly #recipe: Recipe;
   #epoch = "";
+  /** What was handed on last. */
+  #lastSeq: number | null = null;
+  #lastOpenTime = Number.NEGATIVE_INFINITY;
 
   constructor(channel: Channel, consumer: ChannelConsumer, recipe: Recipe) {
     super(channel, consumer);
@@ -86,9 +89,27 @@ class Maker extends Renamed {
 
   override state(reply: StateReply, cause: StateCause): void {
     this.#epoch = reply.epoch;
-    const state = this.#recipe.begin(candlesOf(reply), reply.time);
-    // A maker starts where the owner is: what it made before that is not kept anywhere.
-    super.state({ ...reply, after: null, state, history: [] }, cause);
+    const made = this.#recipe.begin(candlesOf(reply), reply.time);
+    // The state of a candles channel is its current candle.
+    const state: Body | null = made?.type === "candles" ? { type: "candles", data: made.data.slice(-1) } : made;
+    // A maker starts where the owner is; only candles that closed while it had to be healed are told.
+    const history = cause === "heal" ? this.#closedMeanwhile(made, reply) : [];
+    this.#told(made, reply.seq);
+    super.state({ ...reply, after: null, state, history }, cause);
+  }
+
+  /** A closed candle is never skipped: those since the one that was open when we last spoke. */
+  #closedMeanwhile(made: Body | null, { seq, time }: StateReply): Publication[] {
+    if (made?.type !== "candles" || seq === null || this.#lastSeq === null || seq <= this.#lastSeq) return [];
+    const data = made.data.filter(({ closed, openTime }) => closed && openTime >= this.#lastOpenTime);
+    if (data.length === 0) return [];
+    const { name, kind } = this.channel;
+    return [{ channel: name, kind, user: "", type: "candles", data, seq, prev: this.#lastSeq, time, receivedUs: 0 }];
+  }
+
+  #told(body: Body | null, seq: number | null): void {
+    this.#lastSeq = seq;
+    if (body?.type === "candles") this.#lastOpenTime = body.data.at(-1)?.openTime ?? this.#lastOpenTime;
   }
 
   override publication(p: Publication, header: ShardHeader): void {
@@ -96,7 +117,9 @@ class Maker extends Renamed {
     const isNew = header.epoch !== this.#epoch;
     this.#epoch = header.epoch;
     const body = isNew ? this.#recipe.begin(p.data, p.time) : this.#recipe.next(p.data, p.time);
-    if (body !== null) super.publication({ ...p, ...body } as Publication, header);
+    if (body === null) return;
+    this.#told(body, p.seq);
+    super.publication({ ...p, ...body } as Publication, header);
   }
 }
 
@@ -189,9 +212,7 @@ class SpanRecipe implements Recipe {
     this.#index = Number.NaN;
     this.#whole = null;
     this.#open = null;
-    const body = this.next(candles);
-    // The state of a candles channel is its current candle.
-    return body?.type === "candles" ? { type: "candles", data: body.data.slice(-1) } : null;
+    return this.next(candles);
   }
 
   next(candles: readonly Candle[]): Body | null {
