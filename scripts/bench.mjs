@@ -9,10 +9,10 @@ import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { ensureInstalled, findBun, root, stop } from "./install.mjs";
 
-const NAMES = ["ring", "pipeline", "fanout", "memory"];
+const NAMES = ["ring", "pipeline", "venues", "fanout", "rest", "memory"];
 const HELP = `npm run bench [-- NAME...] [--rounds N] [--seconds S]
 
-  NAME       ${NAMES.join(", ")}; all of them if none is named (about 12 minutes)
+  NAME       ${NAMES.join(", ")}; all of them if none is named (about 20 minutes)
   --rounds   repetitions of each measurement (default: each benchmark's own)
   --seconds  length of one measurement (not for memory)
 
@@ -21,7 +21,9 @@ More options: node_modules/.bin/bun bench/NAME.ts --help. What is measured and h
 const TAKES = {
   ring: ["rounds", "seconds"],
   pipeline: ["rounds", "seconds"],
+  venues: ["rounds", "seconds"],
   fanout: ["rounds", "seconds"],
+  rest: ["rounds", "seconds"],
   memory: ["rounds"],
 };
 

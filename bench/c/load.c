@@ -5,11 +5,13 @@
  * replies; warm up; measure; report. Each phase's end is a JSON line on stdout ({"event":"connected"|"subscribed"|"begin"|
  * "result",...}), so that a caller can look at the server in between.
  * Every text frame is checked (one whole frame, begins with { and ends with }), counted, and its "ts":<us> (wall clock
- * of the source) goes into a latency histogram; with --channels N its "prev"/"seq" must continue the chain of "c<n>".
+ * of the source) goes into a latency histogram (another key: --latency-key '"E":'; a second one, where frames have it, with
+ * its own: --source-key '"T":'); with --channels N its "prev"/"seq" must continue the chain of "c<n>".
  * With --cpu-of PID the CPU time of that process (all threads) over the measuring window is in the result.
  * At the limit: connections that fail or close are counted, never retried; frames over 16 MiB close the connection.
  */
 #include "common.h"
+#include "histogram.h"
 
 enum { READ_BYTES = 256 * 1024, FRAME_MAX = 16 << 20, SUBSCRIBES_MAX = 64, PORTS_PER_ADDRESS = 18000 };
 
@@ -24,46 +26,6 @@ typedef struct {
   int64_t started_us, subscribed_us;
   int64_t *last_seq; /* by channel number; 0 = none yet */
 } Conn;
-
-/* ---- histogram: log-linear, 64 steps per power of two (under 1.6 % wide), microseconds ---- */
-
-enum { STEP_BITS = 6, STEPS = 1 << STEP_BITS, BUCKETS = 40 * STEPS };
-typedef struct {
-  int64_t counts[BUCKETS], count, sum, min, max;
-} Histogram;
-
-static void record(Histogram *h, int64_t us) {
-  if (h->count++ == 0) h->min = h->max = us;
-  if (us < h->min) h->min = us;
-  if (us > h->max) h->max = us;
-  h->sum += us;
-  uint64_t v = us < 0 ? 0 : (uint64_t)us;
-  int shift = v < STEPS ? 0 : 63 - __builtin_clzll(v) - STEP_BITS;
-  int bucket = shift * STEPS + (int)(v >> shift);
-  h->counts[bucket < BUCKETS ? bucket : BUCKETS - 1]++;
-}
-
-/* The middle of the bucket that holds the quantile. */
-static double quantile_us(const Histogram *h, double q) {
-  int64_t rank = (int64_t)(q * (double)h->count), seen = 0;
-  for (int b = 0; b < BUCKETS; b++) {
-    seen += h->counts[b];
-    if (seen <= rank) continue;
-    int shift = b < 2 * STEPS ? 0 : b / STEPS - 1;
-    double low = (double)((uint64_t)(b - shift * STEPS) << shift);
-    return low + ((1 << shift) - 1) / 2.0;
-  }
-  return (double)h->max;
-}
-
-static void print_histogram(const char *name, const Histogram *h) {
-  printf("\"%s\":{\"count\":%ld", name, (long)h->count);
-  if (h->count > 0)
-    printf(",\"min\":%ld,\"mean\":%.1f,\"p50\":%.1f,\"p90\":%.1f,\"p99\":%.1f,\"p999\":%.1f,\"max\":%ld", (long)h->min,
-           (double)h->sum / (double)h->count, quantile_us(h, 0.5), quantile_us(h, 0.9), quantile_us(h, 0.99),
-           quantile_us(h, 0.999), (long)h->max);
-  printf("}");
-}
 
 /* ---- options and state ---- */
 
@@ -82,7 +44,7 @@ static bool measuring;
 static int64_t messages, bytes;
 /* Counted from the first subscribe on. */
 static int64_t broken_frames, chain_breaks, seq_not_rising, refusals, others, replies_seen;
-static Histogram latency, connect_time, subscribe_time;
+static Histogram latency, source_latency, connect_time, subscribe_time;
 
 static void note_error(const char *what, const char *text, int length) {
   if (first_error[0] == 0) snprintf(first_error, sizeof first_error, "%s%.*s", what, length > 180 ? 180 : length, text);
@@ -122,7 +84,7 @@ static int64_t digits(const char *p, const char *end) {
   return n;
 }
 
-static Key key_ts = {"\"ts\":", 5, 0}, key_channel = {"\"channel\":\"c", 12, 0}, key_prev = {"\"prev\":", 7, 0},
+static Key key_ts = {"\"ts\":", 5, 0}, key_source, key_channel = {"\"channel\":\"c", 12, 0}, key_prev = {"\"prev\":", 7, 0},
            key_seq = {"\"seq\":", 6, 0};
 
 static void on_push(Conn *c, const char *p, int length, int64_t now) {
@@ -132,6 +94,10 @@ static void on_push(Conn *c, const char *p, int length, int64_t now) {
     if ((at = after(&key_ts, p, length))) {
       int64_t ts = digits(at, end);
       if (ts > 0) record(&latency, now - ts);
+    }
+    if (key_source.length > 0 && (at = after(&key_source, p, length))) {
+      int64_t ts = digits(at, end);
+      if (ts > 0) record(&source_latency, now - ts);
     }
   }
   if (channel_count == 0 || !(at = after(&key_channel, p, length))) return;
@@ -400,6 +366,8 @@ static void options(int argc, char **argv) {
     else if ((v = option(argc, argv, &i, "--seconds"))) seconds = number("--seconds", v);
     else if ((v = option(argc, argv, &i, "--patience"))) patience_s = number("--patience", v);
     else if ((v = option(argc, argv, &i, "--cpu-of"))) cpu_pid = (int)number("--cpu-of", v);
+    else if ((v = option(argc, argv, &i, "--latency-key"))) key_ts = (Key){v, (int)strlen(v), 0};
+    else if ((v = option(argc, argv, &i, "--source-key"))) key_source = (Key){v, (int)strlen(v), 0};
     else if ((v = option(argc, argv, &i, "--subscribe"))) {
       if (subscribe_count == SUBSCRIBES_MAX) fail("at most %d --subscribe", SUBSCRIBES_MAX);
       if (strlen(v) > 65535) fail("a --subscribe frame is at most 65535 bytes");
@@ -407,7 +375,8 @@ static void options(int argc, char **argv) {
     } else if (strcmp(argv[i], "--linger") == 0) linger_open = true;
     else
       fail("unknown option %s (known: --host --port --path --connections --connect-rate --subscribe FRAME "
-           "--subscribe-rate --channels --hold --warmup --seconds --patience --cpu-of --linger)", argv[i]);
+           "--subscribe-rate --channels --hold --warmup --seconds --patience --cpu-of "
+           "--latency-key --source-key --linger)", argv[i]);
   }
   if (port < 1 || port > 65535) fail("--port is 1 to 65535");
   if (wanted < 1 || connect_rate <= 0 || subscribe_rate <= 0) fail("--connections and the rates are over 0");
@@ -446,6 +415,8 @@ int main(int argc, char **argv) {
   if (server_cpu >= 0 && server_cpu_end >= 0) printf("\"serverCpuSeconds\":%.6f,", (double)(server_cpu_end - server_cpu) / 1e6);
   printf("\"clientCpuSeconds\":%.6f,", (double)own_cpu / 1e6);
   print_histogram("latencyUs", &latency);
+  printf(",");
+  print_histogram("sourceUs", &source_latency);
   printf(",");
   print_histogram("connectUs", &connect_time);
   printf(",");

@@ -5,8 +5,14 @@ import { compiled } from "./fanout-programs.ts";
 export interface LoadOptions {
   readonly port: number;
   readonly connections: number;
-  /** Channels c0..c(n-1), all asked for in one command by every session. */
+  /** Channels c0..c(n-1), all asked for in one command by every session; 0: the path says what is wanted. */
   readonly channels: number;
+  /** Default: the native endpoint. */
+  readonly path?: string;
+  /** What stands before a frame's wall clock in microseconds; default `"ts":`. */
+  readonly latencyKey?: string;
+  /** What stands before a second time, of the source, in the frames that have it. */
+  readonly sourceKey?: string;
   readonly connectRate: number;
   readonly subscribeRate: number;
   readonly warmupSeconds: number;
@@ -50,6 +56,7 @@ export interface LoadResult {
   readonly serverCpuSeconds: number;
   readonly clientCpuSeconds: number;
   readonly latencyUs: Histogram;
+  readonly sourceUs: Histogram;
   readonly connectUs: Histogram;
   readonly subscribeUs: Histogram;
   readonly firstError: string;
@@ -71,7 +78,10 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
   const child = startChild([
     compiled("load"),
     ...Object.entries(numbers).flatMap(([name, value]) => [`--${name}`, String(value)]),
-    ...["--subscribe", JSON.stringify({ id: 1, op: "subscribe", channels })],
+    ...(channels.length > 0 ? ["--subscribe", JSON.stringify({ id: 1, op: "subscribe", channels })] : []),
+    ...(options.path === undefined ? [] : ["--path", options.path]),
+    ...(options.latencyKey === undefined ? [] : ["--latency-key", options.latencyKey]),
+    ...(options.sourceKey === undefined ? [] : ["--source-key", options.sourceKey]),
     "--linger",
   ]);
   try {
@@ -87,12 +97,15 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
   }
 }
 
-/** What went wrong in a run, as sentences; empty if nothing did. */
-export function faultsOf(result: LoadResult): string[] {
+/** What went wrong in a run, as sentences; empty if nothing did. `subscribes`: every session sent a subscribe command. */
+export function faultsOf(result: LoadResult, subscribes = true): string[] {
   const counts: readonly (readonly [number, string])[] = [
     [result.failed, "sessions could not connect"],
     [result.closedByServer, `sessions were closed by the server (last code ${result.lastCloseCode})`],
-    [result.connected - result.closedByServer - result.subscribed, "sessions got no reply to subscribe"],
+    [
+      subscribes ? result.connected - result.closedByServer - result.subscribed : 0,
+      "sessions got no reply to subscribe",
+    ],
     [result.refusals, "subscribes were refused"],
     [result.brokenFrames, "frames were broken"],
     [result.chainBreaks, "chain breaks"],

@@ -34,13 +34,20 @@ export async function startBaseline(shape: Shape): Promise<Server> {
 }
 
 /** `command` runs the gateway (default: this checkout's); the arguments of `serve` are put behind it. */
-export async function startGateway(shape: Shape, command: readonly string[] = gatewayCommand()): Promise<Server> {
-  const [port, adminPort] = freePorts(2) as [number, number];
+export function startGateway(shape: Shape, command: readonly string[] = gatewayCommand()): Promise<Server> {
   const synthetic = `channels=${shape.channels},rate=${shape.rate},size=${shape.size}${shape.spread ? ",spread" : ""}`;
-  const child = startChild(
-    [...command, "serve", "--port", String(port), "--admin-port", String(adminPort), "--synthetic", synthetic],
-    { NODE_ENV: "production" },
-  );
+  return startServe(["--synthetic", synthetic], command);
+}
+
+/** A gateway with any source; `flags` are those of `serve` but for the ports. */
+export async function startServe(
+  flags: readonly string[],
+  command: readonly string[] = gatewayCommand(),
+): Promise<Server> {
+  const [port, adminPort] = freePorts(2) as [number, number];
+  const child = startChild([...command, "serve", "--port", String(port), "--admin-port", String(adminPort), ...flags], {
+    NODE_ENV: "production",
+  });
   // Its log is not ours, but a full pipe would stop it.
   const drained = (async () => {
     while ((await child.line()) !== null);

@@ -6,9 +6,8 @@
  * with a clock around each record for the latency (reading the clock twice costs about 0.1 us, so they do not count for the
  * rate). Every BATCH records the event loop has its turn, as in the replay source.
  */
-import { readFileSync } from "node:fs";
-import { parseLine } from "../../src/ingest/replay-file.ts";
 import { type Expected, VARIANTS, type Variant } from "./pipeline-variants.ts";
+import { BATCH, textsOf, turn } from "./recorded-texts.ts";
 
 export interface Measured {
   readonly variant: string;
@@ -26,20 +25,8 @@ export interface Measured {
   readonly fault: string | null;
 }
 
-const BATCH = 256;
 const WARM_UP_MS = 1500;
 const LATENCY_PASSES = 10;
-
-/** The texts of a recording's records. */
-function textsOf(path: string): string[] {
-  const texts: string[] = [];
-  for (const text of readFileSync(path, "utf8").split("\n")) {
-    const line = parseLine(text);
-    // Its own bytes, not a slice of the file's text: as a record comes from a socket.
-    if (line.type === "record") texts.push(Buffer.from(line.text).toString());
-  }
-  return texts;
-}
 
 /** Counted on the text alone. */
 function expectedOf(texts: readonly string[]): Expected {
@@ -50,8 +37,6 @@ function expectedOf(texts: readonly string[]): Expected {
     checksums: books.filter((text) => text.includes('"c":"')).length,
   };
 }
-
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 async function pass(variant: Variant, texts: readonly string[]): Promise<void> {
   for (let at = 0; at < texts.length; at += BATCH) {

@@ -15,7 +15,6 @@ import { MemoryCheckpoints } from "../../src/ingest/checkpoint.ts";
 import { createMapper, learnInto } from "../../src/ingest/mapper/mod.ts";
 import { ChannelOwners } from "../../src/ingest/owners.ts";
 import { Shard } from "../../src/ingest/shard.ts";
-import type { Source } from "../../src/ingest/source.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { binanceEncoder } from "../../src/protocol/binance/mod.ts";
 import { nativeEncoder } from "../../src/protocol/native/mod.ts";
@@ -29,19 +28,9 @@ import {
 } from "../../src/ring/mod.ts";
 import { BareBook, bareParse } from "./pipeline-bare.ts";
 import type { Expected, Variant } from "./pipeline-variants.ts";
+import { BATCH, recordedSource, turn } from "./recorded-texts.ts";
 
 const WORKER = 0;
-const BATCH = 256;
-
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-
-/** The benchmark hands the records on itself; this only stands for their source. */
-const recorded: Source = {
-  name: "recorded",
-  replayable: false,
-  run: (_sink, _from, signal) => new Promise((resolve) => signal.addEventListener("abort", () => resolve())),
-  status: () => ({ state: { name: "connected" }, lagMs: null, records: 0, reconnects: 0 }),
-};
 
 export async function wholeVariant(texts: readonly string[]): Promise<Variant> {
   const clock = systemClock();
@@ -53,7 +42,7 @@ export async function wholeVariant(texts: readonly string[]): Promise<Variant> {
   const learn = learnInto(registry, (error) => note(error.message));
   const shard = new Shard({
     id: "bench/0",
-    source: recorded,
+    source: recordedSource,
     mapper: createMapper("kraken_v1", { learn }),
     bus,
     catalog: registry,
