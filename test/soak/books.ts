@@ -21,9 +21,16 @@ await node[Symbol.asyncDispose]();
 print(report);
 console.log(`\n${starts.times} times subscribe, then REST: ${starts.faults.length} not continuous or not exact`);
 for (const fault of starts.faults.slice(0, 10)) console.log(`  ${fault}`);
-const faults = [...report.books.flatMap((book) => [...book.faults, ...book.complaints]), ...report.nativeFaults];
+const brokenUncut = report.books.filter(({ program, restarts }) => restarts > (report.cuts[program] ?? 0)).length;
+const missing = Object.values(report.missing);
+const faults = [
+  ...missing,
+  ...report.books.flatMap((book) => [...book.faults, ...book.complaints]),
+  ...report.nativeFaults,
+];
 for (const fault of faults) console.log(`  ${fault}`);
-const failed = faults.length + starts.faults.length + report.books.reduce((sum, book) => sum + book.startGaps, 0);
+const failed =
+  faults.length + starts.faults.length + brokenUncut + report.books.reduce((sum, book) => sum + book.startGaps, 0);
 console.log(failed === 0 ? "\nevery book was exact" : `\n${failed} faults`);
 process.exit(failed === 0 ? 0 : 1);
 

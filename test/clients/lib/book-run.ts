@@ -42,6 +42,8 @@ export interface BookReport {
 
 export interface RunReport {
   readonly books: readonly BookReport[];
+  /** Libraries that could not be had, and why. */
+  readonly missing: Readonly<Partial<Record<ProgramName, string>>>;
   readonly cuts: Readonly<Partial<Record<ProgramName, number>>>;
   /** Cuts in the middle of what the node sent. */
   readonly torn: number;
@@ -51,10 +53,10 @@ export interface RunReport {
   readonly nativeFaults: readonly string[];
 }
 
-const SYMBOLS = ["btcusdt", "ethusdt"];
+export const SYMBOLS = ["btcusdt", "ethusdt"];
 /** Flags of a node that updates each of these books more than 100 times a second. */
 export const NODE_FLAGS = ["--sim-rate", "1000", "--seed", "7"];
-const CLIENTS: Readonly<Record<ProgramName, readonly Market[]>> = {
+export const CLIENTS: Readonly<Record<ProgramName, readonly Market[]>> = {
   ccxt: ["spot", "usdm"],
   binance: ["spot", "usdm"],
   "@binance/spot": ["spot"],
@@ -79,11 +81,18 @@ export async function runBooks({ node, seconds, seed, onStart }: BookRun): Promi
   const histories = new Map(channels.map((channel) => [channel, new BookHistory(native.stream(channel))]));
 
   const clients: { program: Program; proxy: CuttingProxy; books: Map<string, ClientBooks> }[] = [];
+  const missing: Partial<Record<ProgramName, string>> = {};
   const starting = Object.entries(CLIENTS).map(async ([key, markets], i) => {
     const name = key as ProgramName;
     const proxy = stack.use(await CuttingProxy.start({ port, seed: seed * 100 + i, ...LIFE_MS }));
     const ws = `ws://127.0.0.1:${proxy.port}`;
-    const program = stack.use(await startProgram(name, { http: node.http, ws, mode: "book", symbols: SYMBOLS }));
+    let program: Program;
+    try {
+      program = stack.use(await startProgram(name, { http: node.http, ws, mode: "book", symbols: SYMBOLS }));
+    } catch (error) {
+      missing[name] = error instanceof Error ? error.message : String(error);
+      return;
+    }
     const books = new Map<string, ClientBooks>();
     for (const market of markets) {
       for (const symbol of SYMBOLS) {
@@ -128,6 +137,7 @@ export async function runBooks({ node, seconds, seed, onStart }: BookRun): Promi
   for (const { book } of all) book.compareAll();
   return {
     books: all.map(({ book }) => book.report),
+    missing,
     cuts: Object.fromEntries(clients.map(({ program, proxy }) => [program.name, proxy.cuts])),
     torn: clients.reduce((sum, { proxy }) => sum + proxy.torn, 0),
     rates,
@@ -142,6 +152,8 @@ class ClientBooks {
   id = -1;
   readonly #history: BookHistory;
   readonly #waiting: ClientBook[] = [];
+  /** Where the library says so: the id of its snapshot. */
+  #snapshot: number | null = null;
   readonly #fold: FoldedBook;
 
   constructor(of: Pick<BookReport, "program" | "market" | "symbol">, history: BookHistory, http: string) {
@@ -174,6 +186,18 @@ class ClientBooks {
     this.report.startGaps = this.#fold.startGaps;
   }
 
+  /** Which snapshot the library's book began with. */
+  snapshot(id: number): void {
+    if (this.#snapshot !== null && this.#snapshot !== id) this.report.restarts++;
+    this.#snapshot = id;
+  }
+
+  /** What the library threw at its user, who tries again. */
+  exception(text: string): void {
+    if (this.#snapshot === null) this.report.restarts++;
+    if (/checksum|nonce|out of sync/i.test(text)) this.complain(text);
+  }
+
   complain(complaint: string): void {
     if (this.report.complaints.length < SHOWN_MAX) this.report.complaints.push(complaint);
   }
@@ -197,13 +221,15 @@ function hear(books: ReadonlyMap<string, ClientBooks>, line: Line): void {
   const book = books.get(`${market} ${symbol}`);
   if (book === undefined) return;
   if (what === "book") {
-    // python-binance goes back behind a snapshot that it took in the middle of a chain: its book is right again, and
-    // meant to be, once its updates have passed that snapshot.
-    if (typeof line.snapshot === "number" && (line.id as number) < line.snapshot) return;
     const { id, bids, asks } = line as unknown as Omit<ClientBook, "digest">;
+    if (typeof line.snapshot === "number") {
+      book.snapshot(line.snapshot);
+      // python-binance goes back behind a snapshot that it took in the middle of a chain: its book is right again, and
+      // meant to be, once its updates have passed that snapshot.
+      if (id < line.snapshot) return;
+    }
     book.take({ id, digest: digestOf(bids, asks), bids, asks });
   } else if (what === "exception") {
-    book.report.restarts++;
-    if (/checksum|nonce|out of sync/i.test(JSON.stringify(line))) book.complain(JSON.stringify(line));
+    book.exception(JSON.stringify(line));
   }
 }

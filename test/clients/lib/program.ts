@@ -81,7 +81,7 @@ export class Program implements AsyncDisposable {
     return this.#log;
   }
 
-  async until(condition: () => boolean, what: () => string, ms = 15_000): Promise<void> {
+  async until(condition: () => boolean, what: () => string, ms = 45_000): Promise<void> {
     const check = (): boolean => {
       if (condition()) return true;
       if (this.ended !== null) throw new Error(this.ended);

@@ -8,6 +8,8 @@ const MARKETS = { spot: "BTC/USDT", usdm: "BTC/USDT:USDT" };
 for (const market of Object.keys(MARKETS)) {
   const options = { fetchMarkets: { types: [market === "spot" ? "spot" : "linear"] }, fetchCurrencies: false };
   const exchange = new ccxt.pro[market === "spot" ? "binance" : "binanceusdm"]({ options });
+  // Cut every few seconds, its own delay before it dials again would grow to a minute: little would be left to test.
+  exchange.options.ws = { ...exchange.options.ws, backoff: { max: 2000 } };
   await exchange.loadHttpProxyAgent();
   const { api } = exchange.urls;
   api.public = api.private = `${http}/api/v3`;

@@ -102,7 +102,13 @@ async def readme(client):
         async with DepthCacheManager(client, symbol=symbol, bm=manager) as cache_manager:
             while True:
                 depth = await cache_manager.recv()
-                say("cache", bids=depth.get_bids()[:5], asks=depth.get_asks()[:5])
+                say(
+                    "cache",
+                    id=cache_manager._last_update_id,
+                    snapshot=client.snapshot_ids[symbol],
+                    bids=depth.get_bids()[:5],
+                    asks=depth.get_asks()[:5],
+                )
 
     await asyncio.gather(
         hear("spot", manager.trade_socket(symbol)),
