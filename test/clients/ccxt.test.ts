@@ -2,14 +2,16 @@
  * ccxt as it comes from npm, told only another base URL (docs/protocol.md, "Endpoints"): what it hands to its user is what
  * a native client of the same node saw.
  */
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import ccxt from "ccxt";
 import type { Frame } from "../lib/frame-socket.ts";
 import type { NativeClient } from "../lib/native-client.ts";
 import type { NativeStream } from "../lib/native-stream.ts";
 import { PlainBook } from "../lib/plain-book.ts";
 import { startTestNode, type TestNode } from "../lib/test-node.ts";
-import { waitFor } from "../lib/wait.ts";
+import { TEST_MS_MAX, waitFor } from "../lib/wait.ts";
+
+setDefaultTimeout(TEST_MS_MAX);
 
 const MARKET = "BTC/USDT";
 const ROUNDS = 3;

@@ -1,11 +1,13 @@
 /** The Binance dialect from end to end: ways to connect, requests and their errors, and every stream's frames. */
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { BinanceBook } from "../lib/binance-book.ts";
 import { BinanceClient, type BinanceReply } from "../lib/binance-client.ts";
 import { startChildNode } from "../lib/child-node.ts";
 import type { Frame } from "../lib/frame-socket.ts";
 import { startTestNode, type TestNode } from "../lib/test-node.ts";
-import { waitFor } from "../lib/wait.ts";
+import { TEST_MS_MAX, waitFor } from "../lib/wait.ts";
+
+setDefaultTimeout(TEST_MS_MAX);
 
 let node: TestNode;
 

@@ -4,7 +4,7 @@
  *
  * The recording loops, so that nothing depends on when a client has joined: it sees whole rounds.
  */
-import { expect, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { BinanceBook } from "../lib/binance-book.ts";
 import type { BinanceClient } from "../lib/binance-client.ts";
 import type { Frame } from "../lib/frame-socket.ts";
@@ -13,7 +13,9 @@ import type { NativeStream, Push } from "../lib/native-stream.ts";
 import { PlainBook, type PlainLevel } from "../lib/plain-book.ts";
 import { TempFolder } from "../lib/temp-folder.ts";
 import { startTestNode, type TestNode } from "../lib/test-node.ts";
-import { waitFor } from "../lib/wait.ts";
+import { TEST_MS_MAX, waitFor } from "../lib/wait.ts";
+
+setDefaultTimeout(TEST_MS_MAX);
 
 const DEPTH = "xbtusd@depth";
 const TRADE = "xbtusd@trade";

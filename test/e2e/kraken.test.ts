@@ -1,13 +1,15 @@
 /** A recorded feed goes in, and every client of every kind ends with exactly the book the feed ends with. */
-import { expect, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { RUNGS } from "../../src/ring/messages.ts";
 import { feed } from "../feeds.ts";
-import { BinanceBook } from "../lib/binance-book.ts";
+import { BinanceBook, fetchDepth } from "../lib/binance-book.ts";
 import type { BinanceClient } from "../lib/binance-client.ts";
 import { foldRecording } from "../lib/kraken-recording.ts";
 import type { NativeClient } from "../lib/native-client.ts";
 import { startTestNode, type TestNode } from "../lib/test-node.ts";
-import { waitFor } from "../lib/wait.ts";
+import { TEST_MS_MAX, waitFor } from "../lib/wait.ts";
+
+setDefaultTimeout(TEST_MS_MAX);
 
 const path = feed("KRAKEN.ws.50.0");
 const withFeed = path === null ? test.skip : test.concurrent;
@@ -81,10 +83,9 @@ withFeed(
     expect(reply.errors).toBeUndefined();
     for (const [symbol, book] of recording().books) {
       expect(client.stream(`${symbol}@depth`).book.depth()).toEqual(book.depth());
-      const response = await fetch(`${node.http}/api/v3/depth?symbol=${symbol.toUpperCase()}&limit=5000`);
-      const body = (await response.json()) as { lastUpdateId: number; bids: unknown; asks: unknown };
-      expect({ bids: body.bids, asks: body.asks } as unknown).toEqual(book.depth());
-      expect(body.lastUpdateId).toBe(reply.channels[`${symbol}@depth`]?.seq ?? -1);
+      const { lastUpdateId, bids, asks } = await fetchDepth(node.http, symbol);
+      expect({ bids, asks }).toEqual(book.depth());
+      expect(lastUpdateId).toBe(reply.channels[`${symbol}@depth`]?.seq ?? -1);
     }
     expect(client.faults).toEqual([]);
 
@@ -93,7 +94,7 @@ withFeed(
       for (const [symbol, book] of recording().books)
         await reachesValue(client.stream(`${symbol}@depth${levels}`), book.depth(levels));
     }
-    expect((await node.readiness()).ready).toBe(true);
+    await waitFor(async () => (await node.readiness()).ready, "the node is ready");
     expect(await node.metric("tidegate_book_resyncs_total")).toBe(0);
   },
 );

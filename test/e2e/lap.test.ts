@@ -2,12 +2,14 @@
  * A worker that stands still long enough for the ring to overtake it: everything it missed is brought back in the chain,
  * or its clients are told (DESIGN 8, and the row "lapped ring" in DESIGN 10).
  */
-import { expect, test } from "bun:test";
-import { BinanceBook } from "../lib/binance-book.ts";
+import { expect, setDefaultTimeout, test } from "bun:test";
+import { BinanceBook, fetchDepth } from "../lib/binance-book.ts";
 import type { NativeClient } from "../lib/native-client.ts";
 import { PlainBook, type PlainLevel } from "../lib/plain-book.ts";
-import { startTestNode, type TestNode } from "../lib/test-node.ts";
-import { waitFor } from "../lib/wait.ts";
+import { startTestNode } from "../lib/test-node.ts";
+import { TEST_MS_MAX, waitFor } from "../lib/wait.ts";
+
+setDefaultTimeout(TEST_MS_MAX);
 
 const STALL_MS = 700;
 
@@ -21,11 +23,6 @@ function bookAt(client: NativeClient, asked: string, seq: number): PlainBook {
     book.apply(bids, asks);
   }
   return book;
-}
-
-async function rest(node: TestNode, symbol: string) {
-  const response = await fetch(`${node.http}/api/v3/depth?symbol=${symbol.toUpperCase()}&limit=5000`);
-  return (await response.json()) as { lastUpdateId: number; bids: PlainLevel[]; asks: PlainLevel[] };
 }
 
 test("lap - a stalled worker's chains go on exactly where they stopped, in both dialects and on every rung", async () => {
@@ -72,7 +69,7 @@ test("lap - a stalled worker's chains go on exactly where they stopped, in both 
     }
   }
   for (const symbol of symbols) {
-    const truth = await rest(node, symbol);
+    const truth = await fetchDepth(node.http, symbol);
     for (const client of natives.slice(0, 2)) {
       await client.reaches(`${symbol}@depth`, truth.lastUpdateId);
       expect(bookAt(client, `${symbol}@depth`, truth.lastUpdateId).depth()).toEqual({

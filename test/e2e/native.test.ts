@@ -1,11 +1,13 @@
 /** The native dialect from end to end: every command, and chains that stay exact through all of them. */
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import type { Frame } from "../lib/frame-socket.ts";
 import type { NativeClient } from "../lib/native-client.ts";
 import type { NativeStream, Push } from "../lib/native-stream.ts";
 import { PlainBook, type PlainLevel } from "../lib/plain-book.ts";
 import { startTestNode, type TestNode } from "../lib/test-node.ts";
-import { waitFor } from "../lib/wait.ts";
+import { TEST_MS_MAX, waitFor } from "../lib/wait.ts";
+
+setDefaultTimeout(TEST_MS_MAX);
 
 const DEPTH = "btcusdt@depth";
 const TRADE = "btcusdt@trade";

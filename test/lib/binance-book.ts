@@ -13,10 +13,21 @@ interface DepthEvent {
   readonly a: [string, string][];
 }
 
-interface DepthBody {
+export interface DepthBody {
   readonly lastUpdateId: number;
   readonly bids: [string, string][];
   readonly asks: [string, string][];
+}
+
+/** The whole book by REST. 503 (stale, or the machine is too busy for its HEADs) is tried again. */
+export async function fetchDepth(http: string, symbol: string): Promise<DepthBody> {
+  for (;;) {
+    const response = await fetch(`${http}/api/v3/depth?symbol=${symbol.toUpperCase()}&limit=5000`);
+    if (response.status === 200) return (await response.json()) as DepthBody;
+    const text = await response.text();
+    if (response.status !== 503) throw new Error(`depth of ${symbol}: ${response.status} ${text}`);
+    await Bun.sleep(20);
+  }
 }
 
 export class BinanceBook {
@@ -35,18 +46,9 @@ export class BinanceBook {
     });
   }
 
-  /** Fetches the snapshot; to be called once the stream's SUBSCRIBE is answered. 503 (stale) is tried again. */
+  /** Fetches the snapshot; to be called once the stream's SUBSCRIBE is answered. */
   async start(http: string, symbol: string): Promise<void> {
-    for (;;) {
-      const response = await fetch(`${http}/api/v3/depth?symbol=${symbol}&limit=5000`);
-      if (response.status === 200) {
-        this.begin((await response.json()) as DepthBody);
-        return;
-      }
-      const text = await response.text();
-      if (response.status !== 503) throw new Error(`depth of ${symbol}: ${response.status} ${text}`);
-      await Bun.sleep(20);
-    }
+    this.begin(await fetchDepth(http, symbol));
   }
 
   begin(body: DepthBody): void {

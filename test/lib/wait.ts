@@ -1,5 +1,8 @@
 /** Waiting for a condition, the only way a test here lets time pass. */
 
+/** Of a test or hook that waits for a whole node: far more than it takes, for machines that are busy with other things. */
+export const TEST_MS_MAX = 60_000;
+
 /**
  * Settles when `condition` holds; rejects after `ms` with `what`, asked at that time so that it can show the state.
  * A condition may be asynchronous; it is never asked twice at once.
@@ -7,7 +10,7 @@
 export async function waitFor(
   condition: () => boolean | Promise<boolean>,
   what: string | (() => string),
-  ms = 15_000,
+  ms = 18_000,
 ): Promise<void> {
   const end = performance.now() + ms;
   while (!(await condition())) {
