@@ -10,11 +10,12 @@ import type { EdgeLimits } from "./config.ts";
 
 interface Waiting {
   readonly settle: (response: Response) => void;
-  readonly timer: Timer;
+  readonly endMs: number;
 }
 
 const HEADERS = { "content-type": "application/json", "access-control-allow-origin": "*" };
 const RETRY = { "retry-after": "1" };
+const NONE = {};
 const BUSY = `{"code":-1003,"msg":"Too many requests."}`;
 const LATE = `{"code":-1001,"msg":"Internal error; unable to process your request. Please try again."}`;
 
@@ -22,7 +23,10 @@ export class RestForwarder {
   readonly #post: (message: EdgeToMain) => void;
   readonly #clock: Clock;
   readonly #limits: EdgeLimits;
+  /** The oldest first, and so the one whose time ends first. */
   readonly #waiting = new Map<number, Waiting>();
+  /** One for all: of whoever was the oldest when it was set. */
+  #timer: Timer | null = null;
   #next = 0;
 
   constructor(post: (message: EdgeToMain) => void, clock: Clock, limits: EdgeLimits) {
@@ -36,8 +40,9 @@ export class RestForwarder {
     if (this.#waiting.size >= this.#limits.restInFlightMax) return json(429, BUSY, RETRY);
     const request = ++this.#next;
     return new Promise((settle) => {
-      const timer = this.#clock.after(this.#limits.restMsMax, () => this.#settle(request, 503, LATE));
-      this.#waiting.set(request, { settle, timer });
+      const { restMsMax } = this.#limits;
+      this.#waiting.set(request, { settle, endMs: this.#clock.monotonicMs() + restMsMax });
+      this.#timer ??= this.#clock.after(restMsMax, () => this.#expire());
       this.#post({ is: "rest", request, path, query });
     });
   }
@@ -50,13 +55,25 @@ export class RestForwarder {
     const waiting = this.#waiting.get(request);
     if (waiting === undefined) return;
     this.#waiting.delete(request);
-    waiting.timer.cancel();
-    waiting.settle(json(status, body, status === 429 ? RETRY : {}));
+    waiting.settle(json(status, body, status === 429 ? RETRY : NONE));
+  }
+
+  /** Answers those whose time is over, and looks again when the next one's is. */
+  #expire(): void {
+    const now = this.#clock.monotonicMs();
+    this.#timer = null;
+    for (const [request, { endMs }] of this.#waiting) {
+      if (endMs > now) {
+        this.#timer = this.#clock.after(endMs - now, () => this.#expire());
+        return;
+      }
+      this.#settle(request, 503, LATE);
+    }
   }
 }
 
-export const json = (status: number, body: string, headers: Readonly<Record<string, string>> = {}): Response =>
-  new Response(body, { status, headers: { ...HEADERS, ...headers } });
+export const json = (status: number, body: string, headers: Readonly<Record<string, string>> = NONE): Response =>
+  new Response(body, { status, headers: headers === NONE ? HEADERS : { ...HEADERS, ...headers } });
 
 /** An answer in one clear sentence. */
 export const sentence = (
