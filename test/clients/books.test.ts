@@ -9,7 +9,8 @@ import { beginBooks } from "./lib/book-start.ts";
 import type { ProgramName } from "./lib/program.ts";
 
 const SECONDS = 20;
-const MS_MAX = SECONDS * 1000 + 100_000;
+/** The first time, Python packages are installed. */
+const MS_MAX = SECONDS * 1000 + 240_000;
 
 const started = Promise.withResolvers<void>();
 let node: ChildNode;
