@@ -7,7 +7,7 @@ declare const self: Worker;
 export interface OverrunStart {
   readonly ring: SharedArrayBuffer;
   readonly worker: number;
-  /** One word: 1 = stop. */
+  /** One word: 1 = stop; then a word a worker: records read so far. */
   readonly stop: SharedArrayBuffer;
   /** Turns of an empty loop after each record. */
   readonly slowness: number;
@@ -36,6 +36,7 @@ self.onmessage = (event: MessageEvent<OverrunStart>) => {
       continue;
     }
     report.read++;
+    Atomics.store(stop, 1 + worker, report.read);
     if (!isWhole(record)) report.torn++;
     if (record.seq <= last) report.backwards++;
     last = record.seq;
