@@ -41,11 +41,13 @@ const STREAMS = Object.keys(KEYS).map((stream) => `ethusdt@${stream}`);
 const keysOf = (frame: unknown): string => Object.keys(frame as object).join(" ");
 const pathOf = (streams: readonly string[], combined: boolean): string =>
   combined ? `/stream?streams=${streams.join("/")}` : `/ws/${streams.join("/")}`;
-const hasAll = (client: BinanceClient, streams: readonly string[]): Promise<void> =>
-  waitFor(
-    () => streams.every((stream) => client.of(stream).length > 0),
+async function hasAll(client: BinanceClient, streams: readonly string[]): Promise<void> {
+  await waitFor(
+    () => client.closed !== null || streams.every((stream) => client.of(stream).length > 0),
     () => `an event of ${streams.filter((stream) => client.of(stream).length === 0)}`,
   );
+  expect(client.closed).toBeNull();
+}
 
 /** Settles when LIST_SUBSCRIPTIONS names exactly these: names we do not have are listed until that is found out. */
 async function lists(client: BinanceClient, streams: readonly string[]): Promise<void> {

@@ -4,6 +4,8 @@
  * `await using node = await startChildNode([..])` ends it by SIGTERM.
  */
 import { join } from "node:path";
+import type { Readiness } from "./test-node.ts";
+import { waitFor } from "./wait.ts";
 
 /** What the launcher gives to Bun (scripts/install.mjs). */
 const BUN_FLAGS = ["--max-http-header-size=131072"];
@@ -13,6 +15,11 @@ export interface ChildNode extends AsyncDisposable {
   /** `http://127.0.0.1:<port>` */
   readonly http: string;
   readonly ws: string;
+}
+
+async function sourcesState(admin: string): Promise<string | undefined> {
+  const { parts } = (await (await fetch(`${admin}/readyz`)).json()) as Readiness;
+  return parts.sources?.state;
 }
 
 export async function startChildNode(flags: readonly string[]): Promise<ChildNode> {
@@ -32,7 +39,9 @@ export async function startChildNode(flags: readonly string[]): Promise<ChildNod
     log += decoder.decode(chunk, { stream: true });
     const up = log.split("\n").find((line) => line.includes('"node is up"'));
     if (up === undefined) continue;
-    const { public: http } = JSON.parse(up) as { public: string };
+    const { public: http, admin } = JSON.parse(up) as { public: string; admin: string };
+    // A busy machine may need longer for the simulated history than the node waits: until then its streams race.
+    await waitFor(async () => (await sourcesState(admin)) === "ok", "the sources have begun", 40_000);
     return { http, ws: http.replace("http", "ws"), [Symbol.asyncDispose]: end };
   }
   throw new Error(`the node ended with status ${await child.exited}: ${log}${await errors}`);
