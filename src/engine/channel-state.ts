@@ -261,7 +261,8 @@ export class ChannelState implements ChannelConsumer, BookFeed {
     const isBinance = dialect === "binance";
     // Whoever saw it turn stale was closed for it, but this worker may not have heard.
     if (isBinance && this.#staleness.closed) return null;
-    const isOld = seen > 0 && seen <= this.#epochFloor;
+    // Who has seen nothing may have missed an epoch as well.
+    const isOld = seen <= this.#epochFloor;
     if (isOld && isBinance && (family === "book" || family === "items")) return null;
     if (rung.seq === null) return this.#unflushed(topic, rung, isOld ? seen : null);
     if (seen === 0 && family === "book" && !isBinance)

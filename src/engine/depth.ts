@@ -2,7 +2,7 @@
 import type { Level } from "../channel/types.ts";
 import type { ChannelState } from "./channel-state.ts";
 
-/** Replies are at most this old, and dropped earlier when a Binance rung of the channel flushes. */
+/** Replies are at most this old while the book moves, and dropped earlier when a Binance rung of the channel flushes. */
 const CACHE_MS = 50;
 /** Limits a client thinks up must not fill the memory: so many bodies per book, then the cache starts over. */
 const CACHE_BODIES_MAX = 16;
@@ -24,7 +24,8 @@ export function depthReply(state: ChannelState, limit: number, nowMs: number): D
   // A book that never was would be older than the stream's first event.
   if (state.staleReason !== null || state.seq === null) return { is: "unavailable" };
   const cached = state.depthCache.get(limit);
-  if (cached && nowMs - cached.at <= CACHE_MS) return { is: "depth", body: cached.body };
+  if (cached && (cached.body.lastUpdateId === state.seq || nowMs - cached.at <= CACHE_MS))
+    return { is: "depth", body: cached.body };
   const { book } = state;
   const body: DepthBody = {
     lastUpdateId: state.seq,

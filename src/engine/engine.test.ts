@@ -796,3 +796,26 @@ test("engine - a storm of REST requests costs one timer and a bounded number of 
   rig.clock.advance(2000);
   expect(rig.engine.status().channels).toBe(0);
 });
+
+test("engine - after a lap of a worker that had seen nothing, a whole epoch may have passed it by", () => {
+  const rig = new Rig();
+  rig.join(TRADE);
+  rig.join(TRADE, 0, "binance");
+  rig.ready(TRADE);
+  const [native, binance] = [rig.topic(TRADE, 0), rig.topic(TRADE, 0, "binance")];
+  rig.publish(TRADE, 4, trades(4), null);
+  rig.header = { ...rig.header, epoch: "e2" };
+  rig.ready(TRADE, { seq: null }, "epoch");
+  rig.publish(TRADE, 900, trades(5), null);
+  rig.tell({
+    is: "lapped",
+    request: 70,
+    topics: [
+      [native, 0],
+      [binance, 0],
+    ],
+  });
+  const [first, second] = rig.ring.records.filter((r) => r.fields.request === 70).map((r) => r.text.split("\n"));
+  expect(JSON.parse(first![1]!)).toMatchObject({ type: "gap", from: 1, seq: 899, epoch: "e2" });
+  expect(JSON.parse(second![0]!)).toEqual({ is: "lost" });
+});

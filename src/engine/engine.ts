@@ -114,7 +114,7 @@ export class Engine {
     const entry = this.#open(channel);
     const { clock } = this.#options;
     this.#keep(entry);
-    const failed = await this.#readyWithin(entry.state, REST_WAIT_MS);
+    const failed = !entry.state.ready && (await this.#readyWithin(entry.state, REST_WAIT_MS));
     return failed ? { is: "unavailable" } : depthReply(entry.state, limit, clock.monotonicMs());
   }
 
