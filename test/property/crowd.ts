@@ -3,33 +3,32 @@
  */
 import type { DepthReply } from "../../src/engine/depth.ts";
 import type { Clock } from "../../src/lib/clock.ts";
-import { RUNGS } from "../../src/ring/messages.ts";
 import { BinanceClient, type BinanceStream } from "./binance-client.ts";
 import type { Crew } from "./crew.ts";
 import { TradesFollowing, type Truth } from "./following.ts";
 import type { Market } from "./market.ts";
 import { NativeClient } from "./native-client.ts";
+import type { Kinds, Plan } from "./plan.ts";
 import type { Random } from "./random.ts";
 
 const CLIENTS_MAX = 14;
 /** Several times what matters most. */
-const NATIVE_STREAMS = ["depth", "depth", "trade", "trade", "bookTicker", "depth5", "kline_1s"] as const;
-const BINANCE_STREAMS: readonly BinanceStream[] = [
-  "depth@100ms",
-  "depth@100ms",
-  "depth",
-  "trade",
-  "trade",
-  "bookTicker",
-  "depth5@100ms",
-];
-/** Mostly fast ones: what is batched for long is often too big for these small rings. */
-const RUNGS_ASKED = [0, 0, 0, 50, 100, 100, 250, 500, ...RUNGS];
+const NATIVE_STREAMS: Readonly<Record<Kinds, readonly string[]>> = {
+  all: ["depth", "depth", "trade", "trade", "bookTicker", "depth5", "kline_1s"],
+  books: ["depth", "depth", "depth", "bookTicker", "depth5"],
+  trades: ["trade", "trade", "trade", "kline_1s"],
+};
+const BINANCE_STREAMS: Readonly<Record<Kinds, readonly BinanceStream[]>> = {
+  all: ["depth@100ms", "depth@100ms", "depth", "trade", "trade", "bookTicker", "depth5@100ms"],
+  books: ["depth@100ms", "depth@100ms", "depth", "bookTicker", "depth5@100ms"],
+  trades: ["trade"],
+};
 
 export interface CrowdOptions {
   readonly clock: Clock;
   readonly market: Market;
   readonly crew: Crew;
+  readonly plan: Pick<Plan, "kinds" | "rungs">;
   readonly violation: (text: string) => void;
   /** What REST answers from. */
   readonly depth: (channel: string) => Promise<DepthReply>;
@@ -58,7 +57,7 @@ export class Crowd {
     if (isBinance) this.#openBinance(symbol, random);
     else
       this.openNative(
-        Array.from({ length: random.int(1, 3) }, () => nameOf(symbol, random)),
+        Array.from({ length: random.int(1, 3) }, () => this.#nameOf(symbol, random)),
         random,
       );
   }
@@ -141,16 +140,16 @@ export class Crowd {
   }
 
   #openBinance(symbol: string, random: Random): void {
-    const { clock, violation, depth, isStale } = this.#options;
+    const { clock, plan, violation, depth, isStale } = this.#options;
     const label = `binance${this.#binances.length}`;
     const onClose = (code: number) => this.#comeBack(code, random, () => this.#connectBinance(client, random));
     const ports = { clock, violation, random, depth, isStale, onClose };
-    const client: BinanceClient = new BinanceClient(label, symbol, random.pick(BINANCE_STREAMS), ports);
+    const client: BinanceClient = new BinanceClient(label, symbol, random.pick(BINANCE_STREAMS[plan.kinds]), ports);
     this.#binances.push(client);
     this.#connectBinance(client, random);
   }
 
-  #connectNative(client: NativeClient, random: Random, rung: number = random.pick(RUNGS_ASKED)): void {
+  #connectNative(client: NativeClient, random: Random, rung: number = this.#rung(random)): void {
     const worker = this.#options.crew.some(random);
     if (worker === null) {
       this.#later(50, () => this.#connectNative(client, random));
@@ -174,17 +173,26 @@ export class Crowd {
   #actNative(client: NativeClient, random: Random): void {
     const names = [...client.subscriptions.keys()];
     const name = names.length === 0 ? null : random.pick(names);
-    const { symbol } = random.pick(this.#options.market.listings);
+    const { listings } = this.#options.market;
+    const { symbol } = random.chance(0.6) ? listings[0]! : random.pick(listings);
     const action = random.int(0, 11);
     if (action === 0) client.leave();
     else if (action === 1) client.list();
     else if (action <= 4 || name === null) {
-      const asked = Array.from({ length: random.int(1, 3) }, () => nameOf(symbol, random));
-      client.subscribe([...new Set(asked)], random.pick(RUNGS_ASKED), true);
+      const asked = Array.from({ length: random.int(1, 3) }, () => this.#nameOf(symbol, random));
+      client.subscribe([...new Set(asked)], this.#rung(random), true);
     } else if (action <= 6) client.unsubscribe(name);
     else if (action === 7) client.resync(name);
-    else if (action === 8) client.subscribe([name], random.pick(RUNGS), true);
-    else client.cadence(name, random.pick(RUNGS));
+    else if (action === 8) client.subscribe([name], this.#rung(random), true);
+    else client.cadence(name, this.#rung(random));
+  }
+
+  #nameOf(symbol: string, random: Random): string {
+    return `${random.chance(0.15) ? "spot:" : ""}${symbol}@${random.pick(NATIVE_STREAMS[this.#options.plan.kinds])}`;
+  }
+
+  #rung(random: Random): number {
+    return random.pick(this.#options.plan.rungs);
   }
 
   #comeBack(code: number, random: Random, connect: () => void): void {
@@ -197,8 +205,4 @@ export class Crowd {
       if (!this.#ended) call();
     });
   }
-}
-
-function nameOf(symbol: string, random: Random): string {
-  return `${random.chance(0.15) ? "spot:" : ""}${symbol}@${random.pick(NATIVE_STREAMS)}`;
 }

@@ -237,8 +237,14 @@ export class TradesFollowing extends Following {
     }
     this.#gaps.push({ from: this.have === null ? from : this.have + 1, to });
     this.have = to;
-    this.epoch = epoch ?? this.epoch;
+    if (epoch !== undefined) this.#enter(epoch);
     this.#announced = reason === "epoch";
+  }
+
+  /** Who subscribed before the channel had any data learns only now where it began. */
+  #enter(epoch: string): void {
+    this.epoch = epoch;
+    if (this.#beginning.seq === null && this.#beginning.epoch === "") this.#beginning.epoch = epoch;
   }
 
   #items({ epoch, prev, seq, data }: Push): void {
@@ -251,8 +257,7 @@ export class TradesFollowing extends Following {
         this.violated("items of another epoch without a gap");
         return;
       }
-      this.epoch = epoch;
-      if (this.#beginning.seq === null && this.#beginning.epoch === "") this.#beginning.epoch = epoch;
+      this.#enter(epoch);
     }
     if (this.have !== null && prev !== this.have) {
       const first = prev === null && this.#announced && seq > this.have;

@@ -25,6 +25,8 @@ interface Subscription {
   phase: "asked" | "running" | "leaving";
   /** Pushes that came before the reply. */
   early: Push[];
+  /** What the reply to a later command for it said. */
+  later: Outcome | null;
 }
 
 interface Command {
@@ -78,7 +80,14 @@ export class NativeClient implements Peer {
       if (position !== null) since[name] = position;
       const following = position !== null && before ? before : followingOf(name, (text) => this.#violation(text));
       this.past.delete(name);
-      this.subscriptions.set(name, { following, since: position, command: this.#ids + 1, phase: "asked", early: [] });
+      this.subscriptions.set(name, {
+        following,
+        since: position,
+        command: this.#ids + 1,
+        phase: "asked",
+        early: [],
+        later: null,
+      });
     }
     if (asked.length > 0) this.#send("subscribe", asked, { channels: asked, cadence, since });
   }
@@ -163,29 +172,34 @@ export class NativeClient implements Peer {
   #subscribed(names: readonly string[], reply: Reply): void {
     for (const name of names) {
       const known = this.subscriptions.get(name);
-      if (known?.phase !== "asked" || known.command !== reply.id) continue;
+      if (known?.phase !== "asked") continue;
       const outcome = reply.channels?.[name];
-      if (outcome !== undefined) {
-        known.phase = "running";
-        known.following.begin(outcome, known.since);
-        for (const push of known.early) known.following.take(push);
-        known.early = [];
-      } else if (reply.errors?.some((error) => error.channel === name)) {
-        this.subscriptions.delete(name);
-        if (known.since !== null) this.past.set(name, known.following);
-        this.#askedAgain(name);
-      } else this.#violation(`${name} is in no part of the reply ${JSON.stringify(reply)}`);
+      if (known.command !== reply.id) known.later = outcome ?? known.later;
+      else if (outcome !== undefined) this.#runs(known, outcome);
+      else if (reply.errors?.some((error) => error.channel === name)) this.#refused(name, known);
+      else this.#violation(`${name} is in no part of the reply ${JSON.stringify(reply)}`);
     }
   }
 
-  /** A later command asks for it too: that one's reply counts. */
-  #askedAgain(name: string): void {
-    for (const [command, { op, names }] of this.#commands) {
-      if (op !== "subscribe" || !names.includes(name)) continue;
-      const following = followingOf(name, (text) => this.#violation(text));
-      this.subscriptions.set(name, { following, since: null, command, phase: "asked", early: [] });
-      return;
-    }
+  #runs(subscription: Subscription, outcome: Outcome): void {
+    const { following, since, early } = subscription;
+    subscription.phase = "running";
+    subscription.early = [];
+    following.begin(outcome, since);
+    for (const push of early) following.take(push);
+  }
+
+  /** Unless a later command asked for it again: then that one's reply counts, which may have come already. */
+  #refused(name: string, refused: Subscription): void {
+    this.subscriptions.delete(name);
+    if (refused.since !== null) this.past.set(name, refused.following);
+    const next = [...this.#commands].find(([, { op, names }]) => op === "subscribe" && names.includes(name));
+    if (next === undefined && refused.later === null) return;
+    const following = followingOf(name, (text) => this.#violation(text));
+    const { early, later } = refused;
+    const again: Subscription = { following, since: null, command: next?.[0] ?? 0, phase: "asked", early, later: null };
+    this.subscriptions.set(name, again);
+    if (later !== null) this.#runs(again, later);
   }
 
   #pushed(push: Push): void {

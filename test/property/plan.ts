@@ -1,5 +1,6 @@
 /** What happens in a world: a plan is data, so that fast-check can make, shrink and print it, and a seed repeats it. */
 import fc from "fast-check";
+import { RUNGS, type Rung } from "../../src/ring/messages.ts";
 
 export const LISTINGS = 3;
 export const VENUES = 2;
@@ -28,6 +29,8 @@ export type Step =
       readonly listing: number;
       readonly times: number;
       readonly ms: number;
+      /** What else happens meanwhile. */
+      readonly also: "nothing" | "lost" | "epoch" | "stale";
       readonly seed: number;
     }
   /** A client reads nothing for a while: its outbox fills. */
@@ -36,9 +39,14 @@ export type Step =
   | { readonly do: "deaf"; readonly ms: number }
   | { readonly do: "wait"; readonly ms: number };
 
+/** What clients subscribe to: few kinds and rungs meet each other more often. */
+export type Kinds = "all" | "books" | "trades";
+
 export interface Plan {
   readonly seed: number;
   readonly steps: readonly Step[];
+  readonly kinds: Kinds;
+  readonly rungs: readonly Rung[];
   readonly drop: number;
   readonly duplicate: number;
   readonly delay: number;
@@ -61,8 +69,12 @@ const ms = (max: number) => fc.integer({ min: 1, max });
 const step = <const D extends Step["do"], F extends object>(name: D, fields: { [K in keyof F]: fc.Arbitrary<F[K]> }) =>
   fc.record({ do: fc.constant(name), ...fields }) as unknown as fc.Arbitrary<Step>;
 
-const listing = fc.nat(LISTINGS - 1);
-const venue = fc.nat(VENUES - 1);
+/** Mostly one, so that things meet. */
+const listing = fc.constantFrom(0, 0, 0, 1, LISTINGS - 1);
+const venue = fc.constantFrom(0, 0, VENUES - 1);
+const kinds = fc.constantFrom<Kinds[]>("all", "books", "trades");
+/** Mostly fast ones: what is batched for long is often too big for these small rings. */
+const rungs = fc.constantFrom<(readonly Rung[])[]>([0, 0, 0, 50, 100, 100, 250, 500, ...RUNGS], [0, 100], [0, 0, 500]);
 const worker = fc.nat(1);
 const client = fc.nat(30);
 
@@ -78,11 +90,13 @@ const feed = (mix: "good" | "wild" | "long", count: number) =>
 const opens = step("open", { binance: fc.boolean(), listing, seed });
 const acts = step("act", { client, seed });
 
+const also = fc.constantFrom("nothing", "nothing", "lost", "epoch", "stale");
+
 /** Clients come, go and move; the source, the bus and the workers are well. */
 const CALM = [
   { weight: 6, arbitrary: feed("good", 12) },
   { weight: 4, arbitrary: opens },
-  { weight: 5, arbitrary: acts },
+  { weight: 8, arbitrary: acts },
   { weight: 3, arbitrary: step("wait", { ms: ms(1500) }) },
 ];
 
@@ -92,7 +106,7 @@ const WILD = [
   { weight: 2, arbitrary: feed("long", 30) },
   {
     weight: 3,
-    arbitrary: step("lap", { worker, listing, times: fc.constantFrom(0.5, 0.9, 1.2, 2.2), ms: ms(60), seed }),
+    arbitrary: step("lap", { worker, listing, times: fc.constantFrom(0.5, 0.9, 1.2, 2.2), ms: ms(60), also, seed }),
   },
   { weight: 1, arbitrary: step("lost", { venue, ms: ms(1500), seed }) },
   { weight: 1, arbitrary: step("epoch", { venue, ms: ms(800), seed }) },
@@ -108,6 +122,8 @@ const ROUGH = [...CALM, { weight: 1, arbitrary: step("deaf", { ms: ms(1500) }) }
 
 export const calmPlan: fc.Arbitrary<Plan> = fc.record({
   seed,
+  kinds,
+  rungs,
   steps: fc.array(fc.oneof(...CALM), { minLength: 5, maxLength: 40 }),
   drop: fc.constant(0),
   duplicate: fc.constant(0),
@@ -134,6 +150,8 @@ export const roughPlan: fc.Arbitrary<Plan> = fc
 
 export const wildPlan: fc.Arbitrary<Plan> = fc.record({
   seed,
+  kinds,
+  rungs,
   steps: fc
     .tuple(
       fc.array(opens, { minLength: 2, maxLength: 6 }),

@@ -147,6 +147,7 @@ class World {
       clock,
       market: this.#market,
       crew: this.#crew,
+      plan,
       violation: (text) => this.#violations.push(text),
       depth: (channel) => this.#engine.depth(channel, 1000),
       isStale: (channel) => this.#engine.status().stale.some((one) => one.channel === channel),
@@ -287,16 +288,24 @@ class World {
   }
 
   /** Trades so long and many that the ring goes round while the worker stands still; other things happen meanwhile. */
-  async #lap({ worker, listing: at, times, ms, seed }: Step & { do: "lap" }): Promise<void> {
+  async #lap({ worker, listing: at, times, ms, also, seed }: Step & { do: "lap" }): Promise<void> {
     const random = createRandom(seed);
     const listing = await this.#traded(at, random);
-    const { listings } = this.#market.venueOf(listing);
+    const venue = this.#market.venueOf(listing);
+    const { listings } = venue;
+    const alsoAt = random.int(0, 20);
     this.#crew.pause(worker, Number.POSITIVE_INFINITY);
     const end = this.#ring.written + times * this.#ring.capacityBytes;
     for (let sent = 0; sent < RECORDS_A_LAP_MAX && this.#ring.written < end; sent++) {
       this.#market.long(listing, random);
       if (random.chance(0.3)) this.#market.good(random.pick(listings), random);
       if (random.chance(0.03)) this.#market.bad(random.pick(listings), random);
+      if (sent === alsoAt && also === "stale") venue.corrupted(random.pick(listings), random);
+      if (sent === alsoAt && also === "lost") this.#market.lost(venue, random.int(1, 300), seed);
+      if (sent === alsoAt && also === "epoch") {
+        await this.#found(venue);
+        this.#market.newEpoch(venue, random.int(1, 300), seed);
+      }
       await this.#clock.run(random.int(0, 3));
     }
     this.#crew.resume(worker, ms);
