@@ -41,7 +41,11 @@ export async function startChildNode(flags: readonly string[]): Promise<ChildNod
     if (up === undefined) continue;
     const { public: http, admin } = JSON.parse(up) as { public: string; admin: string };
     // A busy machine may need longer for the simulated history than the node waits: until then its streams race.
-    await waitFor(async () => (await sourcesState(admin)) === "ok", "the sources have begun", 40_000);
+    const begun = waitFor(async () => (await sourcesState(admin)) === "ok", "the sources have begun", 40_000);
+    await begun.catch(async (error: unknown) => {
+      await end();
+      throw error;
+    });
     return { http, ws: http.replace("http", "ws"), [Symbol.asyncDispose]: end };
   }
   throw new Error(`the node ended with status ${await child.exited}: ${log}${await errors}`);
