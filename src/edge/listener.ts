@@ -26,6 +26,8 @@ export interface ListenerPorts {
   readonly rest: RestForwarder;
   readonly lifecycle: Lifecycle;
   readonly nowMs: () => number;
+  /** A sign of life with every frame: a storm of commands in one turn is work, not silence. */
+  beat(): void;
   /** A request made the code throw. */
   failed(error: unknown): void;
 }
@@ -51,7 +53,10 @@ export function listen(config: EdgeConfig, ports: ListenerPorts): Listener {
       idleTimeout: 0,
       sendPings: false,
       open: (socket) => lifecycle.opened(socket.data, socket),
-      message: (socket, data) => lifecycle.frame(socket.data, data),
+      message(socket, data) {
+        ports.beat();
+        lifecycle.frame(socket.data, data);
+      },
       drain: (socket) => lifecycle.drained(socket.data),
       ping: (socket) => lifecycle.pinged(socket.data, false),
       pong: (socket) => lifecycle.pinged(socket.data, true),

@@ -93,7 +93,7 @@ function start({ config, ring, worker, generation }: MainToEdge & { is: "start" 
   }, COUNTERS_MS);
 
   const routes = new Routes(edge.endpoints, edge.rest, dialects);
-  const listener = listen(edge, { routes, rest, lifecycle, nowMs, failed });
+  const listener = listen(edge, { routes, rest, lifecycle, nowMs, failed, beat: () => reader.beat() });
   hub.publishThrough(listener);
   reader.beat();
   void pump.run();
