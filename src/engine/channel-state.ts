@@ -145,6 +145,8 @@ export class ChannelState implements ChannelConsumer, BookFeed {
     switch (p.type) {
       case "stale":
         this.#history.push(p);
+        // What a joiner gets now ends here.
+        if (this.channel.family === "book") this.#family.apply(p);
         this.#becomeStale("source", p.data);
         return;
       case "snapshot":

@@ -819,3 +819,13 @@ test("engine - after a lap of a worker that had seen nothing, a whole epoch may 
   expect(JSON.parse(first![1]!)).toMatchObject({ type: "gap", from: 1, seq: 899, epoch: "e2" });
   expect(JSON.parse(second![0]!)).toEqual({ is: "lost" });
 });
+
+test("engine - who joins a stale book stands where its snapshot ends", () => {
+  const rig = new Rig();
+  rig.join(DEPTH);
+  readyBook(rig);
+  rig.publish(DEPTH, 11, { type: "stale", data: "checksum" });
+  rig.clock.advance(60);
+  const answer = rig.answer(rig.join(DEPTH, 0, "native", { worker: 1 }))!;
+  expect(answer).toMatchObject({ head: { seq: 11 }, frames: [{ type: "snapshot", seq: 11 }, { type: "stale" }] });
+});

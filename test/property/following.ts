@@ -190,6 +190,8 @@ export class TradesFollowing extends Following {
   #beginning: Beginning = { seq: null, epoch: "" };
   #ids: string[] = [];
   #gaps: Told[] = [];
+  /** The last position, of whatever epoch. */
+  #reached = -1;
   /** A gap has announced the epoch; its first items have no prev. */
   #announced = false;
 
@@ -205,6 +207,7 @@ export class TradesFollowing extends Following {
       this.have = seq;
       this.epoch = epoch;
       this.#announced = false;
+      this.#reached = seq ?? -1;
     } else if (!recovered && epoch !== since.epoch && seq === null) {
       // The reply itself says that the old numbering is over; nothing has come in the new one.
       this.#gaps.push({ from: this.have + 1, epoch });
@@ -235,8 +238,9 @@ export class TradesFollowing extends Following {
       this.violated("gap ends before what we have");
       return;
     }
-    this.#gaps.push({ from: this.have === null ? from : this.have + 1, to });
+    this.#gaps.push({ from: Math.max(from, this.#reached + 1), to });
     this.have = to;
+    this.#reached = to;
     if (epoch !== undefined) this.#enter(epoch);
     this.#announced = reason === "epoch";
   }
@@ -270,6 +274,7 @@ export class TradesFollowing extends Following {
     if (this.have === null && prev !== null) this.violated("first items have a prev");
     this.#announced = false;
     this.have = seq;
+    this.#reached = seq;
     for (const { id } of data as { id: string }[]) this.#ids.push(id);
   }
 

@@ -100,10 +100,6 @@ export class Market {
       () => venue.garbage(random),
       () => venue.unknown(),
       () => venue.twoDeltas(listing, random),
-      () => {
-        venue.stale(listing);
-        this.#later(random.int(1, 900), () => venue.snapshot(listing));
-      },
     ];
     random.pick(kinds)();
   }
@@ -111,6 +107,14 @@ export class Market {
   /** Trades whose ids are long, so that they fill the ring. */
   long(listing: Listing, random: Random): void {
     this.venueOf(listing).trades(listing, random, random.int(100, 700));
+  }
+
+  /** The venue says that its book is wrong, and sends a snapshot after `ms`. */
+  stale(listing: Listing, ms: number): void {
+    const venue = this.venueOf(listing);
+    venue.stale(listing);
+    listing.heldUntilMs = Math.max(listing.heldUntilMs, this.#clock.monotonicMs() + ms);
+    this.#later(ms, () => venue.snapshot(listing));
   }
 
   /** The connection is lost for `ms`; the venue goes on meanwhile, then sends snapshots. */
@@ -145,6 +149,8 @@ export class Market {
 
   /** Usually the venue answers; now and then it does not, or with something that does not verify. */
   #resyncAsked(venue: Venue, listing: Listing): void {
+    // It is at work on it.
+    if (this.#clock.monotonicMs() < listing.heldUntilMs) return;
     if (!this.wellBehaved && this.#random.chance(0.15)) return;
     const bad = !this.wellBehaved && this.#random.chance(0.15);
     this.#later(this.#random.int(5, RESYNC_MS_MAX), () => venue.snapshot(listing, bad));

@@ -16,6 +16,8 @@ export type Step =
       readonly seed: number;
     }
   | { readonly do: "lost" | "epoch"; readonly venue: number; readonly ms: number; readonly seed: number }
+  /** The venue says that its book is not to be trusted, and takes its time to repair it. */
+  | { readonly do: "stale"; readonly listing: number; readonly ms: number }
   | { readonly do: "open"; readonly binance: boolean; readonly listing: number; readonly seed: number }
   /** A client does something: subscribes, leaves, comes back, changes its cadence, asks for a resync. */
   | { readonly do: "act"; readonly client: number; readonly seed: number }
@@ -108,6 +110,7 @@ const WILD = [
     weight: 3,
     arbitrary: step("lap", { worker, listing, times: fc.constantFrom(0.5, 0.9, 1.2, 2.2), ms: ms(60), also, seed }),
   },
+  { weight: 2, arbitrary: step("stale", { listing, ms: fc.oneof(ms(900), ms(9000)) }) },
   { weight: 1, arbitrary: step("lost", { venue, ms: ms(1500), seed }) },
   { weight: 1, arbitrary: step("epoch", { venue, ms: ms(800), seed }) },
   { weight: 1, arbitrary: step("restart", { worker, ms: ms(400) }) },

@@ -37,6 +37,8 @@ export class Listing {
   readonly gaps: TrueGap[] = [];
   /** Trades in this epoch: the chain exists. */
   tradesInEpoch = 0;
+  /** Until then the venue sends no snapshot that it is asked for. */
+  heldUntilMs = 0;
   /** The venue will not send a good snapshot of it any more. */
   broken = false;
 

@@ -177,6 +177,9 @@ class World {
         await this.#found(this.#market.venues[step.venue]!);
         this.#market.newEpoch(this.#market.venues[step.venue]!, step.ms, step.seed);
         break;
+      case "stale":
+        this.#market.stale(this.#market.listings[step.listing]!, step.ms);
+        break;
       case "open":
         crowd.open(step.binance, this.#market.listings[step.listing]!.symbol, createRandom(step.seed));
         break;
