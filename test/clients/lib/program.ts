@@ -119,7 +119,11 @@ export async function startProgram(name: ProgramName, asked: Asked): Promise<Pro
   const path = join(FOLDER, file);
   if (file.endsWith(".mjs")) return new Program(name, [node(), path], asked, {});
   const { python, path: packages } = await pythonWith(name);
-  return new Program(name, [python, path], asked, { PYTHONPATH: packages, PYTHONNOUSERSITE: "1", PYTHONDONTWRITEBYTECODE: "1" });
+  return new Program(name, [python, path], asked, {
+    PYTHONPATH: packages,
+    PYTHONNOUSERSITE: "1",
+    PYTHONDONTWRITEBYTECODE: "1",
+  });
 }
 
 /** Installs what is missing; rejects with a sentence that says what to install. */
