@@ -672,6 +672,7 @@ test("engine - a channel whose owner did not answer refuses at once while REST k
   expect(await asked).toEqual({ is: "unavailable" });
   expect(rig.answer(rig.join(DEPTH))?.head).toMatchObject({ is: "refused", code: 1501 });
   expect(rig.answer(rig.join("btcusdt@bookTicker"))?.head).toMatchObject({ is: "refused", code: 1501 });
+  expect(rig.engine.status().channels).toBe(1);
   readyBook(rig);
   expect(rig.answer(rig.join(DEPTH))?.head).toMatchObject({ is: "joined", seq: 10 });
 });

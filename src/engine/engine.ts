@@ -159,6 +159,7 @@ export class Engine {
       if (!alive()) return;
       if (failure) {
         this.#direct(worker, 0, request, { is: "refused", ...failure });
+        this.#closeIfUnused(entry);
         return;
       }
       const topic = this.#openTopic(state, key, worker);

@@ -166,8 +166,14 @@ export class Crowd {
       this.#later(50, () => this.#connectBinance(client, random));
       return;
     }
+    if (client.stream.startsWith("depth@") || client.stream === "depth") this.#poll(`${client.symbol}@depth`);
     const combined = random.chance(0.5);
     client.connect((peer) => worker.connect(combined ? "/stream" : "/ws", peer), combined);
+  }
+
+  /** Others ask REST for the same book, so that what it keeps for them meets the stream. */
+  #poll(channel: string): void {
+    for (let at = 0; at < 20; at++) this.#later(at * 15, () => void this.#options.depth(channel));
   }
 
   #actNative(client: NativeClient, random: Random): void {
