@@ -1,7 +1,7 @@
 /**
  * Properties of the whole path: random worlds (world.ts) in which every client ends with what its venue has, or was told.
  *
- * `TIDEGATE_PROPERTY_RUNS` sets how many worlds (default 200; more find more), `TIDEGATE_PROPERTY_SEED` where they begin
+ * `TIDEGATE_PROPERTY_RUNS` sets how many worlds (default 500; more find more), `TIDEGATE_PROPERTY_SEED` where they begin
  * (default: always the same; `random`: anywhere). A failure prints seed and path: `TIDEGATE_PROPERTY_SEED=<seed>
  * TIDEGATE_PROPERTY_PATH=<path>` plays the shrunk world again.
  */
@@ -10,13 +10,13 @@ import fc from "fast-check";
 import { calmPlan, type Plan, roughPlan, wildPlan } from "./plan.ts";
 import { run, type Stats } from "./world.ts";
 
-const RUNS = Number(process.env.TIDEGATE_PROPERTY_RUNS ?? 200);
+const RUNS = Number(process.env.TIDEGATE_PROPERTY_RUNS ?? 500);
 const SEED = process.env.TIDEGATE_PROPERTY_SEED ?? "20260101";
 const PATH = process.env.TIDEGATE_PROPERTY_PATH;
 /** Below that many worlds chance decides what occurs in them. */
 const RUNS_TELLING = 100;
 /** Per world on a busy machine, and as much again for shrinking. */
-const TEST_MS_MAX = 120_000 + RUNS * 1000;
+const TEST_MS_MAX = 120_000 + RUNS * 500;
 
 /** Runs worlds of these plans; returns what they brought about, all together. */
 async function check(plans: fc.Arbitrary<Plan>, runs: number, also: (stats: Stats) => void): Promise<Stats> {
