@@ -126,7 +126,8 @@ export class ChannelState implements ChannelConsumer, BookFeed {
 
   /** The owner's book is wrong: what clients have stays, and they are told; the snapshot that ends it will follow. */
   #loadStale(reply: StateReply): void {
-    this.#history.load([], reply.seq);
+    // The repair will be one of what is known here, which is nobody else's position.
+    this.#history.load([], Number.POSITIVE_INFINITY);
     this.#becomeStale("source", "disconnected");
     this.#becomeFresh("bus");
   }
@@ -349,7 +350,8 @@ export class ChannelState implements ChannelConsumer, BookFeed {
     const before = this.#family.book;
     const repair = before.diff(p.data);
     const segment = this.#family.replace(p.data, p);
-    this.#history.push({ ...p, type: "delta", data: repair });
+    if (this.#history.covers(p.prev ?? -1)) this.#history.push({ ...p, type: "delta", data: repair });
+    else this.#history.load([], p.seq);
     for (const rung of this.rungs.values()) rung.write(segment);
     this.#becomeFresh("both");
   }

@@ -830,3 +830,18 @@ test("engine - who joins a stale book stands where its snapshot ends", () => {
   const answer = rig.answer(rig.join(DEPTH, 0, "native", { worker: 1 }))!;
   expect(answer).toMatchObject({ head: { seq: 11 }, frames: [{ type: "snapshot", seq: 11 }, { type: "stale" }] });
 });
+
+test("engine - since: the repair of a book that was stale when it was first heard of is nobody's delta", () => {
+  const rig = new Rig();
+  rig.join(DEPTH);
+  rig.ready(DEPTH, { seq: 10, state: book([["100", "666"]]), stale: true });
+  rig.depth(DEPTH, 12, [["98", "1"]], [], "snapshot");
+  rig.depth(DEPTH, 13, [["97", "1"]]);
+  const answer = (seq: number) => {
+    const request = rig.join(DEPTH, 0, "native", { since: { epoch: "e1", seq } });
+    rig.clock.advance(60);
+    return rig.answer(request)!;
+  };
+  expect(answer(10)).toMatchObject({ head: { recovered: false }, frames: [{ type: "snapshot", seq: 13 }] });
+  expect(answer(12)).toMatchObject({ head: { recovered: true }, frames: [{ type: "delta", prev: 12, seq: 13 }] });
+});
