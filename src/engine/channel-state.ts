@@ -98,7 +98,7 @@ export class ChannelState implements ChannelConsumer, BookFeed {
 
   state(reply: StateReply, cause: "first" | "epoch" | "heal"): void {
     const newEpoch = this.ready && reply.epoch !== this.header.epoch;
-    const hadBook = this.channel.family === "book" && this.seq !== null;
+    const hadBook = this.channel.family === "book" && (this.seq !== null || this.staleReason !== null);
     if (newEpoch) this.#beginEpoch();
     this.#flushAll();
     this.header = headerOf(reply);

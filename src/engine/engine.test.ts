@@ -650,8 +650,11 @@ test("engine - a new epoch without a book yet: who shows that of the old one is 
   rig.header = { ...rig.header, epoch: "e2" };
   rig.ready(DEPTH, { seq: null }, "epoch");
   expect(rig.frames(rig.topic(DEPTH, 0)).map((f) => f.type)).toEqual(["stale"]);
+  rig.header = { ...rig.header, epoch: "e3" };
+  rig.ready(DEPTH, { seq: null }, "epoch");
+  expect(rig.engine.status().stale).toHaveLength(1);
   rig.depth(DEPTH, 500, [["100", "1"]]);
-  expect(rig.frames(rig.topic(DEPTH, 0))[1]).toMatchObject({ type: "snapshot", prev: null, seq: 500, epoch: "e2" });
+  expect(rig.frames(rig.topic(DEPTH, 0)).at(-1)).toMatchObject({ type: "snapshot", prev: null, seq: 500, epoch: "e3" });
   expect(rig.engine.status().stale).toEqual([]);
 });
 
