@@ -104,7 +104,7 @@ export class ChannelState implements ChannelConsumer, BookFeed {
     this.header = headerOf(reply);
     if (newEpoch) this.#announceEpoch();
     this.provides = reply.provides;
-    if (reply.stale && this.channel.family === "book") this.#loadStale(reply);
+    if (reply.stale && this.channel.family === "book") this.#loadStale();
     else this.#load(reply, this.ready && !newEpoch ? this.seq : null);
     // Until the new epoch has a book, clients still show that of the old one.
     if (newEpoch && hadBook && this.seq === null) this.#becomeStale("source", "reconnect");
@@ -125,7 +125,7 @@ export class ChannelState implements ChannelConsumer, BookFeed {
   }
 
   /** The owner's book is wrong: what clients have stays, and they are told; the snapshot that ends it will follow. */
-  #loadStale(reply: StateReply): void {
+  #loadStale(): void {
     // The repair will be one of what is known here, which is nobody else's position.
     this.#history.load([], Number.POSITIVE_INFINITY);
     this.#becomeStale("source", "disconnected");

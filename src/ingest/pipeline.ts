@@ -136,6 +136,7 @@ export class Pipeline {
   restore(saved: SavedPipeline): void {
     this.chains.restoreInstruments(saved.instruments);
     const lost = this.chains.restore(saved, () => this.#derivation.restore(saved.derivation));
+    this.#sourceTime = saved.sourceTime;
     for (const chain of this.chains.all()) {
       if (chain.time > this.#timeNewest) this.#timeNewest = chain.time;
       if (chain.keeper.owes === true) this.#owing.push(chain);

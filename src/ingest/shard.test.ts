@@ -68,7 +68,8 @@ test("shard - a replay restarted from its checkpoint continues with the same epo
       expect(second.shard.status()).toMatchObject({ epoch: "epoch-1", base: whole.shard.status().base, token: 2 });
       expect([...all(first.bus), ...all(second.bus)]).toEqual(expected);
     }),
-    { numRuns: 25 },
+    // Right before and right behind the loss, wherever else chance cuts.
+    { numRuns: 25, examples: [[77], [78]] },
   );
 });
 

@@ -104,8 +104,15 @@ test.concurrent("usdm - /private lets clients in and stays silent", async () => 
 test.concurrent("usdm - arrays hold each changed symbol once; the first one the whole market", async () => {
   const streams = Object.keys(ARRAYS);
   const client = await node.binance(`/market/stream?streams=${streams.join("/")}`);
-  await waitFor(() => streams.every((stream) => client.of(stream).length > 1), "two arrays of each", 20_000);
   const symbols = node.node.parts.registry.list("usdm").map(({ symbol }) => symbol.toUpperCase());
+  const seenOn = (stream: string) =>
+    new Set((client.of(stream) as unknown as Frame[][]).flatMap((array) => array.map((event) => event.s as string)));
+  // A young node has no mark price of some symbols yet: it comes within a second, and so within the array after next.
+  await waitFor(
+    () => streams.every((stream) => client.of(stream).length > 1 && seenOn(stream).size === symbols.length),
+    () => `two arrays of each and all of ${symbols} in ${streams.map((stream) => [stream, ...seenOn(stream)])}`,
+    20_000,
+  );
   const single = KEYS.market!;
   const keys: Readonly<Record<string, string>> = {
     markPriceUpdate: single["btcusdt@markPrice"]!,
@@ -114,8 +121,7 @@ test.concurrent("usdm - arrays hold each changed symbol once; the first one the 
   };
   for (const stream of streams) {
     const arrays = client.of(stream) as unknown as readonly Frame[][];
-    const seen = new Set(arrays.flatMap((array) => array.map((event) => event.s as string)));
-    expect([stream, [...seen].toSorted()]).toEqual([stream, symbols.toSorted()]);
+    expect([stream, [...seenOn(stream)].toSorted()]).toEqual([stream, symbols.toSorted()]);
     for (const array of arrays) {
       expect(array.length).toBeGreaterThan(0);
       expect(new Set(array.map((event) => event.s)).size).toBe(array.length);
@@ -168,8 +174,8 @@ test.concurrent("usdm - books: pu is the u before, REST joins without a gap, and
     const book = new PlainBook();
     book.apply(snapshot.bids, snapshot.asks);
     const kept = events.filter(({ u }) => u >= snapshot.lastUpdateId);
-    // Binance's rule for the first event that is processed.
-    expect(kept[0]!.U).toBeLessThanOrEqual(snapshot.lastUpdateId);
+    // The first event that is processed holds the snapshot's id, or begins right behind it (which clients see by pu).
+    expect(kept[0]!.pu).toBeLessThanOrEqual(snapshot.lastUpdateId);
     for (const { b, a } of kept) book.apply(b, a);
     const end = kept.at(-1)!.u;
     await native.reaches("usdm:ethusdt@depth", end);
