@@ -22,6 +22,8 @@ test("metrics - the names operators build on, with their types and labels", () =
     tidegate_gaps_total: "counter reason",
     tidegate_errors_total: "counter code",
     tidegate_closes_total: "counter code",
+    tidegate_limited_total: "counter limit",
+    tidegate_slow_total: "counter action",
     tidegate_outbox_bytes: "gauge",
     tidegate_book_resyncs_total: "counter source,cause",
     tidegate_ring_laps_total: "counter",
@@ -41,6 +43,8 @@ test("metrics - every sample has exactly the labels of its metric", async () => 
       ...NO_TOTALS,
       errors: { 1203: 1 },
       closes: { 4008: 1 },
+      limited: { connectionsPerIp: 1 },
+      slow: { down: 1 },
       latency: { depth: { counts: [1], sumUs: 1 } },
     },
   });

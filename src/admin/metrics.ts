@@ -132,6 +132,12 @@ export const METRICS: readonly Metric[] = [
   counter("tidegate_closes_total", "Sessions that were closed, by code (docs/protocol.md).", ["code"], (view) =>
     ofEdge(view, (totals) => by("code", { ...codes(CLOSES), ...totals.closes })),
   ),
+  counter("tidegate_limited_total", "Connections and commands that a limit refused, by limit.", ["limit"], (view) =>
+    ofEdge(view, (totals) => by("limit", totals.limited)),
+  ),
+  counter("tidegate_slow_total", "What was done about slow sessions, by action.", ["action"], (view) =>
+    ofEdge(view, (totals) => by("action", totals.slow)),
+  ),
   gauge("tidegate_outbox_bytes", "Bytes that wait for slow sockets.", [], (view) =>
     ofEdge(view, (totals) => one(totals.outboxBytes)),
   ),

@@ -52,6 +52,8 @@ export class Counters {
   loopLagMs = 0;
   readonly errors: Record<string, number> = {};
   readonly closes: Record<string, number> = {};
+  readonly limits: Record<string, number> = {};
+  readonly slow: Record<string, number> = {};
   readonly #latency = new Map<string, Histogram>();
   /** Publications of the flush that is being written: three arrays in step, reused. */
   readonly #kinds: Histogram[] = [];
@@ -65,6 +67,16 @@ export class Counters {
 
   close(code: number): void {
     this.closes[code] = (this.closes[code] ?? 0) + 1;
+  }
+
+  /** A limit (its name in EdgeLimits) refused something. */
+  limited(limit: string, times = 1): void {
+    this.limits[limit] = (this.limits[limit] ?? 0) + times;
+  }
+
+  /** Something was done about a slow session. */
+  slowed(action: string, times = 1): void {
+    this.slow[action] = (this.slow[action] ?? 0) + times;
   }
 
   /** The histogram to hand to `published`; looked up once per topic. */
@@ -104,6 +116,8 @@ export class Counters {
       outboxBytes,
       errors: { ...this.errors },
       closes: { ...this.closes },
+      limited: { ...this.limits },
+      slow: { ...this.slow },
       rungSessions: population.rungSessions(),
       latency: this.#latencySums(),
       loopLagMs: this.loopLagMs,

@@ -142,6 +142,10 @@ export interface WorkerCounters {
   readonly outboxBytes: number;
   readonly errors: Readonly<Record<string, number>>;
   readonly closes: Readonly<Record<string, number>>;
+  /** Connections and commands that a limit refused, by the limit's name. */
+  readonly limited: Readonly<Record<string, number>>;
+  /** What was done about slow sessions, by action. */
+  readonly slow: Readonly<Record<string, number>>;
   /** Sessions on each rung, by RUNGS index. */
   readonly rungSessions: readonly number[];
   /** Delivery latency: counts per bucket of LATENCY_BUCKETS_US (one more for the rest) and their sum in us, by kind. */

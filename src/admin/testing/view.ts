@@ -11,6 +11,8 @@ export const NO_TOTALS: EdgeView["totals"] = {
   outboxBytes: 0,
   errors: {},
   closes: {},
+  limited: {},
+  slow: {},
   rungSessions: RUNGS.map(() => 0),
   latency: {},
 };
