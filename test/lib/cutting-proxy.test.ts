@@ -24,6 +24,13 @@ async function serve(sentence: string | null): Promise<{ port: number; stop: () 
   return { port: (server.address() as { port: number }).port, stop };
 }
 
+async function answered(client: { text: () => string }, text: string): Promise<void> {
+  await waitFor(
+    () => client.text() === text,
+    () => `${JSON.stringify(text)}, not ${JSON.stringify(client.text().slice(0, 100))}`,
+  );
+}
+
 function dial(port: number): { socket: Socket; text: () => string; isClosed: () => boolean } {
   let text = "";
   let closed = false;
@@ -69,4 +76,100 @@ test("cutting proxy - cuts in the middle of what the server says", async () => {
   const torn = clients.filter((client) => client.text().length % sentence.length !== 0);
   expect(torn.length).toBeGreaterThan(6);
   server.stop();
+});
+
+test("cutting proxy - delays what passes, and nothing overtakes", async () => {
+  const server = await serve(null);
+  using proxy = await CuttingProxy.start({ port: server.port, seed: 3, weathers: [{ delayMs: [20, 120] }] });
+  const client = dial(proxy.port);
+  const started = performance.now();
+  let sent = "";
+  for (let i = 0; i < 200; i++) {
+    sent += `${i},`;
+    client.socket.write(`${i},`);
+    if (i % 10 === 0) await Bun.sleep(1);
+  }
+  await answered(client, sent);
+  // There and back, at least.
+  expect(performance.now() - started).toBeGreaterThanOrEqual(40);
+  server.stop();
+});
+
+test("cutting proxy - hands on so many bytes a second, and the sender is slowed down", async () => {
+  const server = await serve(null);
+  using proxy = await CuttingProxy.start({ port: server.port, seed: 4, weathers: [{ bytesPerSecond: 200_000 }] });
+  const client = dial(proxy.port);
+  const long = "0123456789".repeat(6_000);
+  const started = performance.now();
+  client.socket.write(long);
+  await answered(client, long);
+  expect(performance.now() - started).toBeGreaterThan(200);
+
+  // Far more than the kernel holds: what is not taken stays with the sender.
+  client.socket.write("x".repeat(50_000_000));
+  await waitFor(
+    () => client.text().length > 100_000,
+    () => `${client.text().length} bytes came`,
+  );
+  expect(client.socket.writableLength).toBeGreaterThan(20_000_000);
+  client.socket.destroy();
+  server.stop();
+});
+
+test("cutting proxy - in a pause nothing passes, not even an end; afterwards all of it does", async () => {
+  const server = await serve(null);
+  using proxy = await CuttingProxy.start({ port: server.port, seed: 5 });
+  const client = dial(proxy.port);
+  client.socket.write("before");
+  await answered(client, "before");
+  proxy.pause();
+  client.socket.write(" meanwhile");
+  const other = dial(proxy.port);
+  other.socket.write("new");
+  other.socket.end();
+  await waitFor(() => proxy.connections === 2, "the other is accepted");
+  await Bun.sleep(100);
+  expect([client.text(), other.text(), client.isClosed(), other.isClosed()]).toEqual(["before", "", false, false]);
+  proxy.resume();
+  await answered(client, "before meanwhile");
+  await answered(other, "new");
+  await waitFor(() => other.isClosed(), "the end has passed");
+  expect(client.isClosed()).toBe(false);
+  server.stop();
+});
+
+test("cutting proxy - the weather stops connections for a while, until it is calm", async () => {
+  const server = await serve("tick.");
+  const pause = { everyMs: [20, 40], ms: [10, 30] } as const;
+  using proxy = await CuttingProxy.start({ port: server.port, seed: 6, weathers: [{ pause }] });
+  const client = dial(proxy.port);
+  await waitFor(
+    () => proxy.pauses >= 5,
+    () => `${proxy.pauses} pauses`,
+  );
+  expect(client.isClosed()).toBe(false);
+  proxy.calm();
+  const { pauses } = proxy;
+  const had = client.text().length;
+  await waitFor(
+    () => client.text().length > had + 100,
+    () => `${client.text().length} bytes, after ${had}`,
+  );
+  expect([proxy.pauses, proxy.connections]).toEqual([pauses, 1]);
+  expect("tick.".repeat(100_000).startsWith(client.text())).toBe(true);
+  server.stop();
+});
+
+test("cutting proxy - an end arrives behind all bytes before it", async () => {
+  const server = createServer((socket) => {
+    socket.end("x".repeat(300_000));
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as { port: number };
+  const weathers = [{ delayMs: [5, 30], bytesPerSecond: 1_000_000 }] as const;
+  using proxy = await CuttingProxy.start({ port, seed: 7, weathers });
+  const client = dial(proxy.port);
+  await waitFor(() => client.isClosed(), "it is closed");
+  expect(client.text().length).toBe(300_000);
+  server.close();
 });

@@ -1,18 +1,23 @@
 /**
- * A TCP proxy that cuts its connections at random times, half of them with a reset, most in the middle of a frame.
+ * A TCP proxy in bad weather: it delays, throttles and pauses its connections, and cuts them at random times, half of them
+ * with a reset, most in the middle of a frame.
  *
- * Invariants: what it hands on is unchanged and in order; the side that reads slowly slows the other down. A connection
- * lives for at least `lifeMsMin`, so that a handshake gets through, and is cut as long as the proxy is not `calm`.
+ * Invariants: what it hands on is unchanged and in order; the side that reads slowly slows the other down (lane.ts). A
+ * connection lives for at least `lifeMsMin`, so that a handshake gets through, and is cut as long as the proxy is not `calm`.
  */
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { Random } from "../../sim/random.ts";
+import { CLEAR, Lane, type Weather } from "./lane.ts";
 
 export interface CuttingOptions {
   /** Where it leads to, on 127.0.0.1. */
   readonly port: number;
   readonly seed: number;
-  readonly lifeMsMin: number;
-  readonly lifeMsMax: number;
+  /** How long a connection lives; without these none is cut. */
+  readonly lifeMsMin?: number;
+  readonly lifeMsMax?: number;
+  /** Each connection goes through one of these; without them all is clear. */
+  readonly weathers?: readonly Weather[];
 }
 
 /** ms that a cut waits for bytes to cut through; without any the connection just ends. */
@@ -24,16 +29,20 @@ export class CuttingProxy implements Disposable {
   /** Of these, cut; `torn` of them in the middle of what the server sent. */
   cuts = 0;
   torn = 0;
+  /** Times that the weather stopped a connection. */
+  pauses = 0;
   readonly #options: CuttingOptions;
   readonly #random: Random;
   readonly #server: Server;
-  readonly #ends = new Set<() => void>();
+  readonly #open = new Set<Passage>();
   #calm = false;
+  #paused = false;
 
   private constructor(options: CuttingOptions) {
     this.#options = options;
     this.#random = new Random(options.seed);
-    this.#server = createServer((client) => this.#accept(client));
+    // An end goes through the weather too: it is passed on by the lane, not answered at once.
+    this.#server = createServer({ allowHalfOpen: true }, (client) => this.#accept(client));
   }
 
   static async start(options: CuttingOptions): Promise<CuttingProxy> {
@@ -48,56 +57,148 @@ export class CuttingProxy implements Disposable {
     return address.port;
   }
 
-  /** From now on nothing is cut any more. */
+  /** From now on nothing is cut, delayed, throttled or stopped by the weather any more. */
   calm(): void {
     this.#calm = true;
+    for (const passage of this.#open) passage.calm();
+  }
+
+  /** Nothing passes any more, not even an end; connections stay open, new ones are accepted. */
+  pause(): void {
+    this.#paused = true;
+    for (const passage of this.#open) passage.blocked = true;
+  }
+
+  /** What was sent during the pause goes on. */
+  resume(): void {
+    this.#paused = false;
+    for (const passage of this.#open) passage.blocked = false;
   }
 
   [Symbol.dispose](): void {
     this.#server.close();
-    for (const end of this.#ends) end();
+    for (const passage of this.#open) passage.end();
   }
 
   #accept(client: Socket): void {
     this.connections++;
-    const server = connect(this.#options.port, "127.0.0.1");
-    let timer: Timer | null = null;
-    const end = (): void => {
-      if (timer !== null) clearTimeout(timer);
-      this.#ends.delete(end);
-      client.destroy();
-      server.destroy();
-    };
-    this.#ends.add(end);
-    for (const socket of [client, server]) {
-      socket.setNoDelay(true);
-      socket.on("close", end);
-      // A reset is an end like any other here.
-      socket.on("error", end);
-    }
-    client.pipe(server);
-    server.pipe(client);
-
-    const cut = (): void => {
-      if (this.#calm) return;
-      this.cuts++;
-      server.unpipe(client);
-      server.once("data", (chunk: Uint8Array) => {
-        if (chunk.length > 1) this.torn++;
-        const kept = chunk.subarray(0, this.#between(1, Math.max(1, chunk.length - 1)));
-        client.write(kept, () => {
-          if (this.#random.chance(0.5)) client.resetAndDestroy();
-          end();
-        });
-      });
-      server.resume();
-      timer = setTimeout(end, PATIENCE_MS);
-    };
-    const { lifeMsMin, lifeMsMax } = this.#options;
-    timer = setTimeout(cut, this.#between(lifeMsMin, lifeMsMax));
+    const { port, weathers = [CLEAR], lifeMsMin, lifeMsMax } = this.#options;
+    const weather = this.#calm ? CLEAR : weathers[this.#random.below(weathers.length)]!;
+    const passage = new Passage(
+      client,
+      connect({ port, host: "127.0.0.1", allowHalfOpen: true }),
+      weather,
+      this.#random,
+      {
+        stopped: () => this.pauses++,
+        over: () => this.#open.delete(passage),
+      },
+    );
+    this.#open.add(passage);
+    passage.blocked = this.#paused;
+    if (lifeMsMin === undefined || lifeMsMax === undefined) return;
+    passage.later(lifeMsMin + this.#random.below(lifeMsMax - lifeMsMin + 1), () => this.#cut(passage));
   }
 
-  #between(min: number, max: number): number {
+  #cut(passage: Passage): void {
+    if (this.#calm) return;
+    this.cuts++;
+    passage.later(PATIENCE_MS, () => passage.end());
+    passage.toClient.cut((chunk) => {
+      if (chunk.length > 1) this.torn++;
+      const kept = chunk.subarray(0, 1 + this.#random.below(Math.max(1, chunk.length - 1)));
+      passage.client.write(kept, () => {
+        if (this.#random.chance(0.5)) passage.client.resetAndDestroy();
+        passage.end();
+      });
+    });
+  }
+}
+
+interface PassageHearer {
+  /** The weather has stopped it. */
+  stopped(): void;
+  over(): void;
+}
+
+/** One connection and its way to the server. */
+class Passage {
+  readonly client: Socket;
+  readonly toClient: Lane;
+  readonly #server: Socket;
+  readonly #toServer: Lane;
+  readonly #random: Random;
+  readonly #hearer: PassageHearer;
+  readonly #timers = new Set<Timer>();
+  /** By the proxy's user, and by the weather. */
+  #blocked = false;
+  #stopped = false;
+
+  constructor(client: Socket, server: Socket, weather: Weather, random: Random, hearer: PassageHearer) {
+    this.client = client;
+    this.#server = server;
+    this.#random = random;
+    this.#hearer = hearer;
+    for (const socket of [client, server]) socket.setNoDelay(true);
+    this.toClient = new Lane(server, client, weather, random);
+    this.#toServer = new Lane(client, server, weather, random);
+    let left = 2;
+    for (const socket of [client, server]) {
+      socket.on("close", () => {
+        left--;
+        if (left === 0) this.end();
+      });
+    }
+    if (weather.pause !== undefined) this.#stopLater(weather.pause);
+  }
+
+  set blocked(blocked: boolean) {
+    this.#blocked = blocked;
+    this.#apply();
+  }
+
+  calm(): void {
+    this.#stopped = false;
+    for (const lane of [this.toClient, this.#toServer]) lane.weather = CLEAR;
+    this.#apply();
+  }
+
+  later(ms: number, what: () => void): void {
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      what();
+    }, ms);
+    this.#timers.add(timer);
+  }
+
+  end(): void {
+    for (const timer of this.#timers) clearTimeout(timer);
+    this.toClient.stop();
+    this.#toServer.stop();
+    this.client.destroy();
+    this.#server.destroy();
+    this.#hearer.over();
+  }
+
+  #stopLater(pause: NonNullable<Weather["pause"]>): void {
+    this.later(this.#within(pause.everyMs), () => {
+      if (this.toClient.weather === CLEAR) return;
+      this.#hearer.stopped();
+      this.#stopped = true;
+      this.#apply();
+      this.later(this.#within(pause.ms), () => {
+        this.#stopped = false;
+        this.#apply();
+        this.#stopLater(pause);
+      });
+    });
+  }
+
+  #apply(): void {
+    for (const lane of [this.toClient, this.#toServer]) lane.paused = this.#blocked || this.#stopped;
+  }
+
+  #within([min, max]: readonly [number, number]): number {
     return min + this.#random.below(max - min + 1);
   }
 }
