@@ -25,6 +25,7 @@ import { createLog, type Log } from "./lib/log.ts";
 import { nodeView } from "./node-view.ts";
 import { binanceEncoder, createBinanceRest } from "./protocol/binance/mod.ts";
 import { nativeEncoder } from "./protocol/native/mod.ts";
+import { RestDesk } from "./rest-desk.ts";
 import { createRing, createRingWriter } from "./ring/mod.ts";
 
 export interface Node {
@@ -74,7 +75,7 @@ export async function startNode(config: StaticConfig, deps: { readonly log?: Log
   const ring = createRingWriter(ringMemory);
   const encoders = { native: nativeEncoder, binance: binanceEncoder };
   const engine = new Engine({ ring, clock, catalog: registry, instruments: registry, follower, encoders });
-  const rest = createBinanceRest({
+  const binanceRest = createBinanceRest({
     instruments: registry,
     clock,
     failed: (error) => log.error("a REST request failed", { error }),
@@ -84,6 +85,8 @@ export async function startNode(config: StaticConfig, deps: { readonly log?: Log
       return reply.is === "depth" ? reply.body : { unavailable: true };
     },
   });
+
+  const rest = new RestDesk(binanceRest, (worker, answers) => edge?.post(worker, { is: "rest", answers }));
 
   const owners = new ChannelOwners();
   const checkpoints = new MemoryCheckpoints();
@@ -131,10 +134,7 @@ export async function startNode(config: StaticConfig, deps: { readonly log?: Log
         onWorkerGone: (worker) => engine.workerGone(worker),
         onMessage(worker, message) {
           if (message.is !== "rest") return engine.handle(worker, message);
-          const { request, path, query } = message;
-          rest
-            .handle(path, query)
-            .then(({ status, body }) => edge?.post(worker, { is: "rest", request, status, body }));
+          rest.handle(worker, message.requests);
         },
       });
     }

@@ -58,6 +58,8 @@ export interface EdgeLimits {
     readonly native: CommandLimit;
     readonly binance: Readonly<Record<string, CommandLimit>> & { readonly spot: CommandLimit };
   };
+  /** ms within which REST requests go to main in one message. */
+  readonly restBatchMs: number;
   /** REST requests of a worker waiting for main; one more: 429. */
   readonly restInFlightMax: number;
   /** ms after which a REST request is answered 503. */
@@ -108,6 +110,7 @@ export const DEFAULT_LIMITS: EdgeLimits = {
     native: { is: "bucket", perSecond: 50, burst: 100, refusalsMax: 100 },
     binance: { spot: { is: "window", perSecond: 5 }, usdm: { is: "window", perSecond: 10 } },
   },
+  restBatchMs: 5,
   restInFlightMax: 1000,
   restMsMax: 2000,
 };

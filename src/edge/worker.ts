@@ -102,7 +102,7 @@ function start({ config, ring, worker, generation }: MainToEdge & { is: "start" 
   return (message) => {
     switch (message.is) {
       case "rest":
-        return rest.answered(message);
+        return rest.answered(message.answers);
       case "inject":
         return misbehave(message.fault, message.ms);
       case "stop":

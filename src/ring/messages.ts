@@ -95,6 +95,19 @@ export type Control =
   /** The topic's next publications belong to this epoch (replies to `subscriptions` name it). */
   | { readonly do: "epoch"; readonly topic: number; readonly epoch: string };
 
+export interface RestRequest {
+  readonly request: number;
+  readonly path: string;
+  /** Without the question mark. */
+  readonly query: string;
+}
+
+export interface RestAnswer {
+  readonly request: number;
+  readonly status: number;
+  readonly body: string;
+}
+
 /** Worker -> main. `request` is the worker's own rising number; a DIRECT repeats it. */
 export type EdgeToMain =
   | { readonly is: "ready"; readonly port: number }
@@ -112,8 +125,8 @@ export type EdgeToMain =
       readonly request: number;
       readonly topics: readonly (readonly [topic: number, seq: number])[];
     }
-  /** A REST request that needs market state. */
-  | { readonly is: "rest"; readonly request: number; readonly path: string; readonly query: string }
+  /** REST requests that need market state, several a message. */
+  | { readonly is: "rest"; readonly requests: readonly RestRequest[] }
   | { readonly is: "counters"; readonly counters: WorkerCounters }
   /** A line for the node's log. */
   | { readonly is: "log"; readonly message: string; readonly error: string };
@@ -127,7 +140,7 @@ export type MainToEdge =
       readonly worker: number;
       readonly generation: number;
     }
-  | { readonly is: "rest"; readonly request: number; readonly status: number; readonly body: string }
+  | { readonly is: "rest"; readonly answers: readonly RestAnswer[] }
   | { readonly is: "stop" }
   /** For tests of the watchdog: misbehave now. */
   | { readonly is: "inject"; readonly fault: "throw" | "spin" | "stall"; readonly ms: number };

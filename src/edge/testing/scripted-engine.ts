@@ -171,8 +171,8 @@ export class ScriptedEngine {
         this.#direct(worker, 0, message.request, { is: "repaired" });
         break;
       case "rest": {
-        const { status, body } = this.rest(message.path, message.query);
-        this.post(worker, { is: "rest", request: message.request, status, body });
+        const answers = message.requests.map(({ request, path, query }) => ({ request, ...this.rest(path, query) }));
+        this.post(worker, { is: "rest", answers });
       }
     }
   }
