@@ -22,9 +22,9 @@ export interface Listener extends Broadcaster {
 }
 
 export interface ListenerPorts {
-  readonly routes: Routes;
-  readonly rest: RestForwarder;
-  readonly lifecycle: Lifecycle;
+  readonly routes: Pick<Routes, "match" | "paths" | "open">;
+  readonly rest: Pick<RestForwarder, "forward">;
+  readonly lifecycle: Pick<Lifecycle, "opened" | "frame" | "drained" | "pinged" | "closed">;
   readonly nowMs: () => number;
   /** A sign of life with every frame: a storm of commands in one turn is work, not silence. */
   beat(): void;
