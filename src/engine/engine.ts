@@ -18,8 +18,9 @@ import type { Control, DirectHead, EdgeToMain, Later, TopicKey } from "../ring/m
 import { RecordKind } from "../ring/messages.ts";
 import type { RingWriter } from "../ring/ring.ts";
 import { followMarket, type Instruments, type Member } from "./all-market.ts";
+import type { Answer } from "./answers.ts";
 import { Cadence } from "./cadence.ts";
-import { type Answer, ChannelState } from "./channel-state.ts";
+import { ChannelState } from "./channel-state.ts";
 import { type EngineCounters, engineCounters } from "./counters.ts";
 import { type DepthReply, depthReply } from "./depth.ts";
 import { deriveFrom, topOf } from "./derived.ts";
@@ -175,7 +176,7 @@ export class Engine {
     const state = this.#entries.get(topic.info.channel)?.state;
     // The worker left, or died, while the answer waited.
     if (!state || !topic.workers.has(worker)) return;
-    const { frames, seq, exact } = state.join(topic, since);
+    const { frames, seq, exact } = state.answers.join(topic, since);
     this.counters.snapshots++;
     this.#direct(
       worker,
@@ -228,7 +229,7 @@ export class Engine {
         if (!alive()) return;
         const topic = this.#topics.get(number);
         const state = topic && this.#entries.get(topic.info.channel)?.state;
-        const answer: Answer | null = topic && state ? state.catchUp(topic, seen) : null;
+        const answer: Answer | null = topic && state ? state.answers.catchUp(topic, seen) : null;
         if (!answer) {
           this.#direct(worker, number, request, { is: "lost" });
           return;
