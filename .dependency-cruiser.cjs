@@ -68,6 +68,14 @@ module.exports = {
       from: { path: "^sim/", pathNot: tests },
       to: { path: "^(src|bin|load|bench|test|client)/", pathNot: ["^src/lib/", "^src/channel/"] },
     },
+    never("client", "^client/src/", "^(src|sim|bin|load|bench|test)/", "the client is a package of its own"),
+    {
+      name: "client-packages",
+      comment: "the client runs in browsers too: it imports no packages and nothing of Node or Bun",
+      severity: "error",
+      from: { path: "^client/src/", pathNot: tests },
+      to: { dependencyTypes: ["core", "npm", "npm-dev", "npm-no-pkg", "npm-unknown"] },
+    },
     never(
       "node",
       "^(src|sim|load|client)/",

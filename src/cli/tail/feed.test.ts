@@ -1,7 +1,7 @@
 import { afterEach, expect, test } from "bun:test";
 import type { ServerWebSocket } from "bun";
+import type { ChannelPush } from "../../../client/src/frames.ts";
 import { type Feed, openFeed } from "./feed.ts";
-import type { ChannelPush } from "./push.ts";
 
 type Frame = Record<string, unknown>;
 

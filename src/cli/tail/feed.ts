@@ -5,9 +5,10 @@
  * At the limit: a node that cannot be reached is tried again for ever, at most 5 s apart; a connection on which nothing
  * came for `silenceMsMax`, although we ask, is given up and made again.
  */
+
+import { Chain } from "../../../client/src/chain.ts";
+import { type ChannelPush, type DrainPush, type Reply, readFrame } from "../../../client/src/frames.ts";
 import { createBackoff } from "../../lib/backoff.ts";
-import { Chain } from "./chain.ts";
-import { type ChannelPush, type DrainPush, type Reply, readFrame } from "./push.ts";
 
 const pingMs = 5000;
 const silenceMsMax = 15_000;

@@ -3,9 +3,10 @@
  *
  * Invariants: `lines` has at most the height it is given and no line is wider than the width.
  */
+
+import type { ChannelPush } from "../../../client/src/frames.ts";
 import { type Book, createBook } from "../../channel/book.ts";
 import type { Level } from "../../channel/types.ts";
-import type { ChannelPush } from "./push.ts";
 import { describe, duration, gapText, isDepth, timeOfDay } from "./text.ts";
 
 const ITEMS_KEPT = 200;

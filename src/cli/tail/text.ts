@@ -1,5 +1,5 @@
 /** Pushes as lines of text. */
-import type { ChannelPush, DataPush } from "./push.ts";
+import type { ChannelPush, DataPush } from "../../../client/src/frames.ts";
 
 const pad2 = (n: number): string => String(n).padStart(2, "0");
 

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
+import type { ChannelPush } from "../../../client/src/frames.ts";
 import { Panel } from "./panel.ts";
-import type { ChannelPush } from "./push.ts";
 import { plainLines, timeOfDay } from "./text.ts";
 import { jsonView, type Output, plainView, screenView } from "./view.ts";
 

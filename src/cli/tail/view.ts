@@ -5,9 +5,10 @@
  * At the limit: a reader of our pipe that does not read is given up (`onStuck`); a screen that is slow to draw is drawn
  * less often.
  */
+
+import type { ChannelPush } from "../../../client/src/frames.ts";
 import { type Book, createBook } from "../../channel/book.ts";
 import { Panel, paint } from "./panel.ts";
-import type { ChannelPush } from "./push.ts";
 import { isDepth, plainLines, type Top } from "./text.ts";
 
 export interface View {

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { Chain } from "./chain.ts";
-import type { ChannelPush } from "./push.ts";
+import type { ChannelPush } from "./frames.ts";
 
 const at = { channel: "c", time: 1, sentUs: 1 };
 const snapshot = (seq: number, epoch = "k1", prev?: number): ChannelPush => ({
@@ -33,7 +33,7 @@ const gap = (to: number, epoch?: string): ChannelPush => ({
 
 const verdicts = (chain: Chain, ...pushes: ChannelPush[]): string[] => pushes.map((push) => chain.accept(push));
 
-test("tail chain - a book begins with its snapshot, overlaps are harmless, what is missing is seen", () => {
+test("client chain - a book begins with its snapshot, overlaps are harmless, what is missing is seen", () => {
   const chain = new Chain();
   chain.begins("k1", 10);
   expect(verdicts(chain, snapshot(10), delta(10, 12), delta(11, 14), delta(9, 14))).toEqual([
@@ -47,7 +47,7 @@ test("tail chain - a book begins with its snapshot, overlaps are harmless, what 
   expect(verdicts(chain, snapshot(20), delta(20, 21))).toEqual(["take", "take"]);
 });
 
-test("tail chain - a delta before any snapshot is broken, unless it is the channel's first publication", () => {
+test("client chain - a delta before any snapshot is broken, unless it is the channel's first publication", () => {
   const chain = new Chain();
   chain.begins("k1", 10);
   expect(chain.accept(delta(10, 11))).toBe("broken");
@@ -56,7 +56,7 @@ test("tail chain - a delta before any snapshot is broken, unless it is the chann
   expect(fresh.accept(delta(null, 11))).toBe("take");
 });
 
-test("tail chain - a snapshot in the chain is taken even if it is older than a late answer, a late answer is not", () => {
+test("client chain - a snapshot in the chain is taken even if it is older than a late answer, a late answer is not", () => {
   const chain = new Chain();
   expect(verdicts(chain, snapshot(10), delta(10, 20), snapshot(15), snapshot(30, "k1", 20))).toEqual([
     "take",
@@ -66,7 +66,7 @@ test("tail chain - a snapshot in the chain is taken even if it is older than a l
   ]);
 });
 
-test("tail chain - items go on exactly from the reply", () => {
+test("client chain - items go on exactly from the reply", () => {
   const chain = new Chain();
   chain.begins("k1", 99);
   expect(verdicts(chain, items(90, 99), items(99, 101), items(101, 102), items(101, 103))).toEqual([
@@ -80,7 +80,7 @@ test("tail chain - items go on exactly from the reply", () => {
   expect(late.accept(items(100, 101))).toBe("broken");
 });
 
-test("tail chain - items that come before the reply are taken and the reply does not move them", () => {
+test("client chain - items that come before the reply are taken and the reply does not move them", () => {
   const chain = new Chain();
   expect(chain.accept(items(100, 101))).toBe("take");
   chain.begins("k1", 100);
@@ -88,26 +88,26 @@ test("tail chain - items that come before the reply are taken and the reply does
   expect(chain.accept(items(101, 102))).toBe("take");
 });
 
-test("tail chain - after a gap `have` is its end", () => {
+test("client chain - after a gap `have` is its end", () => {
   const chain = new Chain();
   chain.begins("k1", 99);
   expect(verdicts(chain, items(99, 101), gap(118), items(118, 119))).toEqual(["take", "take", "take"]);
 });
 
-test("tail chain - a value is taken if it is newer, the first one always", () => {
+test("client chain - a value is taken if it is newer, the first one always", () => {
   const chain = new Chain();
   chain.begins("k1", 50);
   expect(verdicts(chain, value(40, 50), value(50, 50), value(70, 80))).toEqual(["take", "ignore", "take"]);
 });
 
-test("tail chain - another epoch starts over, whatever the numbers say", () => {
+test("client chain - another epoch starts over, whatever the numbers say", () => {
   const chain = new Chain();
   expect(verdicts(chain, snapshot(50), snapshot(40, "k2"), delta(40, 41))).toEqual(["take", "restart", "take"]);
   expect(chain.position).toEqual({ epoch: "k2", seq: 41 });
   expect(verdicts(chain, gap(10, "k3"), items(null, 10), items(10, 12))).toEqual(["restart", "take", "take"]);
 });
 
-test("tail chain - after a reconnect the reply changes nothing in the same epoch and everything in another", () => {
+test("client chain - after a reconnect the reply changes nothing in the same epoch and everything in another", () => {
   const chain = new Chain();
   chain.begins("k1", 10);
   chain.accept(items(10, 12));

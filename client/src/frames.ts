@@ -1,5 +1,24 @@
-/** What the native dialect sends, as far as `tail` understands it (docs/protocol.md). */
-import type { Level } from "../../channel/types.ts";
+/**
+ * Frames of the native dialect as a client gets them (docs/protocol.md): types, and reading one whole.
+ *
+ * On the path: socket -> FRAMES -> chain -> book.
+ * Invariants: what is neither a push nor a reply is null, never a guess; reading never throws.
+ */
+
+/** `[price, quantity]` as the source wrote them; quantity zero in a delta removes the level. */
+export type Level = readonly [price: string, quantity: string];
+
+/** A snapshot's sides are sorted best first; a delta's levels are absolute quantities in any order. */
+export interface Depth {
+  readonly bids: readonly Level[];
+  readonly asks: readonly Level[];
+}
+
+/** A place in a channel: positions of another epoch mean nothing in it. */
+export interface Position {
+  readonly epoch: string;
+  readonly seq: number;
+}
 
 interface Numbered {
   readonly channel: string;
@@ -7,35 +26,42 @@ interface Numbered {
   readonly seq: number;
   /** Source time in ms. */
   readonly time: number;
-  /** The node's wall clock at encoding. */
+  /** The node's wall clock at encoding, µs. */
   readonly sentUs: number;
 }
 
-interface Levels {
-  readonly bids: readonly Level[];
-  readonly asks: readonly Level[];
-}
-
 /** `prev` on a snapshot: it is in the chain, the end of `stale`. */
-export type SnapshotPush = Numbered & {
+export interface SnapshotPush extends Numbered {
   readonly type: "snapshot";
   readonly prev?: number | null;
-  readonly data: Levels;
-};
-export type DeltaPush = Numbered & { readonly type: "delta"; readonly prev: number | null; readonly data: Levels };
-export type ValuePush = Numbered & { readonly type: "value"; readonly prev: number | null; readonly data: unknown };
-export type ItemsPush = Numbered & {
+  readonly data: Depth;
+}
+export interface DeltaPush extends Numbered {
+  readonly type: "delta";
+  readonly prev: number | null;
+  /** The first publication merged into it; `seq` is the last. */
+  readonly from?: number;
+  readonly data: Depth;
+}
+export interface ValuePush<Data = unknown> extends Numbered {
+  readonly type: "value";
+  readonly prev: number | null;
+  readonly data: Data;
+}
+export interface ItemsPush<Item = unknown> extends Numbered {
   readonly type: "items";
   readonly prev: number | null;
-  readonly data: readonly unknown[];
-};
+  readonly data: readonly Item[];
+}
 export interface GapPush {
   readonly channel: string;
   readonly type: "gap";
   readonly epoch?: string;
+  /** null: nobody can know. */
   readonly missed: number | null;
   readonly from: number;
   readonly to: number;
+  /** `source`, `slow`, `history` or `epoch`. */
   readonly reason: string;
 }
 export interface StalePush {
@@ -46,6 +72,7 @@ export interface CadencePush {
   readonly channel: string;
   readonly type: "cadence";
   readonly ms: number;
+  /** `client` (asked for) or `slow`. */
   readonly reason: string;
 }
 export interface DrainPush {
@@ -63,13 +90,29 @@ export interface ReplyError {
   readonly channel?: string;
 }
 
+/** Where a subscription stands: of a reply to subscribe, resync and subscriptions. */
+export interface Outcome {
+  readonly epoch: string;
+  /** null: the channel has never had a publication. */
+  readonly seq: number | null;
+  readonly cadence: number;
+  readonly recovered?: boolean;
+}
+
 export interface Reply {
   readonly id?: number;
   readonly ok?: boolean;
-  readonly channels?: Readonly<Record<string, { readonly epoch: string; readonly seq: number | null }>>;
+  readonly op?: string;
+  /** By name; the reply to an unsubscribe lists names only. */
+  readonly channels?: Readonly<Record<string, Outcome>> | readonly string[];
+  readonly channel?: string;
+  readonly cadence?: number;
   readonly error?: ReplyError;
   readonly errors?: readonly ReplyError[];
 }
+
+/** The types of pushes; all but `drain` are about one channel. */
+export type PushType = Push["type"];
 
 const TYPES: readonly unknown[] = ["snapshot", "delta", "value", "items", "gap", "stale", "cadence", "drain"];
 
