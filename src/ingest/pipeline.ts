@@ -44,6 +44,8 @@ export interface PipelineOptions {
   readonly resync: (channel: string) => void;
   /** It will give one; a replay cannot. */
   readonly repairable: boolean;
+  /** An unreadable record may have been a change of any book, or the first snapshot of one. */
+  readonly suspected: () => void;
 }
 
 /** Where a record stands. */
@@ -253,6 +255,7 @@ export class Pipeline {
 
   /** A change of any book may be lost: none is to be trusted. */
   #suspect(at: At): void {
+    this.#options.suspected();
     const time = this.#nowOf(at);
     for (const chain of this.chains.all()) {
       if (chain.channel.family !== "book") continue;

@@ -36,6 +36,8 @@ export class Shard implements RecordSink {
   readonly #resyncs: Resyncs;
   readonly #saver: Saver;
   readonly #heads: Heads;
+  /** Books whose first snapshot may have been unreadable; a new connection sends all of them again. */
+  readonly #doubted = new Set<string>();
   readonly #timers = new Map<string, Timer>();
   #serving: Subscription | null = null;
   #run: Promise<void> = Promise.resolve();
@@ -68,6 +70,9 @@ export class Shard implements RecordSink {
       log,
       clock,
       resync: (channel) => this.#resyncs.ask(channel),
+      suspected: () => {
+        for (const channel of source.books ?? []) if (this.#isAbsent(channel)) this.#doubted.add(channel);
+      },
       repairable: source.repairs ?? (source.resync !== undefined && !source.replayable),
     });
     this.#saver = new Saver({
@@ -143,6 +148,7 @@ export class Shard implements RecordSink {
       return;
     }
     const seq = this.#numbering.seqOf(record.offset);
+    if (record.type === "lost") this.#doubted.clear();
     if (record.type === "epoch") this.#nextEpoch();
     else this.#pipeline.process(record, seq);
     this.#recordsUnsaved++;
@@ -245,7 +251,9 @@ export class Shard implements RecordSink {
 
   #tick(): void {
     this.#heads.tick();
-    if (this.#options.source.status().state.name === "connected") this.#resyncs.repeat(this.#staleBooks());
+    if (this.#options.source.status().state.name === "connected") {
+      this.#resyncs.repeat([...this.#staleBooks(), ...[...this.#doubted].filter((channel) => this.#isAbsent(channel))]);
+    }
   }
 
   #books(): number {
@@ -258,6 +266,11 @@ export class Shard implements RecordSink {
     const stale: string[] = [];
     for (const chain of this.#pipeline.chains.all()) if (chain.keeper.stale) stale.push(chain.channel.name);
     return stale;
+  }
+
+  /** Nothing of this book has come yet. */
+  #isAbsent(channel: string): boolean {
+    return (this.#pipeline.chains.find(channel, "")?.lastSeq ?? null) === null;
   }
 
   /** Calls `again` every `ms` until the shard is closed. */

@@ -67,6 +67,8 @@ export interface Source {
    * `from`: the last offset already processed; null starts at the beginning (or now, if not replayable).
    */
   run(sink: RecordSink, from: Offset | null, signal: AbortSignal): Promise<void>;
+  /** Channels of the books it was told to follow: what was unreadable may have been the first snapshot of one. */
+  readonly books?: readonly string[];
   /** Asks for a fresh snapshot of one book (by channel name) after a checksum or sequence error; absent where it cannot. */
   resync?(channel: string): void;
   status(): SourceStatus;

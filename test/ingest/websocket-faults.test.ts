@@ -173,3 +173,29 @@ test.skipIf(SHORT.length === 0)(
     expect(rig.shards[0]!.status().source.reconnects).toBe(2);
   },
 );
+
+for (const script of SHORT) {
+  test(`upstream faults - ${script.name}: the first snapshot of a book is unreadable and nothing follows it`, async () => {
+    await using venue = await VenueServer.start(script.options);
+    const unlucky = script.symbols.at(-1)!;
+    let garbled = false;
+    venue.fault = (frame) => {
+      if (garbled || script.speech.read(frame)?.symbol !== unlucky) return "none";
+      garbled = true;
+      return "garble";
+    };
+    const { ws: url, http: rest } = venue.socket;
+    await using rig = await startUpstream({
+      venue: script.venue,
+      symbols: script.symbols,
+      url,
+      rest,
+      clock: fastClock(50),
+    });
+    await waitFor(() => script.symbols.every((symbol) => venue.follows(symbol)), "every book is subscribed");
+    // Snapshots are answers to the subscription, changes are played.
+    if (!garbled) while (!venue.ended && !garbled) venue.play(1);
+    await settled(rig, venue);
+    expect(garbled).toBe(true);
+  });
+}

@@ -54,6 +54,7 @@ export function createWebSocket(options: WebSocketOptions): Source {
 class WebSocketSource implements Source {
   readonly name: string;
   readonly replayable = false;
+  readonly books: readonly string[];
   readonly #options: WebSocketOptions;
   readonly #url: string;
   readonly #wake = new Wake();
@@ -69,6 +70,7 @@ class WebSocketSource implements Source {
   constructor(options: WebSocketOptions) {
     this.name = options.name;
     this.#options = options;
+    this.books = [...options.symbolOf.keys()];
     this.#url = options.base.replace(/\/$/, "") + options.link.path;
   }
 
