@@ -1,8 +1,8 @@
 /**
- * Python client libraries for tests: `node scripts/python.mjs NAME` prints `{"python":"..","path":".."}` as JSON: the
- * interpreter, and the folder to be its PYTHONPATH that holds the library in the version named here.
+ * Python packages for tests: `node scripts/python.mjs NAME` prints `{"python":"..","path":".."}` as JSON: the
+ * interpreter, and the folder to be its PYTHONPATH that holds the package in the version named here.
  *
- * The interpreter is $PYTHON, else python3 on the PATH. A library is installed once, by that interpreter's pip, into a
+ * The interpreter is $PYTHON, else python3 on the PATH. A package is installed once, by that interpreter's pip, into a
  * folder of its own in the cache ($TIDEGATE_CACHE, else .cache of this repository): two of them are called `binance`.
  * What is missing is said in one sentence on stderr, with exit status 1. Plain Node >= 20, no dependencies.
  */
@@ -11,14 +11,18 @@ import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs"
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-const VERSIONS = { "python-binance": "1.0.37", "binance-connector": "3.13.0" };
-/** The oldest that both libraries run on. */
-const MINOR_MIN = 8;
+/** Version of each, and the oldest Python 3.x that it runs on. */
+const PACKAGES = {
+  "python-binance": { version: "1.0.37", minor: 8 },
+  "binance-connector": { version: "3.13.0", minor: 8 },
+  // The cases of the Autobahn test suite.
+  kosoku: { version: "0.1.0", minor: 10 },
+};
 const PROBE = "import json, platform, sys; print(json.dumps([list(sys.version_info[:2]), platform.platform()]))";
 
 const name = process.argv[2] ?? "";
-const version = VERSIONS[name];
-if (version === undefined) fail(`usage: node scripts/python.mjs ${Object.keys(VERSIONS).join("|")}`);
+if (PACKAGES[name] === undefined) fail(`usage: node scripts/python.mjs ${Object.keys(PACKAGES).join("|")}`);
+const { version, minor: minorMin } = PACKAGES[name];
 const { python, id } = findPython();
 const path = join(cacheFolder(), "python", `${name}-${version}-${id}`);
 if (!existsSync(path)) install();
@@ -36,13 +40,13 @@ function findPython() {
   if (status !== 0) {
     fail(
       asked === undefined
-        ? `there is no python3 on the PATH: install Python 3.${MINOR_MIN} or newer with pip (Debian: apt-get install python3 python3-pip), or set PYTHON`
-        : `PYTHON=${asked} does not run: set it to an interpreter of Python 3.${MINOR_MIN} or newer`,
+        ? `there is no python3 on the PATH: install Python 3.${minorMin} or newer with pip (Debian: apt-get install python3 python3-pip), or set PYTHON`
+        : `PYTHON=${asked} does not run: set it to an interpreter of Python 3.${minorMin} or newer`,
     );
   }
   const [[major, minor], platform] = JSON.parse(stdout);
-  if (major !== 3 || minor < MINOR_MIN) {
-    fail(`${command} is Python ${major}.${minor}: install Python 3.${MINOR_MIN} or newer, or set PYTHON to one`);
+  if (major !== 3 || minor < minorMin) {
+    fail(`${command} is Python ${major}.${minor}: install Python 3.${minorMin} or newer, or set PYTHON to one`);
   }
   return { python: command, id: `py${major}.${minor}-${platform.replace(/[^\w.]+/g, "-")}` };
 }

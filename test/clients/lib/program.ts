@@ -5,6 +5,7 @@
  * `await using program = await startProgram(..)` ends it. Whoever waits for it fails at once if it ended by itself.
  */
 import { join } from "node:path";
+import { nodeProgram, pythonEnv, pythonWith } from "../../lib/python.ts";
 import { waitFor } from "../../lib/wait.ts";
 
 /** Of the program's folder: how it is started and, for Python, which library it needs. */
@@ -34,7 +35,6 @@ export interface Line extends Readonly<Record<string, unknown>> {
 }
 
 const FOLDER = join(import.meta.dir, "../programs");
-const PYTHON_SCRIPT = join(import.meta.dir, "../../../scripts/python.mjs");
 /** Characters of its log that are kept to be shown. */
 const LOG_MAX = 4000;
 
@@ -117,31 +117,9 @@ export class Program implements AsyncDisposable {
 export async function startProgram(name: ProgramName, asked: Asked): Promise<Program> {
   const { file } = PROGRAMS[name];
   const path = join(FOLDER, file);
-  if (file.endsWith(".mjs")) return new Program(name, [node(), path], asked, {});
+  if (file.endsWith(".mjs")) return new Program(name, [nodeProgram(), path], asked, {});
   const { python, path: packages } = await pythonWith(name);
-  return new Program(name, [python, path], asked, {
-    PYTHONPATH: packages,
-    PYTHONNOUSERSITE: "1",
-    PYTHONDONTWRITEBYTECODE: "1",
-  });
-}
-
-/** Installs what is missing; rejects with a sentence that says what to install. */
-export async function pythonWith(name: ProgramName): Promise<{ readonly python: string; readonly path: string }> {
-  const child = Bun.spawn([node(), PYTHON_SCRIPT, name], { stdin: "ignore", stdout: "pipe", stderr: "pipe" });
-  const [out, errors, status] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-    child.exited,
-  ]);
-  if (status !== 0) throw new Error(errors.trim());
-  return JSON.parse(out) as { python: string; path: string };
-}
-
-function node(): string {
-  const path = Bun.which("node");
-  if (path === null) throw new Error("there is no node on the PATH: install Node 20 or newer");
-  return path;
+  return new Program(name, [python, path], asked, pythonEnv(packages));
 }
 
 async function eachLine(stream: ReadableStream<Uint8Array>, take: (text: string) => void): Promise<void> {
