@@ -66,10 +66,21 @@ export interface EdgeLimits {
   readonly restMsMax: number;
 }
 
+/** PEM texts. */
+export interface TlsPair {
+  /** The node's certificate, then those that lead to a known authority. */
+  readonly cert: string;
+  readonly key: string;
+}
+
 export interface EdgeConfig {
   readonly host: string;
   /** 0: any free one. */
   readonly port: number;
+  /** Null: ws:// and http://. */
+  readonly tls: TlsPair | null;
+  /** Another program may listen on the same port; a draining node stops listening instead of refusing. */
+  readonly sharePort: boolean;
   readonly endpoints: readonly EndpointConfig[];
   readonly rest: readonly RestConfig[];
   readonly limits: EdgeLimits;
@@ -118,6 +129,8 @@ export const DEFAULT_LIMITS: EdgeLimits = {
 export const DEFAULT_EDGE_CONFIG: EdgeConfig = {
   host: "127.0.0.1",
   port: 8080,
+  tls: null,
+  sharePort: false,
   endpoints: DEFAULT_ENDPOINTS,
   rest: DEFAULT_REST,
   limits: DEFAULT_LIMITS,

@@ -16,9 +16,11 @@ import type { Lifecycle } from "./session/lifecycle.ts";
 import { Session } from "./session/session.ts";
 
 export interface Listener extends Broadcaster {
+  /** Stands in each session it accepted. */
+  readonly id: number;
   readonly port: number;
-  /** No new connections. */
-  stop(): void;
+  /** No new connections; settles when the last one it accepted is gone. */
+  stop(): Promise<void>;
 }
 
 export interface ListenerPorts {
@@ -26,18 +28,22 @@ export interface ListenerPorts {
   readonly rest: Pick<RestForwarder, "forward">;
   readonly lifecycle: Pick<Lifecycle, "opened" | "frame" | "drained" | "pinged" | "closed">;
   readonly nowMs: () => number;
+  /** No new sessions. */
+  readonly draining: () => boolean;
   /** A sign of life with every frame: a storm of commands in one turn is work, not silence. */
   beat(): void;
   /** A request made the code throw. */
   failed(error: unknown): void;
 }
 
-export function listen(config: EdgeConfig, ports: ListenerPorts): Listener {
+/** Every listening socket of the edge is opened here. */
+export function listen(config: EdgeConfig, ports: ListenerPorts, id = 1): Listener {
   const { lifecycle } = ports;
   const server = Bun.serve<Session>({
     hostname: config.host,
     port: config.port,
     reusePort: true,
+    ...(config.tls === null ? {} : { tls: { cert: config.tls.cert, key: config.tls.key } }),
     development: false,
     idleTimeout: HANDSHAKE_SECONDS,
     fetch: (request, bun) => answer(request, bun, ports),
@@ -52,7 +58,10 @@ export function listen(config: EdgeConfig, ports: ListenerPorts): Listener {
       closeOnBackpressureLimit: true,
       idleTimeout: 0,
       sendPings: false,
-      open: (socket) => lifecycle.opened(socket.data, socket),
+      open(socket) {
+        socket.data.listener = id;
+        lifecycle.opened(socket.data, socket);
+      },
       message(socket, data) {
         ports.beat();
         lifecycle.frame(socket.data, data);
@@ -65,11 +74,14 @@ export function listen(config: EdgeConfig, ports: ListenerPorts): Listener {
   });
   // Options of the listening socket that accepted ones inherit (TCP_NOTSENT_LOWAT) are set here, on this server's fd.
   return {
+    id,
     port: server.port!,
     publish: (name, text) => server.publish(name, text),
-    stop: () => void server.stop(false),
+    stop: () => server.stop(false),
   };
 }
+
+const RETRY = { "retry-after": "1" };
 
 function answer(
   request: Request,
@@ -88,7 +100,11 @@ function answer(
     return ports.rest.forward(url.pathname, url.search.slice(1));
   }
   if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") {
-    return sentence(426, `${url.pathname} speaks WebSocket: connect with ws://`, {}, { upgrade: "websocket" });
+    const scheme = url.protocol === "https:" ? "wss" : "ws";
+    return sentence(426, `${url.pathname} speaks WebSocket: connect with ${scheme}://`, {}, { upgrade: "websocket" });
+  }
+  if (ports.draining()) {
+    return sentence(503, "the node is stopping: connect again, to another node if there is one", {}, RETRY);
   }
   const door = ports.routes.open(route.endpoint, url.pathname, url.searchParams);
   if (typeof door === "string") return sentence(400, door);

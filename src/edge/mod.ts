@@ -11,6 +11,7 @@ export {
   type EdgeLimits,
   type EndpointConfig,
   type RestConfig,
+  type TlsPair,
 } from "./config.ts";
 export { probePort } from "./probe.ts";
 export { type Edge, type EdgeMessage, type EdgeOptions, startEdge } from "./supervisor.ts";

@@ -4,7 +4,7 @@
  * Beside the path, on the main thread. It passes messages on and does not read them (but `ready`, `counters` and `log`).
  * Invariants: a worker in a place has one generation at a time, and main hears `onWorkerGone` before the next one starts;
  * totals never fall when a worker dies; a port that somebody else has is found out before any worker starts (SO_REUSEPORT
- * would share it silently).
+ * would share it silently), unless sharing it was asked for.
  * At the limit: silent for `silentMsMax`: terminated and replaced; crashing again and again: replaced ever more slowly.
  */
 import type { Clock, Timer } from "../lib/clock.ts";
@@ -12,12 +12,13 @@ import { GatewayError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import type { EdgeToMain, MainToEdge } from "../ring/messages.ts";
 import type { RingReaders } from "../ring/mod.ts";
-import { checkEdgeConfig, type EdgeConfig } from "./config.ts";
+import { checkEdgeConfig, type EdgeConfig, type TlsPair } from "./config.ts";
+import { Draining } from "./draining.ts";
 import { probePort } from "./probe.ts";
 import { type EdgeTotals, Totals } from "./totals.ts";
 
 /** What a worker says that is not for the supervisor. */
-export type EdgeMessage = Exclude<EdgeToMain, { is: "ready" | "counters" | "log" }>;
+export type EdgeMessage = Exclude<EdgeToMain, { is: "ready" | "counters" | "log" | "drained" }>;
 
 export interface EdgeOptions {
   readonly config: EdgeConfig;
@@ -41,6 +42,13 @@ export interface Edge {
   readonly ready: number;
   /** Each worker's state. */
   workers(): readonly EdgeWorkerView[];
+  /**
+   * Takes no new sessions, tells those there are, and closes them 1012 within about `ms`; settles when none is left. REST
+   * goes on. A second call changes nothing.
+   */
+  drain(ms: number): Promise<void>;
+  /** New connections get this certificate. `drainMs`: for sessions on a listener there is no room for any more. */
+  renew(tls: TlsPair, drainMs: number): void;
   /** Closes every session 1001 and ends the workers. */
   stop(): Promise<void>;
 }
@@ -64,7 +72,7 @@ const STEADY_MS = 30_000;
 /** Starts the workers; resolves when all of them listen. */
 export async function startEdge(options: EdgeOptions): Promise<Edge> {
   checkEdgeConfig(options.config);
-  probePort(options.config.host, options.config.port);
+  if (!options.config.sharePort) probePort(options.config.host, options.config.port);
   const supervisor = new Supervisor(options);
   try {
     await supervisor.start();
@@ -99,6 +107,8 @@ class Supervisor implements Edge {
   readonly #silentMsMax: number;
   #port: number;
   #stopping = false;
+  #draining: Draining | null = null;
+  #tls: TlsPair | null;
   #watch: Timer | null = null;
   readonly #restarts = new Set<Timer>();
   /** Threads told to end, until they have; the timer complains. */
@@ -107,6 +117,7 @@ class Supervisor implements Edge {
   constructor(options: EdgeOptions) {
     this.#options = options;
     this.#port = options.config.port;
+    this.#tls = options.config.tls;
     this.#silentMsMax = options.silentMsMax ?? SILENT_MS_MAX;
     this.#places = Array.from({ length: options.workers }, (_, worker) => ({
       worker,
@@ -156,6 +167,20 @@ class Supervisor implements Edge {
     }));
   }
 
+  drain(ms: number): Promise<void> {
+    if (this.#draining === null) {
+      const living = this.#places.filter(({ thread }) => thread !== null).map(({ worker }) => worker);
+      this.#draining = new Draining(living, this.#options.clock.monotonicMs() + ms);
+      for (const worker of living) this.post(worker, { is: "drain", ms });
+    }
+    return this.#draining.done;
+  }
+
+  renew(tls: TlsPair, drainMs: number): void {
+    this.#tls = tls;
+    for (const { worker } of this.#places) this.post(worker, { is: "renew", ...tls, drainMs });
+  }
+
   async stop(): Promise<void> {
     this.#stopping = true;
     this.#watch?.cancel();
@@ -187,12 +212,13 @@ class Supervisor implements Edge {
     });
     const message: MainToEdge = {
       is: "start",
-      config: { ...config, port: this.#port },
+      config: { ...config, port: this.#port, tls: this.#tls },
       ring,
       worker: place.worker,
       generation: place.generation,
     };
     thread.postMessage(message);
+    if (this.#draining !== null) this.post(place.worker, { is: "drain", ms: this.#draining.leftMs(place.startedMs) });
     return new Promise((resolve, reject) => {
       const timer = clock.after(START_MS_MAX, () => this.#gone(place, "did not start"));
       place.started = (error) => {
@@ -214,6 +240,9 @@ class Supervisor implements Edge {
         break;
       case "counters":
         this.#totals.update(place.worker, message.counters);
+        break;
+      case "drained":
+        this.#draining?.empty(place.worker);
         break;
       case "log":
         this.#options.log.error(message.message, { worker: place.worker, error: message.error });
@@ -237,7 +266,9 @@ class Supervisor implements Edge {
     const cause = error === undefined ? "" : `: ${firstLine(error)}`;
     place.started(new GatewayError("EDGE_START", `edge worker ${worker} ${why}${cause}`));
     place.ended();
-    if (this.#stopping) return;
+    this.#draining?.empty(worker);
+    // While draining a shared port belongs to the others already.
+    if (this.#stopping || (this.#draining !== null && this.#options.config.sharePort)) return;
     const livedMs = clock.monotonicMs() - place.startedMs;
     place.crashes = livedMs > STEADY_MS ? 1 : place.crashes + 1;
     const waitMs = Math.min(BACKOFF_MS_MAX, BACKOFF_MS * 2 ** (place.crashes - 1));

@@ -18,7 +18,7 @@ import { Pump } from "./delivery/pump.ts";
 import { Records } from "./delivery/records.ts";
 import { Repair } from "./delivery/repair.ts";
 import { Hub } from "./hub.ts";
-import { listen } from "./listener.ts";
+import { Listening } from "./listening.ts";
 import { misbehave } from "./misbehave.ts";
 import { Requests } from "./requests.ts";
 import { RestForwarder } from "./rest.ts";
@@ -86,18 +86,29 @@ function start({ config, ring, worker, generation }: MainToEdge & { is: "start" 
     joining.sweep();
     requests.askAgain();
   }, SWEEP_MS);
+  const report = () => post({ is: "counters", counters: counters.report(hub, heartbeat.outboxBytes) });
   setInterval(() => {
     counters.loopLagMs = lagMs;
     lagMs = 0;
-    post({ is: "counters", counters: counters.report(hub, heartbeat.outboxBytes) });
+    report();
   }, COUNTERS_MS);
 
   const routes = new Routes(edge.endpoints, edge.rest, dialects);
-  const listener = listen(edge, { routes, rest, lifecycle, nowMs, failed, beat: () => reader.beat() });
-  hub.publishThrough(listener);
+  const listening = new Listening(
+    edge,
+    { routes, rest, lifecycle, nowMs, failed, beat: () => reader.beat() },
+    { hub, counters, clock, random: Math.random, progress: report, drained: () => post({ is: "drained" }) },
+  );
+  const renew = ({ cert, key, drainMs }: MainToEdge & { is: "renew" }): void => {
+    try {
+      listening.renew({ cert, key }, drainMs);
+    } catch (error) {
+      post({ is: "log", message: "a listener with the new certificate cannot be opened", error: textOf(error) });
+    }
+  };
   reader.beat();
   void pump.run();
-  post({ is: "ready", port: listener.port });
+  post({ is: "ready", port: listening.port });
 
   return (message) => {
     switch (message.is) {
@@ -105,8 +116,12 @@ function start({ config, ring, worker, generation }: MainToEdge & { is: "start" 
         return rest.answered(message.answers);
       case "inject":
         return misbehave(message.fault, message.ms);
+      case "drain":
+        return listening.drain(message.ms);
+      case "renew":
+        return renew(message);
       case "stop":
-        listener.stop();
+        listening.stop();
         closeAll();
         reader.detach();
         process.exit(0);

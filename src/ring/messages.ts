@@ -128,6 +128,8 @@ export type EdgeToMain =
   /** REST requests that need market state, several a message. */
   | { readonly is: "rest"; readonly requests: readonly RestRequest[] }
   | { readonly is: "counters"; readonly counters: WorkerCounters }
+  /** The drain has closed the last session. */
+  | { readonly is: "drained" }
   /** A line for the node's log. */
   | { readonly is: "log"; readonly message: string; readonly error: string };
 
@@ -141,6 +143,10 @@ export type MainToEdge =
       readonly generation: number;
     }
   | { readonly is: "rest"; readonly answers: readonly RestAnswer[] }
+  /** Close every session within about `ms`, take no new ones. */
+  | { readonly is: "drain"; readonly ms: number }
+  /** New connections get this certificate. `drainMs`: for sessions on a listener there is no room for any more. */
+  | { readonly is: "renew"; readonly cert: string; readonly key: string; readonly drainMs: number }
   | { readonly is: "stop" }
   /** For tests of the watchdog: misbehave now. */
   | { readonly is: "inject"; readonly fault: "throw" | "spin" | "stall"; readonly ms: number };

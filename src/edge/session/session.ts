@@ -37,6 +37,8 @@ export class Session {
   rate: CommandRate | null;
   /** Streams of the URL, until the socket opens. */
   starting: readonly StreamRequest[] | null;
+  /** Of the worker's listeners, the one that accepted it. */
+  listener: number;
   /** In the hub's list; -1: not open. */
   place: number;
   /** Monotonic ms of the client's last frame. */
@@ -56,6 +58,7 @@ export class Session {
     this.joins = null;
     this.rate = null;
     this.starting = starting.length === 0 ? null : starting;
+    this.listener = 0;
     this.place = -1;
     this.heardMs = nowMs;
     this.pings = 0;

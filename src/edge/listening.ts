@@ -1,0 +1,137 @@
+/**
+ * The listeners of one worker: the one that takes new connections, and old ones whose sessions are still there.
+ *
+ * A certificate is changed under running sessions by a second listener on the same port: Bun keeps the old certificate
+ * for as long as its listener lives, so the new one accepts, the old one stops accepting, and what is published goes to
+ * both until the old one is empty.
+ * Invariants: exactly one listener takes new connections until the drain; with one listener publishing takes no detour;
+ * a listener that cannot be opened changes nothing.
+ * At the limit: over OLD_MAX old listeners the oldest one's sessions are drained. While the node drains, a WebSocket is
+ * refused 503 (listener.ts); where the port is shared, the listener stops instead, so that the kernel gives new
+ * connections to the other program.
+ */
+import type { Clock } from "../lib/clock.ts";
+import { wallMs } from "../lib/clock.ts";
+import type { EdgeConfig, TlsPair } from "./config.ts";
+import type { Counters } from "./counters.ts";
+import { Drain } from "./drain.ts";
+import type { Broadcaster, Hub } from "./hub.ts";
+import { type Listener, type ListenerPorts, listen } from "./listener.ts";
+import type { Session } from "./session/session.ts";
+
+/** Old listeners of a worker. Each costs one more look-up per publication. */
+export const OLD_MAX = 3;
+
+const STOPPING = "the node is stopping";
+const RENEWED = "the certificate was renewed";
+
+export interface ListeningParts {
+  readonly hub: Hub;
+  readonly counters: Counters;
+  readonly clock: Clock;
+  readonly random: () => number;
+  /** The drain has come a step further. */
+  progress(): void;
+  /** No session is left, and none will come. */
+  drained(): void;
+}
+
+export class Listening {
+  readonly #config: EdgeConfig;
+  readonly #ports: ListenerPorts;
+  readonly #parts: ListeningParts;
+  #current: Listener;
+  /** Oldest first. */
+  #old: Listener[] = [];
+  #nextId = 1;
+  #draining = false;
+
+  constructor(config: EdgeConfig, ports: Omit<ListenerPorts, "draining">, parts: ListeningParts) {
+    this.#config = config;
+    this.#ports = { ...ports, draining: () => this.#draining };
+    this.#parts = parts;
+    this.#current = this.#open(config);
+    this.#publishThroughAll();
+  }
+
+  get port(): number {
+    return this.#current.port;
+  }
+
+  /** Throws what the operating system or the TLS library refuses; the listener there was goes on. */
+  renew(tls: TlsPair, drainMs: number): void {
+    if (this.#draining) return;
+    const old = this.#current;
+    this.#current = this.#open({ ...this.#config, port: old.port, tls });
+    this.#old.push(old);
+    this.#publishThroughAll();
+    old.stop().then(() => {
+      this.#old = this.#old.filter((one) => one !== old);
+      this.#publishThroughAll();
+    });
+    if (this.#old.length > OLD_MAX) this.#empty(this.#old[this.#old.length - 1 - OLD_MAX]!, drainMs);
+  }
+
+  /** Tells everybody, refuses whoever comes, closes all within about `ms`. */
+  drain(ms: number): void {
+    if (this.#draining) return;
+    this.#draining = true;
+    if (this.#config.sharePort) void this.#current.stop();
+    const { hub, clock } = this.#parts;
+    let drain = this.#drainOf(hub.sessions, ms, STOPPING);
+    const step = (): void => {
+      const waitMs = drain.step();
+      this.#parts.progress();
+      if (hub.sessions.length === 0) {
+        this.#parts.drained();
+        return;
+      }
+      // Whoever opened while the drain began.
+      if (drain.done) drain = this.#drainOf(hub.sessions, 0, STOPPING);
+      clock.after(waitMs, step);
+    };
+    step();
+  }
+
+  stop(): void {
+    void this.#current.stop();
+  }
+
+  #open(config: EdgeConfig): Listener {
+    return listen(config, this.#ports, this.#nextId++);
+  }
+
+  #publishThroughAll(): void {
+    this.#parts.hub.publishThrough(this.#old.length === 0 ? this.#current : several([this.#current, ...this.#old]));
+  }
+
+  #empty({ id }: Listener, ms: number): void {
+    const sessions = this.#parts.hub.sessions.filter(({ listener }) => listener === id);
+    const drain = this.#drainOf(sessions, ms, RENEWED);
+    const step = (): void => {
+      const waitMs = drain.step();
+      if (!drain.done) this.#parts.clock.after(waitMs, step);
+    };
+    step();
+  }
+
+  #drainOf(sessions: readonly Session[], ms: number, reason: string): Drain {
+    const { counters, clock, random } = this.#parts;
+    const nowMs = (): number => clock.monotonicMs();
+    return new Drain(sessions, ms, reason, { counters, nowMs, wallMs: () => wallMs(clock), random });
+  }
+}
+
+/** Each socket hears only the listener that accepted it. */
+export function several(all: readonly Broadcaster[]): Broadcaster {
+  return {
+    publish(name, text) {
+      let result = 0;
+      for (const one of all) {
+        const sent = one.publish(name, text);
+        if (sent > 0 || result === 0) result = sent;
+      }
+      return result;
+    },
+  };
+}
