@@ -40,6 +40,8 @@ test("config - without anything the defaults are complete", () => {
     host: "127.0.0.1",
     port: 8080,
     admin: { host: "127.0.0.1", port: 9090 },
+    sharePort: false,
+    drainSeconds: 10,
     workers: 3,
     ringBytes: 64 * 1024 * 1024,
     source: { kind: "sim", rate: 1000, seed: 1 },
@@ -76,6 +78,10 @@ test("config - every setting can be given as a flag, as a variable and in the fi
     port: ["8100", 8100],
     "admin-host": ["::1", "::1"],
     "admin-port": ["9100", 9100],
+    "tls-cert": ["/feed", "/feed"],
+    "tls-key": ["/feed", "/feed"],
+    "share-port": ["true", true],
+    "drain-seconds": ["3", 3],
     replay: ["/feed", "/feed"],
     speed: ["2.5", 2.5],
     loop: ["true", true],
@@ -102,17 +108,20 @@ test("config - every setting can be given as a flag, as a variable and in the fi
     // What belongs to one kind of source is given together with what chooses it.
     const replay = ["speed", "loop"].includes(setting.flag) ? { replay: "/feed" } : {};
     const upstream = setting.flag.startsWith("upstream-") ? { upstream: "okx:BTC-USDT" } : {};
+    const other = { "tls-cert": { "tls-key": "/feed" }, "tls-key": { "tls-cert": "/feed" } }[setting.flag] ?? {};
     const choice = { ...replay, ...upstream };
+    const pair = setting.path[0] === "tls" ? { cert: "/feed", key: "/feed" } : {};
     const kinds: Record<string, string> = { replay: "replay", speed: "replay", loop: "replay", synthetic: "synthetic" };
     const kind = setting.flag.startsWith("upstream") ? "websocket" : kinds[setting.flag];
     const path = "replay" in choice ? { path: "/feed" } : {};
     const fields = { ...(kind === undefined ? {} : { kind }), ...path, ...upstream };
     const [outer = "", inner] = setting.path;
     const source = outer === "source" ? { kind: "sim", ...fields } : {};
-    const content = inner === undefined ? { [outer]: value } : { [outer]: { ...source, [inner]: value } };
+    const content = inner === undefined ? { [outer]: value } : { [outer]: { ...source, ...pair, [inner]: value } };
     const files = { "/feed": "", "/here/c.json": JSON.stringify(content) };
-    const flags = { [flagKey(setting.flag)]: text, ...choice };
-    const chosen = Object.entries(choice).map(([flag, value]) => [envName(flag), value]);
+    const flags: Record<string, string> = { [flagKey(setting.flag)]: text, ...choice };
+    for (const [flag, given] of Object.entries(other)) flags[flagKey(flag)] = given;
+    const chosen = Object.entries({ ...choice, ...other }).map(([flag, value]) => [envName(flag), value]);
     const env = { [envName(setting.flag)]: text, ...Object.fromEntries(chosen) };
     const byFlag = load(flags, {}, files).config;
     expect(byFlag).not.toEqual(defaults);
@@ -207,6 +216,27 @@ test("config - a replay's path counts from where the user stands, or from the co
   expect(load({ replay: "f" }, {}, files).config.source).toMatchObject({ path: "/here/f" });
   expect(load({ config: "/etc/c.json" }, {}, files).config.source).toMatchObject({ path: "/etc/g" });
   expect(refusal({ replay: "nope" }, {}, files)).toBe("--replay: /here/nope is no file that exists");
+});
+
+test("config - TLS wants both files, which count from where the user stands or from the config file", () => {
+  const tls = { cert: "cert.pem", key: "keys/key.pem" };
+  const files = { "/here/cert.pem": "", "/etc/tg/cert.pem": "", "/etc/tg/keys/key.pem": "", "/here/keys/key.pem": "" };
+  expect(load({ tlsCert: "cert.pem", tlsKey: "keys/key.pem" }, {}, files).config.tls).toEqual({
+    cert: "/here/cert.pem",
+    key: "/here/keys/key.pem",
+  });
+  const both = { ...files, "/etc/tg/c.json": JSON.stringify({ tls }) };
+  expect(load({ config: "/etc/tg/c.json", tlsCert: "cert.pem" }, {}, both).config.tls).toEqual({
+    cert: "/here/cert.pem",
+    key: "/etc/tg/keys/key.pem",
+  });
+  expect(refusal({ tlsCert: "cert.pem" }, {}, files)).toBe("--tls-key: is missing, want the path of a PEM file");
+  expect(refusal({}, { TIDEGATE_TLS_KEY: "keys/key.pem" }, files)).toBe(
+    "--tls-cert: is missing, want the path of a PEM file",
+  );
+  expect(refusal({ tlsCert: "cert.pem", tlsKey: "nope" }, {}, files)).toBe(
+    "--tls-key: /here/nope is no file that exists",
+  );
 });
 
 test("config - one port for both addresses is refused, port 0 twice is not", () => {

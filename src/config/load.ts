@@ -121,7 +121,7 @@ function check(config: StaticConfig, { names }: Layers): void {
   }
 }
 
-/** Makes the paths of a source absolute: a flag's from where the user stands, a file's from the file. */
+/** Makes the paths of files absolute: a flag's from where the user stands, a file's from the file. */
 function locate(config: StaticConfig, { names }: Layers, file: string | null, world: World): StaticConfig {
   const { source } = config;
   const absolute = (given: string, field: string, flag: string): string => {
@@ -131,13 +131,18 @@ function locate(config: StaticConfig, { names }: Layers, file: string | null, wo
     if (!world.isFile(path)) throw refuse(`${name}: ${path} is no file that exists`);
     return path;
   };
+  const tls = config.tls && {
+    cert: absolute(config.tls.cert, "tls.cert", "tls-cert"),
+    key: absolute(config.tls.key, "tls.key", "tls-key"),
+  };
+  const located = { ...config, tls };
   if (source.kind === "replay") {
-    return { ...config, source: { ...source, path: absolute(source.path, "source.path", "replay") } };
+    return { ...located, source: { ...source, path: absolute(source.path, "source.path", "replay") } };
   }
   if (source.kind === "websocket" && source.ca !== undefined) {
-    return { ...config, source: { ...source, ca: absolute(source.ca, "source.ca", "upstream-ca") } };
+    return { ...located, source: { ...source, ca: absolute(source.ca, "source.ca", "upstream-ca") } };
   }
-  return config;
+  return located;
 }
 
 /** Variables of commands other than `serve`, and those that Kubernetes makes up for a Service called `tidegate`. */

@@ -23,6 +23,8 @@ const text = (pattern: RegExp, wanted: string) => z.string(want(wanted)).regex(p
 const host = text(/^[A-Za-z0-9.:_-]{1,255}$/, "an address or a host name");
 const port = whole(0, 65_535);
 
+const pemFile = z.string(want("the path of a PEM file")).min(1, want("the path of a PEM file"));
+
 const simSource = z.strictObject({
   kind: z.literal("sim"),
   /** Updates per second. */
@@ -50,7 +52,7 @@ const websocketSource = z.strictObject({
   url: text(/^wss?:\/\/[^/]/, "an address like wss://host:port").optional(),
   rest: text(/^https?:\/\/[^/]/, "an address like https://host:port").optional(),
   /** Path of a PEM file. */
-  ca: z.string(want("the path of a PEM file")).min(1, want("the path of a PEM file")).optional(),
+  ca: pemFile.optional(),
 });
 
 const syntheticSource = z.strictObject({
@@ -79,6 +81,12 @@ export const staticSchema = z.strictObject({
   host: host.default("127.0.0.1"),
   port: port.default(8080),
   admin: z.strictObject({ host: host.default("127.0.0.1"), port: port.default(9090) }).prefault({}),
+  /** Of the public listener. Without: ws:// and http://. */
+  tls: z.strictObject({ cert: pemFile, key: pemFile }).optional(),
+  /** Another node on this machine may listen on the same public port. */
+  sharePort: z.boolean(want("true or false")).default(false),
+  /** Over which the sessions of a draining node are closed. */
+  drainSeconds: whole(0, 3600, " seconds").default(10),
   workers: whole(1, 256),
   ringBytes: whole(RING_BYTES_MIN, RING_BYTES_MAX, " bytes")
     .refine((bytes) => Number.isInteger(Math.log2(bytes)), want("a power of two, for example 64MiB"))
