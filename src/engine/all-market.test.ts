@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import type { ShardHeader, StateReply } from "../bus/bus.ts";
 import type { ChannelConsumer } from "../bus/consumer.ts";
 import { InstrumentRegistry } from "../channel/registry.ts";
-import type { Body, Kind, Liquidation, MarketMembers, MiniTicker } from "../channel/types.ts";
+import type { Body, Kind, Liquidation, MarketMembers, MiniTicker, Position } from "../channel/types.ts";
 import { createFakeClock } from "../lib/fake-clock.ts";
 import { LIQUIDATION, TICKER } from "../protocol/testing.ts";
 import { type DirectHead, RecordKind, type Rung } from "../ring/messages.ts";
@@ -39,10 +39,14 @@ class Stage {
   }
 
   /** Returns the answer, once there is one. */
-  join(channel: string, rung: Rung): () => { head: DirectHead; symbols: string[][]; topic: number } {
+  join(
+    channel: string,
+    rung: Rung,
+    since: Position | null = null,
+  ): () => { head: DirectHead; symbols: string[][]; topic: number } {
     const request = ++this.#request;
     const key = { channel, rung, dialect: "binance", timeUnit: "ms" } as const;
-    this.engine.handle(0, { is: "join", request, key, since: null });
+    this.engine.handle(0, { is: "join", request, key, since });
     return () => {
       const answer = this.ring.records.find((r) => r.kind === RecordKind.DIRECT && r.fields.request === request);
       if (answer === undefined) throw new Error("the join is not answered yet");
@@ -233,4 +237,26 @@ test("all-market - channels that nodes make are members like any other", () => {
   const stage = new Stage(["AAA"]);
   stage.join("usdm:!ticker_1h@arr", 1000);
   expect([...stage.consumers.keys()]).toEqual(["usdm:aaa@kline_1m"]);
+});
+
+test("all-market - a position counts in the run of the channel that gave it, and in no other", () => {
+  const stage = new Stage(["AAA", "BBB"]);
+  const open = () => {
+    const joined = stage.join(ARRAY, 2000);
+    for (const symbol of ["aaa", "bbb"])
+      stage.ready(`usdm:${symbol}@miniTicker`, { seq: 3, state: { type: "value", data: TICKER }, time: 3 });
+    return joined();
+  };
+  const { head, topic } = open();
+  stage.ticker("bbb", 4);
+  if (head.is !== "joined") throw new Error("not joined");
+  const { epoch } = head;
+  expect(stage.join(ARRAY, 2000, { epoch, seq: 2 })()).toMatchObject({ head: { recovered: true }, symbols: [["bbb"]] });
+  // Everybody leaves, and the counter begins anew.
+  stage.engine.handle(0, { is: "leave", topic });
+  stage.clock.advance(1);
+  open();
+  stage.ticker("aaa", 5);
+  const late = stage.join(ARRAY, 2000, { epoch, seq: 2 })();
+  expect(late).toMatchObject({ head: { recovered: false }, symbols: [["bbb", "aaa"]] });
 });

@@ -3,7 +3,8 @@
  * each change on under a counter of its own.
  *
  * On the path: the instruments' channel states -> ALL-MARKET FEED -> the all-market channel's own state.
- * Invariants: the chain is this node's own, it needs no owner and knows no gap; it is stale only while all its members are.
+ * Invariants: the chain is this node's own, it needs no owner and knows no gap; its epoch is the time it began, so that no
+ * position of another run or node is taken for one of its own; it is stale only while all its members are.
  * At the limit: interest in it is interest in a channel of every instrument.
  */
 import { BUS_VERSION, type ShardHeader, type Subscription } from "../bus/bus.ts";
@@ -27,17 +28,17 @@ export interface Member {
   listen(listener: BookListener): Subscription;
 }
 
-const HEADER: ShardHeader = { version: BUS_VERSION, shard: "", token: 0, epoch: "node" };
 const NO_TOP = (): null => null;
 
-/** `open` gives the member of an instrument, held until its subscription is closed. */
+/** `nowUs`: the wall clock. `open` gives the member of an instrument, held until its subscription is closed. */
 export function followMarket(
   channel: Channel,
   consumer: ChannelConsumer,
   instruments: Instruments,
+  nowUs: number,
   open: (instrument: Instrument) => { readonly member: Member; readonly hold: Subscription } | null,
 ): Subscription {
-  const feed = new AllMarketFeed(channel, consumer);
+  const feed = new AllMarketFeed(channel, consumer, `all-${nowUs.toString(36)}`);
   const members = new Map<string, readonly Subscription[]>();
   const add = (instrument: Instrument): void => {
     if (members.has(instrument.symbol)) return;
@@ -64,6 +65,7 @@ export function followMarket(
 class AllMarketFeed {
   readonly #channel: Channel;
   readonly #consumer: ChannelConsumer;
+  readonly #header: ShardHeader;
   readonly #members = new Map<string, Member>();
   readonly #stale = new Set<string>();
   /** Members that have not said yet what they have. */
@@ -72,9 +74,10 @@ class AllMarketFeed {
   #begun = false;
   #seq: number | null = null;
 
-  constructor(channel: Channel, consumer: ChannelConsumer) {
+  constructor(channel: Channel, consumer: ChannelConsumer, epoch: string) {
     this.#channel = channel;
     this.#consumer = consumer;
+    this.#header = { version: BUS_VERSION, shard: "", token: 0, epoch };
   }
 
   /** All members of now are listened to: the channel begins when each has said what it has, or that it has nothing. */
@@ -113,7 +116,7 @@ class AllMarketFeed {
     const place = { channel: this.#channel.name, user: "", seq: this.#seq, time: members.at(-1)?.time ?? 0 };
     const state = { type: "value", data: { members } } as const;
     const nothing = { provides: [], after: null, history: [], stale: false };
-    this.#consumer.state({ ...HEADER, ...place, ...nothing, state }, "first");
+    this.#consumer.state({ ...this.#header, ...place, ...nothing, state }, "first");
   }
 
   changed(instrument: Instrument): void {
@@ -141,7 +144,7 @@ class AllMarketFeed {
       time: member.time,
       receivedUs,
     };
-    this.#consumer.publication(publication, HEADER);
+    this.#consumer.publication(publication, this.#header);
   }
 
   #becomesStale(symbol: string, reason: StaleReason): void {

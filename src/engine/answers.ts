@@ -64,8 +64,8 @@ export class Answers {
     const isAtRung = startsAtFlush || (topic.info.dialect === "binance" && topic.info.family === "book");
     const start = isAtRung ? rung.seq : seq;
     if (start === null) return { frames: this.#staleFrames(topic), seq: null, exact: false };
+    if (since !== null && since.epoch !== header.epoch) return this.#otherEpoch(topic, since.seq, start);
     if (since === null || since.seq > start) return this.#answer(topic, this.#family.whole(), null, start, false);
-    if (since.epoch !== header.epoch) return this.#otherEpoch(topic, since.seq, start);
     const { segments, exact } = this.#family.since(since.seq, start);
     return this.#answer(topic, segments, since.seq, start, exact);
   }
@@ -104,7 +104,7 @@ export class Answers {
     return this.#answer(topic, [gap], seen, end, owed !== undefined);
   }
 
-  /** The asker's position belongs to an older epoch: lossless kinds hear of the gap, the others start over. */
+  /** The asker's position belongs to another epoch: lossless kinds hear of the gap, the others start over. */
   #otherEpoch(topic: Topic, seen: number, start: number): Answer {
     const { family } = topic.info;
     const { segments, exact } = this.#family.since(-1, start);
@@ -113,8 +113,9 @@ export class Answers {
     if (family !== "items") return this.#answer(topic, this.#family.whole(), null, start, false);
     // If not all of the epoch is kept, that begins with a gap of its own.
     const known = exact ? segments : segments.slice(1);
-    const end = Math.max(seen, (known[0]?.from ?? start + 1) - 1);
-    const gap = gapSegment(seen, end, this.#state.time, { missed: null, reason: "epoch" });
+    const end = (known[0]?.from ?? start + 1) - 1;
+    // Another node's numbering may be ahead of this one's: the gap ends where this one goes on all the same.
+    const gap = gapSegment(Math.min(seen, end - 1), end, this.#state.time, { missed: null, reason: "epoch" });
     return this.#answer(topic, [gap, ...known], seen, start, false);
   }
 

@@ -24,20 +24,19 @@ import { CandlesState } from "./family/candles.ts";
 import type { FamilyState } from "./family/family.ts";
 import { ItemsState } from "./family/items.ts";
 import { ValueState } from "./family/value.ts";
-import { History } from "./history.ts";
+import type { History } from "./history.ts";
 import { Notices } from "./notices.ts";
 import { Rung, type RungPorts } from "./rung.ts";
 import { Staleness } from "./staleness.ts";
 import type { Topic } from "./topics.ts";
 
-/** Publications kept per channel. Books need enough for lap repair, items for `since`. */
-const HISTORY_MAX = { book: 2000, items: 1000, candles: 1000, value: 1 } as const;
 export interface ChannelPorts extends Omit<RungPorts, "epoch" | "flushedBinance" | "conflated" | "broken"> {
   control(control: Control): void;
   /** The rung has something unsent: flush it at its next instant. */
   dirty(rung: Rung): void;
   /** Everybody who waited for the state has been called. */
   settled(): void;
+  readonly history: History;
 }
 
 interface Failure {
@@ -75,7 +74,7 @@ export class ChannelState implements ChannelConsumer, BookFeed, Standing {
   constructor(channel: Channel, ports: ChannelPorts) {
     this.channel = channel;
     this.#ports = ports;
-    this.#history = new History(HISTORY_MAX[channel.family]);
+    this.#history = ports.history;
     this.#family = this.#makeFamily();
     this.#notices = new Notices(channel.name, this.rungs, ports.control);
     this.#staleness = new Staleness(ports.clock, (reason) => this.#notices.closeStale(reason));
@@ -257,6 +256,7 @@ export class ChannelState implements ChannelConsumer, BookFeed, Standing {
 
   close(): void {
     this.#staleness.stop();
+    this.#history.close();
   }
 
   // --- inside -----------------------------------------------------------------------------------------------------
@@ -278,7 +278,7 @@ export class ChannelState implements ChannelConsumer, BookFeed, Standing {
   /** The ordinary case: state, history, every rung. */
   #take(p: Publication): void {
     this.#family.apply(p);
-    this.#history.push(p);
+    if (this.#family.remembers(p)) this.#history.push(p);
     for (const rung of this.rungs.values()) {
       const wasDirty = rung.dirty;
       rung.add(p);

@@ -24,6 +24,8 @@ import { ChannelState } from "./channel-state.ts";
 import { type EngineCounters, engineCounters } from "./counters.ts";
 import { type DepthReply, depthReply } from "./depth.ts";
 import { deriveFrom, topOf } from "./derived.ts";
+import { History } from "./history.ts";
+import { HISTORY_LIMITS, HISTORY_TOTAL_MAX, type HistoryOf, HistoryShares } from "./history-limits.ts";
 import { makeFrom } from "./made.ts";
 import { Snapshots } from "./snapshots.ts";
 import { type Topic, Topics } from "./topics.ts";
@@ -42,6 +44,10 @@ export interface EngineOptions {
   readonly encoders: Readonly<Record<TopicKey["dialect"], EncoderFactory>>;
   /** Whose channels all-market ones are made of; without it those stay empty. */
   readonly instruments?: Instruments;
+  /** What the settings of a channel's topic say of its history; default: the table of history-limits.ts. */
+  readonly historyOf?: HistoryOf;
+  /** Publications kept in all channels together. */
+  readonly historyTotalMax?: number;
 }
 
 interface Entry {
@@ -66,6 +72,7 @@ export class Engine {
   readonly #cadence: Cadence;
   readonly #snapshots: Snapshots;
   readonly #ring: RingWriter;
+  readonly #shares: HistoryShares;
   /** How many workers have died in each place: a late answer must not reach a successor. */
   readonly #deaths = new Map<number, number>();
 
@@ -75,6 +82,7 @@ export class Engine {
     this.#topics = new Topics(this.#ring, options.encoders);
     this.#cadence = new Cadence(options.clock, this.#ring);
     this.#snapshots = new Snapshots(options.clock, this.#ring);
+    this.#shares = new HistoryShares(options.historyTotalMax ?? HISTORY_TOTAL_MAX);
   }
 
   /** What an edge worker says. Messages of one worker come in order. */
@@ -253,8 +261,10 @@ export class Engine {
   #open(channel: Channel): Entry {
     const known = this.#entries.get(channel.name);
     if (known) return known;
-    const { clock } = this.#options;
+    const { clock, historyOf } = this.#options;
+    const limits = { ...HISTORY_LIMITS[channel.family], ...historyOf?.(channel) };
     const state = new ChannelState(channel, {
+      history: new History(limits, this.#shares),
       ring: this.#ring,
       clock,
       counters: this.counters,
@@ -283,7 +293,7 @@ export class Engine {
       this.#showTop(member);
       return { member: member.state, hold: { close: () => this.#closeIfUnused(member) } };
     };
-    feeds.push(followMarket(channel, state, instruments, open));
+    feeds.push(followMarket(channel, state, instruments, this.#options.clock.wallUs(), open));
   }
 
   /** A derivable channel comes from the book on this node, unless its source provides it itself. */

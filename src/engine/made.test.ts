@@ -302,3 +302,20 @@ test("made - a day of UTC+8 that closed while its candles had to be healed is to
   expect(healed.history).toMatchObject([{ seq: 8, prev: 5, data: [{ openTime: at(-8), closed: true }] }]);
   expect(healed.state).toMatchObject({ data: [{ openTime: at(16), closed: false }] });
 });
+
+test("made - closed days are in the history of who opens the channel again, so that `since` finds them", () => {
+  const all = Array.from({ length: 30 }, (_, i) => trade(i, START + i * 2 * HOUR, 100 + i, 1));
+  const past = publications(new CandleStream("4h"), all);
+  const { heard, maker } = made("kline_1d_utc8");
+  maker.state(reply({}), "first");
+  for (const p of past) maker.publication(p, HEADER);
+  const closings = heard.publications.filter((p) => p.type === "candles" && p.data.some(({ closed }) => closed));
+  const joined = made("kline_1d_utc8");
+  joined.maker.state(reply({ seq: 30, history: past }), "first");
+  const { history } = joined.heard.states[0]!;
+  // The owner's history ends with the candle of now.
+  expect(history.map(({ seq, type, data }) => [seq, type, data])).toEqual(
+    [...closings, heard.publications.at(-1)!].map(({ seq, type, data }) => [seq, type, data]),
+  );
+  expect(history.map(({ prev }) => prev)).toEqual([past[0]!.prev, ...history.slice(0, -1).map(({ seq }) => seq)]);
+});

@@ -89,13 +89,28 @@ class Maker extends Renamed {
 
   override state(reply: StateReply, cause: StateCause): void {
     this.#epoch = reply.epoch;
+    const closedBefore = cause === "first" ? this.#closedBefore(reply) : [];
     const made = this.#recipe.begin(candlesOf(reply), reply.time);
     // The state of a candles channel is its current candle.
     const state: Body | null = made?.type === "candles" ? { type: "candles", data: made.data.slice(-1) } : made;
-    // A maker starts where the owner is; only candles that closed while it had to be healed are told.
-    const history = cause === "heal" ? this.#closedMeanwhile(made, reply) : [];
+    // A maker starts where the owner is; of what closed before, who comes back with `since` is told, and after a heal all.
+    const history = cause === "heal" ? this.#closedMeanwhile(made, reply) : cause === "first" ? closedBefore : [];
     this.#told(made, reply.seq);
     super.state({ ...reply, after: null, state, history }, cause);
+  }
+
+  /** What the maker would have said of the owner's history: where candles closed, and last how it ends. */
+  #closedBefore({ history }: StateReply): Publication[] {
+    const { name, kind } = this.channel;
+    const publications: Publication[] = [];
+    this.#recipe.begin([], 0);
+    for (const p of history) {
+      const body = p.type === "candles" ? this.#recipe.next(p.data, p.time) : null;
+      if (body?.type !== "candles" || !(p === history.at(-1) || body.data.some(({ closed }) => closed))) continue;
+      const prev = publications.at(-1)?.seq ?? history[0]?.prev ?? null;
+      publications.push({ ...p, ...body, channel: name, kind, prev });
+    }
+    return publications;
   }
 
   /** A closed candle is never skipped: those since the one that was open when we last spoke. */

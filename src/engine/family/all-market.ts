@@ -39,6 +39,10 @@ export class AllMarketState implements FamilyState {
     }
   }
 
+  remembers(): boolean {
+    return false;
+  }
+
   usable(history: readonly Publication[]): readonly Publication[] {
     return history;
   }
@@ -65,7 +69,9 @@ export class AllMarketState implements FamilyState {
   }
 
   since(after: number): CatchUp {
-    return { segments: this.#segments(after), exact: true };
+    const segments = this.#segments(after);
+    // Of events only the last of each symbol is known.
+    return { segments, exact: !this.startsAtFlush || segments.length === 0 };
   }
 
   #segments(after: number): Segment[] {

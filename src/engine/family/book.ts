@@ -47,6 +47,10 @@ export class BookState implements FamilyState {
     return this.#snapshot(p.seq, p.time, p.receivedUs, p.data);
   }
 
+  remembers(): boolean {
+    return true;
+  }
+
   /** A snapshot is no delta from what was before it, so the chain of deltas begins behind the last one. */
   usable(history: readonly Publication[]): readonly Publication[] {
     return history.slice(history.findLastIndex((p) => p.type === "snapshot") + 1);

@@ -22,6 +22,11 @@ export class CandlesState implements FamilyState {
     if (candle) this.#current = { candle, seq: p.seq, time: p.time };
   }
 
+  /** What is between two closings is in the later of them. */
+  remembers(p: Publication): boolean {
+    return p.type === "candles" && p.data.some(({ closed }) => closed);
+  }
+
   usable(history: readonly Publication[]): readonly Publication[] {
     return history;
   }

@@ -45,6 +45,8 @@ export interface CatchUp {
 export interface FamilyState {
   /** Takes the next publication (delta, value, items, candles) into the state. */
   apply(publication: Publication): void;
+  /** Whether history has to keep it, so that who comes back later gets what they must have of it. */
+  remembers(publication: Publication): boolean;
   /** The part of the owner's history that can be merged or sent as it is: a chain up to its last publication. */
   usable(history: readonly Publication[]): readonly Publication[];
   /**

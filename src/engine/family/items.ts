@@ -18,6 +18,10 @@ export class ItemsState implements FamilyState {
     // The history is the state.
   }
 
+  remembers(): boolean {
+    return true;
+  }
+
   usable(history: readonly Publication[]): readonly Publication[] {
     return history;
   }

@@ -23,6 +23,10 @@ export class ValueState implements FamilyState {
     this.#latest = publication;
   }
 
+  remembers(): boolean {
+    return false;
+  }
+
   usable(history: readonly Publication[]): readonly Publication[] {
     return history;
   }

@@ -18,7 +18,7 @@ import {
   type TopicKey,
 } from "../../ring/messages.ts";
 import type { RecordFields, RingWriter } from "../../ring/ring.ts";
-import { Engine } from "../engine.ts";
+import { Engine, type EngineOptions } from "../engine.ts";
 
 export interface Written {
   readonly kind: RecordKind;
@@ -116,7 +116,7 @@ export class Rig {
   #request = 0;
   #last = new Map<string, number | null>();
 
-  constructor() {
+  constructor(options: Pick<EngineOptions, "historyOf" | "historyTotalMax"> = {}) {
     const catalog: Catalog = { resolve: (name) => CHANNELS[name] ?? null };
     const follower = {
       follow: (name: string, consumer: ChannelConsumer) => {
@@ -125,7 +125,7 @@ export class Rig {
       },
     };
     const encoders = { native: plainEncoder, binance: plainEncoder };
-    this.engine = new Engine({ ring: this.ring, clock: this.clock, catalog, follower, encoders });
+    this.engine = new Engine({ ring: this.ring, clock: this.clock, catalog, follower, encoders, ...options });
   }
 
   /** Sends a join; returns its request number. */
@@ -165,7 +165,7 @@ export class Rig {
   }
 
   /** The next publication of a channel. */
-  publish(name: string, seq: number, body: Body, prev = this.#last.get(name) ?? null): void {
+  publish(name: string, seq: number, body: Body, prev = this.#last.get(name) ?? null, receivedUs = 1): void {
     const p: Publication = {
       ...body,
       channel: name,
@@ -174,7 +174,7 @@ export class Rig {
       time: seq * 10,
       seq,
       prev,
-      receivedUs: 1,
+      receivedUs,
     };
     this.#last.set(name, seq);
     this.consumers.get(name)!.publication(p, this.header);
