@@ -166,21 +166,31 @@ export function findBun() {
   return stop(`no Bun binary runs on ${process.platform} ${process.arch}: see https://bun.com/docs/installation`);
 }
 
-/** Runs a command to its end and keeps what it says. */
-export function capture(command, args, options) {
+/**
+ * Runs a command to its end and keeps what it says; `heard` gets all of it so far, as it comes. After `limitMs` the
+ * command is ended.
+ */
+export function capture(command, args, { heard = () => undefined, limitMs = 0, ...options }) {
   return new Promise((resolve) => {
     let output = "";
     const child = spawn(command, args, { ...options, stdio: ["ignore", "pipe", "pipe"] });
-    child.stdout.on("data", (chunk) => {
+    const take = (chunk) => {
       output += chunk;
-    });
-    child.stderr.on("data", (chunk) => {
-      output += chunk;
-    });
-    child.on("error", (error) => resolve({ status: 1, output: `${output}${error.message}\n` }));
-    child.on("close", (status, signal) =>
-      resolve({ status: status ?? 1, output: output + (signal ? `${signal}\n` : "") }),
-    );
+      heard(output);
+    };
+    child.stdout.on("data", take);
+    child.stderr.on("data", take);
+    const end = () => {
+      output += `not over after ${limitMs / 60_000} minutes: ended\n`;
+      child.kill("SIGKILL");
+    };
+    const timer = limitMs > 0 ? setTimeout(end, limitMs) : undefined;
+    const over = (status, more) => {
+      clearTimeout(timer);
+      resolve({ status, output: output + more });
+    };
+    child.on("error", (error) => over(1, `${error.message}\n`));
+    child.on("close", (status, signal) => over(status ?? 1, signal ? `${signal}\n` : ""));
   });
 }
 

@@ -22,6 +22,9 @@ const checks = [
   ["types", tool("tsc"), ["-p", root]],
   ["import rules", bun, [join(root, "scripts", "import-rules.mjs")]],
 ];
+/** A suite that hangs is ended then; it takes a few minutes. */
+const suiteMsMax = 30 * 60_000;
+const progressMs = 30_000;
 const tests = ["tests", bun, [...bunFlags, "test", `--timeout=${testMsMax}`, ...filters]];
 
 const countingLine = /^(?: *\d+ (?:pass|fail|skip|todo|errors?|snapshots.*|expect\(\) calls)|Ran \d+ tests? .*)$\n?/gm;
@@ -32,7 +35,7 @@ if (filters.length === 0)
 
 const feeds = process.env.TIDEGATE_FEEDS ?? join(root, "..", "shared", "feeds");
 if (!existsSync(feeds)) console.log(`${feeds} is absent: the tests that need recorded feeds are skipped`);
-const result = await step(...tests);
+const result = await step(...tests, { heard: progress(), limitMs: suiteMsMax });
 const counts = counted(result.output);
 console.log(counts.lines.join("\n"));
 // A run that died before it counted, or that failed outside of any test, is a failure too.
@@ -40,9 +43,31 @@ failed += Math.max(counts.failed, result.failed);
 console.log(`${counts.passed} passed, ${failed} failed`);
 process.exitCode = failed === 0 ? 0 : 1;
 
-async function step(name, command, args) {
+/** Says now and then how far the tests are. */
+function progress() {
   const started = performance.now();
-  const { status, output } = await capture(command, args, { cwd: root, env: { ...process.env, NO_COLOR: "1" } });
+  let saidMs = started;
+  return (output) => {
+    const nowMs = performance.now();
+    if (nowMs - saidMs < progressMs) return;
+    saidMs = nowMs;
+    const passed = output.match(/^\(pass\)/gm)?.length ?? 0;
+    const failed = output.match(/^\(fail\)/gm)?.length ?? 0;
+    const file = output.match(/^\S+\.test\.ts:$/gm)?.at(-1) ?? "";
+    const seconds = ((nowMs - started) / 1000).toFixed(0);
+    console.log(
+      `tests        ${seconds.padStart(4)} s  ${passed} passed, ${failed} failed so far; at ${file.slice(0, -1)}`,
+    );
+  };
+}
+
+async function step(name, command, args, more = {}) {
+  const started = performance.now();
+  const { status, output } = await capture(command, args, {
+    ...more,
+    cwd: root,
+    env: { ...process.env, NO_COLOR: "1" },
+  });
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
   console.log(`${name.padEnd(13)}${seconds.padStart(6)} s  ${status === 0 ? "ok" : "failed"}`);
   // What went well is not what one looks for; the counting lines follow below.
