@@ -33,6 +33,26 @@ export type CommandLimit =
   | { readonly is: "window"; readonly perSecond: number };
 
 export interface EdgeLimits {
+  /** Sessions of the node, all workers together; one more: HTTP 503. 0: no limit, here and wherever it makes sense. */
+  readonly sessionsMax: number;
+  /** Sessions of one IPv4 address or IPv6 /64; one more: HTTP 429. */
+  readonly sessionsPerIpMax: number;
+  /** Sessions of one user; one more: refused when it logs in. */
+  readonly sessionsPerUserMax: number;
+  /** New sessions of one IPv4 address or IPv6 /64; over it: HTTP 429 with Retry-After. */
+  readonly connects: { readonly perSecond: number; readonly burst: number };
+  /** ms a session may live, up to a tenth less by chance; then close 4012. */
+  readonly sessionMsMax: number;
+  /** What a session may be sent; over it one rung down. */
+  readonly outbound: { readonly framesPerSecond: number; readonly bytesPerSecond: number };
+  /** Addresses and ranges that may connect; none: all. Others: HTTP 403. */
+  readonly allow: readonly string[];
+  /** Addresses and ranges that may not connect, allowed or not: HTTP 403. */
+  readonly deny: readonly string[];
+  /** Pages that may connect; none: all. Others: HTTP 403. */
+  readonly origins: readonly string[];
+  /** Who is believed when it says in X-Forwarded-For whom it speaks for. */
+  readonly trustedProxies: readonly string[];
   /** Bytes of a client's frame; a bigger one: close 1009. */
   readonly frameBytesMax: number;
   /** Subscriptions of a session; one more: error 1301 (Binance: the whole command is refused). */
@@ -107,6 +127,16 @@ export const DEFAULT_REST: readonly RestConfig[] = [
 ];
 
 export const DEFAULT_LIMITS: EdgeLimits = {
+  sessionsMax: 0,
+  sessionsPerIpMax: 0,
+  sessionsPerUserMax: 0,
+  connects: { perSecond: 0, burst: 100 },
+  sessionMsMax: 24 * 3600 * 1000,
+  outbound: { framesPerSecond: 0, bytesPerSecond: 0 },
+  allow: [],
+  deny: [],
+  origins: [],
+  trustedProxies: [],
   frameBytesMax: 64 * 1024,
   subscriptionsMax: 1024,
   outboxBytesHigh: 256 * 1024,

@@ -8,6 +8,7 @@
  * before its last byte skipped; a connection that has not finished its request after HANDSHAKE_SECONDS is closed (Bun's
  * own limit, which a slow drip of bytes does not extend).
  */
+import type { Admission } from "./admission/admission.ts";
 import { type EdgeConfig, HANDSHAKE_SECONDS } from "./config.ts";
 import type { Broadcaster } from "./hub.ts";
 import { type RestForwarder, sentence } from "./rest.ts";
@@ -26,6 +27,7 @@ export interface Listener extends Broadcaster {
 export interface ListenerPorts {
   readonly routes: Pick<Routes, "match" | "paths" | "open">;
   readonly rest: Pick<RestForwarder, "forward">;
+  readonly admission: Pick<Admission, "client" | "enter" | "left">;
   readonly lifecycle: Pick<Lifecycle, "opened" | "frame" | "drained" | "pinged" | "closed">;
   readonly nowMs: () => number;
   /** No new sessions. */
@@ -38,7 +40,7 @@ export interface ListenerPorts {
 
 /** Every listening socket of the edge is opened here. */
 export function listen(config: EdgeConfig, ports: ListenerPorts, id = 1): Listener {
-  const { lifecycle } = ports;
+  const { admission, lifecycle } = ports;
   const server = Bun.serve<Session>({
     hostname: config.host,
     port: config.port,
@@ -69,7 +71,10 @@ export function listen(config: EdgeConfig, ports: ListenerPorts, id = 1): Listen
       drain: (socket) => lifecycle.drained(socket.data),
       ping: (socket) => lifecycle.pinged(socket.data, false),
       pong: (socket) => lifecycle.pinged(socket.data, true),
-      close: (socket, code, reason) => lifecycle.closed(socket.data, code, reason),
+      close(socket, code, reason) {
+        admission.left(socket.data);
+        lifecycle.closed(socket.data, code, reason);
+      },
     },
   });
   // Options of the listening socket that accepted ones inherit (TCP_NOTSENT_LOWAT) are set here, on this server's fd.
@@ -90,6 +95,8 @@ function answer(
 ): Response | Promise<Response> | undefined {
   // A request without Host (HTTP/1.0) has a bare path for a URL.
   const url = new URL(request.url, "http://localhost");
+  const client = ports.admission.client(request, server);
+  if (client instanceof Response) return client;
   const route = ports.routes.match(url.pathname);
   if (route === null) {
     const paths = ports.routes.paths();
@@ -109,6 +116,9 @@ function answer(
   const door = ports.routes.open(route.endpoint, url.pathname, url.searchParams);
   if (typeof door === "string") return sentence(400, door);
   const session = new Session(door.wire, door.streams, ports.nowMs());
+  const refused = ports.admission.enter(session, client, request.headers.get("origin"));
+  if (refused !== null) return refused;
   if (server.upgrade(request, { data: session })) return undefined;
+  ports.admission.left(session);
   return sentence(400, "the WebSocket handshake is malformed: it needs Sec-WebSocket-Key and version 13");
 }

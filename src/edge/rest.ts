@@ -8,6 +8,7 @@
 import type { Clock, Timer } from "../lib/clock.ts";
 import type { EdgeToMain, RestAnswer, RestRequest } from "../ring/messages.ts";
 import type { EdgeLimits } from "./config.ts";
+import type { Counters } from "./counters.ts";
 
 type Settle = (response: Response) => void;
 
@@ -27,6 +28,7 @@ export class RestForwarder {
   readonly #post: (message: EdgeToMain) => void;
   readonly #clock: Clock;
   readonly #limits: EdgeLimits;
+  readonly #counters: Pick<Counters, "limited">;
   /** Asked of main. The oldest first, and so the one whose time ends first. */
   readonly #waiting = new Map<number, Waiting>();
   /** To be asked with the next message, by path and query. */
@@ -38,15 +40,24 @@ export class RestForwarder {
   #expiring: Timer | null = null;
   #next = 0;
 
-  constructor(post: (message: EdgeToMain) => void, clock: Clock, limits: EdgeLimits) {
+  constructor(
+    post: (message: EdgeToMain) => void,
+    clock: Clock,
+    limits: EdgeLimits,
+    counters: Pick<Counters, "limited">,
+  ) {
     this.#post = post;
     this.#clock = clock;
     this.#limits = limits;
+    this.#counters = counters;
   }
 
   /** `query` without the question mark. */
   forward(path: string, query: string): Response | Promise<Response> {
-    if (this.#inFlight >= this.#limits.restInFlightMax) return json(429, BUSY, RETRY);
+    if (this.#inFlight >= this.#limits.restInFlightMax) {
+      this.#counters.limited("restInFlightMax");
+      return json(429, BUSY, RETRY);
+    }
     this.#inFlight++;
     return new Promise((settle) => this.#ask(path, query, settle));
   }
@@ -102,6 +113,7 @@ export class RestForwarder {
         this.#expiring = this.#clock.after(endMs - now, () => this.#expire());
         return;
       }
+      this.#counters.limited("restMsMax");
       this.#settle(request, 503, LATE);
     }
   }

@@ -12,6 +12,7 @@ import { GatewayError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import type { EdgeToMain, MainToEdge } from "../ring/messages.ts";
 import type { RingReaders } from "../ring/mod.ts";
+import { CensusColumns } from "./admission/columns.ts";
 import { checkEdgeConfig, type EdgeConfig, type TlsPair } from "./config.ts";
 import { Draining } from "./draining.ts";
 import { probePort } from "./probe.ts";
@@ -105,6 +106,7 @@ class Supervisor implements Edge {
   readonly #places: Place[];
   readonly #totals = new Totals();
   readonly #silentMsMax: number;
+  readonly #census: CensusColumns;
   #port: number;
   #stopping = false;
   #draining: Draining | null = null;
@@ -116,6 +118,7 @@ class Supervisor implements Edge {
 
   constructor(options: EdgeOptions) {
     this.#options = options;
+    this.#census = new CensusColumns(options.workers, options.config.limits.sessionsMax);
     this.#port = options.config.port;
     this.#tls = options.config.tls;
     this.#silentMsMax = options.silentMsMax ?? SILENT_MS_MAX;
@@ -176,9 +179,9 @@ class Supervisor implements Edge {
     return this.#draining.done;
   }
 
-  renew(tls: TlsPair, drainMs: number): void {
-    this.#tls = tls;
-    for (const { worker } of this.#places) this.post(worker, { is: "renew", ...tls, drainMs });
+  renew({ cert, key }: TlsPair, drainMs: number): void {
+    this.#tls = { cert, key };
+    for (const { worker } of this.#places) this.post(worker, { is: "renew", cert, key, drainMs });
   }
 
   async stop(): Promise<void> {
@@ -193,6 +196,7 @@ class Supervisor implements Edge {
 
   #launch(place: Place): Promise<void> {
     const { config, ring, clock } = this.#options;
+    const { worker, generation } = place;
     const thread = new Worker(new URL("./worker.ts", import.meta.url).href, { name: `edge-${place.worker}` });
     place.thread = thread;
     place.startedMs = clock.monotonicMs();
@@ -209,13 +213,16 @@ class Supervisor implements Edge {
       if (place.thread === thread) this.#gone(place, code === 0 ? "ended" : `ended with status ${code}`);
       this.#ending.get(thread)?.cancel();
       this.#ending.delete(thread);
+      this.#census.clear(worker, generation, place.generation);
     });
     const message: MainToEdge = {
       is: "start",
       config: { ...config, port: this.#port, tls: this.#tls },
       ring,
-      worker: place.worker,
-      generation: place.generation,
+      census: this.#census.memory,
+      column: this.#census.of(worker, generation),
+      worker,
+      generation,
     };
     thread.postMessage(message);
     if (this.#draining !== null) this.post(place.worker, { is: "drain", ms: this.#draining.leftMs(place.startedMs) });
@@ -262,6 +269,7 @@ class Supervisor implements Edge {
     this.#terminate(place, thread);
     readers.removeReader(worker);
     this.#totals.retire(worker);
+    this.#census.clear(worker, place.generation);
     this.#options.onWorkerGone(worker);
     const cause = error === undefined ? "" : `: ${firstLine(error)}`;
     place.started(new GatewayError("EDGE_START", `edge worker ${worker} ${why}${cause}`));

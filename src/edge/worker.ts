@@ -11,6 +11,8 @@ import { CLOSES } from "../protocol/codes.ts";
 import { native } from "../protocol/native/mod.ts";
 import type { EdgeToMain, MainToEdge } from "../ring/messages.ts";
 import { createRingReader } from "../ring/mod.ts";
+import { Admission } from "./admission/admission.ts";
+import { Census } from "./admission/census.ts";
 import { checkEdgeConfig, type EdgeConfig } from "./config.ts";
 import { Counters } from "./counters.ts";
 import { Controls } from "./delivery/control.ts";
@@ -39,7 +41,8 @@ const EXIT_LAPPED = 3;
 
 const post = (message: EdgeToMain): void => self.postMessage(message);
 
-function start({ config, ring, worker, generation }: MainToEdge & { is: "start" }): (message: MainToEdge) => void {
+function start(message: MainToEdge & { is: "start" }): (message: MainToEdge) => void {
+  const { config, ring, census, column, worker, generation } = message;
   // Main made it; both are of one build.
   const edge = checkEdgeConfig(config as EdgeConfig);
   const { limits } = edge;
@@ -58,9 +61,15 @@ function start({ config, ring, worker, generation }: MainToEdge & { is: "start" 
   };
   const commands = new Commands(hub, joining, moves, counters, limits);
   const lifecycle = new Lifecycle(hub, commands, joining, counters, limits, nowMs, failed);
-  const heartbeat = new Heartbeat(hub, limits);
+  const admission = new Admission(limits, {
+    census: new Census(census, column),
+    counters,
+    wallMs: () => clock.wallUs() / 1000,
+    random: Math.random,
+  });
+  const heartbeat = new Heartbeat(hub, counters, limits);
   const controls = new Controls(hub);
-  const rest = new RestForwarder(post, clock, limits);
+  const rest = new RestForwarder(post, clock, limits, counters);
 
   const closeAll = (): void => {
     const { code, message } = CLOSES.GOING_AWAY;
@@ -96,7 +105,7 @@ function start({ config, ring, worker, generation }: MainToEdge & { is: "start" 
   const routes = new Routes(edge.endpoints, edge.rest, dialects);
   const listening = new Listening(
     edge,
-    { routes, rest, lifecycle, nowMs, failed, beat: () => reader.beat() },
+    { routes, rest, admission, lifecycle, nowMs, failed, beat: () => reader.beat() },
     { hub, counters, clock, random: Math.random, progress: report, drained: () => post({ is: "drained" }) },
   );
   const renew = ({ cert, key, drainMs }: MainToEdge & { is: "renew" }): void => {

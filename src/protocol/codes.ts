@@ -44,6 +44,12 @@ export const ERRORS = {
     message: "a field has a wrong value",
     advice: "the message names the field",
   },
+  LOGIN_REQUIRED: {
+    code: 1101,
+    name: "LOGIN_REQUIRED",
+    message: "the channel is private",
+    advice: "log in first",
+  },
   BAD_CHANNEL_NAME: {
     code: 1201,
     name: "BAD_CHANNEL_NAME",
@@ -69,7 +75,37 @@ export const ERRORS = {
     message: "too many commands",
     advice: "send fewer commands per second",
   },
+  TOO_MANY_SESSIONS: {
+    code: 1303,
+    name: "TOO_MANY_SESSIONS",
+    message: "too many sessions",
+    advice: "close those you do not need",
+  },
+  TOO_MANY_CONNECTS: {
+    code: 1304,
+    name: "TOO_MANY_CONNECTS",
+    message: "too many new sessions",
+    advice: "wait as long as Retry-After says",
+  },
+  ADDRESS_REFUSED: {
+    code: 1305,
+    name: "ADDRESS_REFUSED",
+    message: "this address may not connect",
+    advice: "ask the operator",
+  },
+  ORIGIN_REFUSED: {
+    code: 1306,
+    name: "ORIGIN_REFUSED",
+    message: "this page's origin may not connect",
+    advice: "ask the operator to allow it",
+  },
   UNAVAILABLE: { code: 1501, name: "UNAVAILABLE", message: "the channel's owner does not answer", advice: "try again" },
+  NODE_FULL: {
+    code: 1502,
+    name: "NODE_FULL",
+    message: "the node has all the sessions it may have",
+    advice: "connect to another node, or wait as long as Retry-After says",
+  },
 } as const satisfies Record<string, CodeEntry>;
 
 export const CLOSES = {

@@ -139,6 +139,9 @@ export type MainToEdge =
       readonly is: "start";
       readonly config: unknown;
       readonly ring: SharedArrayBuffer;
+      /** Sessions of all workers (edge/admission/census.ts), and where this one counts its own. */
+      readonly census: SharedArrayBuffer;
+      readonly column: number;
       readonly worker: number;
       readonly generation: number;
     }

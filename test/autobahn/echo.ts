@@ -44,6 +44,7 @@ export function startEcho(): EchoServer {
   const listener = listen(config, {
     routes: new Routes(config.endpoints, config.rest, { native, binance }),
     rest: { forward: () => new Response(null, { status: 404 }) },
+    admission: { client: () => null, enter: () => null, left: () => undefined },
     lifecycle,
     nowMs: () => performance.now(),
     draining: () => false,

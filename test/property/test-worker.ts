@@ -73,7 +73,7 @@ export class TestWorker {
     const joining = new Joining(hub, requests, counters, limits, moves, nowMs);
     const commands = new Commands(hub, joining, moves, counters, limits);
     this.#lifecycle = new Lifecycle(hub, commands, joining, counters, limits, nowMs, options.failed);
-    const heartbeat = new Heartbeat(hub, limits);
+    const heartbeat = new Heartbeat(hub, counters, limits);
     const controls = new Controls(hub);
     const giveUp = (): never => {
       for (const session of [...hub.sessions]) close(session, CLOSES.GOING_AWAY.code, CLOSES.GOING_AWAY.message);

@@ -99,6 +99,7 @@ test("census - a place with an unfilled bucket is nobody else's, a full one is g
   expect(kept.length).toBeGreaterThan(1000);
   expect(kept.length).toBeLessThanOrEqual(1024);
   expect(a.spend(kept[0]!, 1, 1, 500)).toBeGreaterThan(0);
+  expect(keys.filter((key) => a.spend(key, 1, 1, 0) === FULL).length).toBe(3000 - kept.length);
   const place = a.add("new", 1001);
   expect(place).not.toBe(FULL);
 });

@@ -140,7 +140,7 @@ export class Census {
 
   /**
    * Takes one token of the key's bucket, which holds `burst` and gains `perSecond`. Returns 0, or the ms until there is
-   * one. A key without a place has a full bucket.
+   * one. FULL: the key finds no place, and so no bucket.
    */
   spend(key: string, perSecond: number, burst: number, nowMs: number): number {
     const now = unitsOf(nowMs);
@@ -148,7 +148,7 @@ export class Census {
     const each = Math.max(1, Math.round((1000 * UNITS_PER_MS) / perSecond));
     let place = this.#find(probe);
     if (place === FULL) place = this.#take(probe, now, 0);
-    if (place === FULL) return 0;
+    if (place === FULL) return FULL;
     for (;;) {
       const filled = Atomics.load(this.#filled, place);
       // More than an empty bucket lacks: the wall clock was set back.

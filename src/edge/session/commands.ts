@@ -80,6 +80,7 @@ export class Commands {
   /** The streams of the URL: no reply. */
   begin(session: Session, streams: readonly StreamRequest[]): void {
     const room = this.#limits.subscriptionsMax;
+    if (streams.length > room) this.#counters.limited("subscriptionsMax", streams.length - room);
     for (const request of streams.slice(0, room)) {
       if (this.#joining.find(session, request.asked) === undefined) this.#join(session, request, null);
     }
@@ -97,6 +98,7 @@ export class Commands {
     let room = this.#limits.subscriptionsMax - session.streams.length - (session.joins?.queue.length ?? 0);
     if (session.wire.dialect.name === "binance" && this.#fresh(session, command.streams) > room) {
       this.#counters.error(ERRORS.TOO_MANY_SUBSCRIPTIONS.code);
+      this.#counters.limited("subscriptionsMax");
       const { subscriptionsMax } = this.#limits;
       this.#reply(session, session.wire.dialect.tooManySubscriptions(command.id, subscriptionsMax));
       return;
@@ -104,7 +106,10 @@ export class Commands {
     for (const request of command.streams) {
       if (this.#again(session, request, reply)) continue;
       if (room-- > 0) this.#join(session, request, reply);
-      else reply.errors.push(overLimit(request.asked, this.#limits.subscriptionsMax));
+      else {
+        this.#counters.limited("subscriptionsMax");
+        reply.errors.push(overLimit(request.asked, this.#limits.subscriptionsMax));
+      }
     }
     this.#joining.finish(session, reply);
     this.#joining.proceed(session);

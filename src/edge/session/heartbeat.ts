@@ -2,10 +2,12 @@
  * One sweep for all sessions of a worker: pings, silence, and the state that is no longer needed.
  *
  * Invariants: every session is looked at once a second, a tenth of them every 100 ms, so that thousands that connected
- * together are not pinged together. At the limit: silent for `idleMsMax` is closed IDLE.
+ * together are not pinged together. At the limit: silent for `idleMsMax` is closed IDLE, a session whose life is
+ * over LIFETIME.
  */
 import { CLOSES } from "../../protocol/codes.ts";
 import type { EdgeLimits } from "../config.ts";
+import type { Counters } from "../counters.ts";
 import type { Hub } from "../hub.ts";
 import { close, type Session } from "./session.ts";
 
@@ -16,12 +18,14 @@ export class Heartbeat {
   /** Bytes in all outboxes, as of the last full round. */
   outboxBytes = 0;
   readonly #hub: Hub;
+  readonly #counters: Pick<Counters, "limited">;
   readonly #limits: EdgeLimits;
   #from = 0;
   #round = 0;
 
-  constructor(hub: Hub, limits: EdgeLimits) {
+  constructor(hub: Hub, counters: Pick<Counters, "limited">, limits: EdgeLimits) {
     this.#hub = hub;
+    this.#counters = counters;
     this.#limits = limits;
   }
 
@@ -45,9 +49,15 @@ export class Heartbeat {
     this.#round += buffered;
     session.slow = buffered > this.#limits.outboxBytesHigh;
     if (session.rate?.fresh(nowMs)) session.rate = null;
+    if (nowMs >= session.endsMs) {
+      this.#counters.limited("sessionMsMax");
+      close(session, CLOSES.LIFETIME.code, CLOSES.LIFETIME.message);
+      return;
+    }
     const silentMs = nowMs - session.heardMs;
     if (silentMs < this.#limits.pingAfterMs) return;
     if (silentMs >= this.#limits.idleMsMax) {
+      this.#counters.limited("idleMsMax");
       close(session, CLOSES.IDLE.code, CLOSES.IDLE.message);
     } else if (silentMs >= this.#limits.pingAfterMs * (session.pings + 1)) {
       session.pings++;

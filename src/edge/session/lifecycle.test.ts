@@ -63,7 +63,7 @@ test("lifecycle - closes are counted under the code that says why", () => {
   l.lifecycle.closed(l.open(), 1006, "Received too big message");
   l.lifecycle.closed(l.open(), 1006, "Received too big message");
   const slow = l.open(DEFAULT_LIMITS.outboxBytesHigh + 1);
-  const heartbeat = new Heartbeat(l.hub, DEFAULT_LIMITS);
+  const heartbeat = new Heartbeat(l.hub, l.counters, DEFAULT_LIMITS);
   heartbeat.sweep(0);
   expect(heartbeat.outboxBytes).toBe(DEFAULT_LIMITS.outboxBytesHigh + 1);
   l.lifecycle.closed(slow, 1006, "");
@@ -75,7 +75,7 @@ test("lifecycle - closes are counted under the code that says why", () => {
 test("heartbeat - a ping every 20 s of silence, a close after 60 s, in ten slices", () => {
   const l = life(() => undefined);
   const sessions = Array.from({ length: 25 }, () => l.open());
-  const heartbeat = new Heartbeat(l.hub, DEFAULT_LIMITS);
+  const heartbeat = new Heartbeat(l.hub, l.counters, DEFAULT_LIMITS);
   const round = (ms: number) => {
     l.at(ms);
     for (let slice = 0; slice < 10; slice++) heartbeat.sweep(ms);

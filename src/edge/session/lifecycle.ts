@@ -86,7 +86,10 @@ export class Lifecycle {
 
   closed(session: Session, code: number, reason: string): void {
     if (!session.open) return;
-    this.#counters.close(session.closing !== 0 ? session.closing : why(session, code, reason));
+    const cause = session.closing !== 0 ? session.closing : why(session, code, reason);
+    this.#counters.close(cause);
+    if (session.closing === 0 && cause === CLOSES.TOO_BIG.code) this.#counters.limited("frameBytesMax");
+    if (session.closing === 0 && cause === CLOSES.SLOW.code) this.#counters.limited("outboxBytesMax");
     this.#hub.exit(session);
     this.#joining.forget(session);
   }
@@ -99,6 +102,7 @@ export class Lifecycle {
   }
 
   #over(session: Session, verdict: Verdict, frame: string | null): void {
+    this.#counters.limited("commands");
     if (verdict === "refuse") {
       this.#commands.refuse(session, frame, ERRORS.TOO_MANY_COMMANDS);
       return;

@@ -23,6 +23,9 @@ export interface Wire {
   other(): Wire;
 }
 
+/** Counted nowhere. */
+export const UNSEATED = -2;
+
 export type Socket = ServerWebSocket<Session>;
 
 export class Session {
@@ -47,6 +50,11 @@ export class Session {
   pings: number;
   /** Code it was closed with by us; 0: not closed by us. */
   closing: number;
+  /** What it counts for in the census (admission/admission.ts). */
+  addressPlace: number;
+  userPlace: number;
+  /** Monotonic ms at which its life is over. */
+  endsMs: number;
   /** Its outbox was over `outboxBytesHigh` when it was last looked at. */
   slow: boolean;
 
@@ -63,6 +71,9 @@ export class Session {
     this.heardMs = nowMs;
     this.pings = 0;
     this.closing = 0;
+    this.addressPlace = UNSEATED;
+    this.userPlace = UNSEATED;
+    this.endsMs = Number.POSITIVE_INFINITY;
     this.slow = false;
   }
 
@@ -88,7 +99,9 @@ export function send(session: Session, frame: string, counters: Counters): void 
     return;
   }
   // 0: over outboxBytesMax. Bun closes the socket; nothing before its last byte was skipped.
-  if (session.open) close(session, CLOSES.SLOW.code, CLOSES.SLOW.message);
+  if (!session.open) return;
+  counters.limited("outboxBytesMax");
+  close(session, CLOSES.SLOW.code, CLOSES.SLOW.message);
 }
 
 /** Closes a session with a code; its `close` handler runs before this returns. */
