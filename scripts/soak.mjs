@@ -1,6 +1,6 @@
 /**
  * `npm run soak [-- --seconds 300] [--seed 1]`: installs what is missing and runs the soak (test/soak/books.ts): books of
- * real client libraries while their sockets are cut. Exit status 1 if a book was not exact.
+ * real client libraries in a bad network. Exit status 1 if a book was not exact.
  */
 
 import { spawnSync } from "node:child_process";

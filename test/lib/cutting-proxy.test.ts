@@ -71,7 +71,7 @@ test("cutting proxy - cuts in the middle of what the server says", async () => {
     () => clients.every((client) => client.isClosed()),
     () => `${clients.filter((client) => !client.isClosed()).length} are still connected`,
   );
-  expect([proxy.connections, proxy.cuts, proxy.torn]).toEqual([12, 12, 12]);
+  expect([proxy.connections, proxy.cuts, proxy.torn, proxy.ended]).toEqual([12, 12, 12, 0]);
   for (const client of clients) expect(sentence.repeat(1000).startsWith(client.text())).toBe(true);
   const torn = clients.filter((client) => client.text().length % sentence.length !== 0);
   expect(torn.length).toBeGreaterThan(6);
@@ -134,7 +134,7 @@ test("cutting proxy - in a pause nothing passes, not even an end; afterwards all
   await answered(client, "before meanwhile");
   await answered(other, "new");
   await waitFor(() => other.isClosed(), "the end has passed");
-  expect(client.isClosed()).toBe(false);
+  expect([client.isClosed(), proxy.ended]).toEqual([false, 0]);
   server.stop();
 });
 
@@ -170,6 +170,6 @@ test("cutting proxy - an end arrives behind all bytes before it", async () => {
   using proxy = await CuttingProxy.start({ port, seed: 7, weathers });
   const client = dial(proxy.port);
   await waitFor(() => client.isClosed(), "it is closed");
-  expect(client.text().length).toBe(300_000);
+  expect([client.text().length, proxy.ended, proxy.cuts]).toEqual([300_000, 1, 0]);
   server.close();
 });

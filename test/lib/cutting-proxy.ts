@@ -29,6 +29,8 @@ export class CuttingProxy implements Disposable {
   /** Of these, cut; `torn` of them in the middle of what the server sent. */
   cuts = 0;
   torn = 0;
+  /** Ended by the server, neither cut nor ended by the client before. */
+  ended = 0;
   /** Times that the weather stopped a connection. */
   pauses = 0;
   readonly #options: CuttingOptions;
@@ -91,6 +93,7 @@ export class CuttingProxy implements Disposable {
       this.#random,
       {
         stopped: () => this.pauses++,
+        ended: () => this.ended++,
         over: () => this.#open.delete(passage),
       },
     );
@@ -118,6 +121,8 @@ export class CuttingProxy implements Disposable {
 interface PassageHearer {
   /** The weather has stopped it. */
   stopped(): void;
+  /** The server has ended it, first of all. */
+  ended(): void;
   over(): void;
 }
 
@@ -142,6 +147,13 @@ class Passage {
     for (const socket of [client, server]) socket.setNoDelay(true);
     this.toClient = new Lane(server, client, weather, random);
     this.#toServer = new Lane(client, server, weather, random);
+    let first = true;
+    client.on("end", () => {
+      first = false;
+    });
+    server.on("end", () => {
+      if (first) this.#hearer.ended();
+    });
     let left = 2;
     for (const socket of [client, server]) {
       socket.on("close", () => {

@@ -1,5 +1,5 @@
 /**
- * Books of real client libraries while a proxy of ours cuts their sockets: every book that a client holds, at every update
+ * Books of real client libraries while a proxy of ours cuts, delays, throttles and stops their sockets: every book that a client holds, at every update
  * id it ends on, is the node's.
  *
  * Each client is a process of its own behind a proxy of its own; a native client that nobody cuts gives the node's book at
@@ -7,6 +7,7 @@
  */
 
 import { CuttingProxy } from "../../lib/cutting-proxy.ts";
+import type { Weather } from "../../lib/lane.ts";
 import { NativeClient } from "../../lib/native-client.ts";
 import { waitFor } from "../../lib/wait.ts";
 import { BookHistory, type ClientBook, digestOf } from "./book-history.ts";
@@ -19,8 +20,17 @@ export interface BookRun {
   readonly node: { readonly http: string; readonly ws: string };
   readonly seconds: number;
   readonly seed: number;
+  /** What the sockets go through; without it that of a run of a few seconds. */
+  readonly network?: Network;
   /** Every client has its first book: the time begins. */
   readonly onStart?: () => void;
+}
+
+/** Each connection lives for so long and goes through one of the weathers. */
+export interface Network {
+  readonly lifeMsMin: number;
+  readonly lifeMsMax: number;
+  readonly weathers: readonly Weather[];
 }
 
 /** One book that a library kept. */
@@ -45,8 +55,13 @@ export interface RunReport {
   /** Libraries that could not be had, and why. */
   readonly missing: Readonly<Partial<Record<ProgramName, string>>>;
   readonly cuts: Readonly<Partial<Record<ProgramName, number>>>;
+  /** Connections of each, and how many of them the node has ended. */
+  readonly connections: Readonly<Partial<Record<ProgramName, number>>>;
+  readonly ended: Readonly<Partial<Record<ProgramName, number>>>;
   /** Cuts in the middle of what the node sent. */
   readonly torn: number;
+  /** Times that the network stopped for a while. */
+  readonly pauses: number;
   /** Publications of each book per second. */
   readonly rates: Readonly<Record<string, number>>;
   /** Of the native client: it is the truth only without any. */
@@ -65,13 +80,24 @@ export const CLIENTS: Readonly<Record<ProgramName, readonly Market[]>> = {
   "python-binance": ["spot"],
   "binance-connector": ["spot"],
 };
-const LIFE_MS = { lifeMsMin: 1500, lifeMsMax: 5000 };
+/** A connection with two books at 100 ms carries 30 to 40 kB a second. */
+const NETWORK: Network = {
+  lifeMsMin: 1500,
+  lifeMsMax: 5000,
+  weathers: [
+    {},
+    { delayMs: [5, 80] },
+    { delayMs: [0, 20], bytesPerSecond: 25_000 },
+    { bytesPerSecond: 8_000 },
+    { delayMs: [0, 20], pause: { everyMs: [300, 1200], ms: [200, 1500] } },
+  ],
+};
 /** A library's own delay before it dials again, and a snapshot, take up to so long. */
 const RECOVERY_MS_MAX = 40_000;
 /** Faults and complaints of one book that are kept to be shown. */
 const SHOWN_MAX = 3;
 
-export async function runBooks({ node, seconds, seed, onStart }: BookRun): Promise<RunReport> {
+export async function runBooks({ node, seconds, seed, network = NETWORK, onStart }: BookRun): Promise<RunReport> {
   await using stack = new AsyncDisposableStack();
   const port = Number(new URL(node.http).port);
   const native = await NativeClient.connect(`${node.ws}/ws/quote/v1`);
@@ -84,7 +110,7 @@ export async function runBooks({ node, seconds, seed, onStart }: BookRun): Promi
   const missing: Partial<Record<ProgramName, string>> = {};
   const starting = Object.entries(CLIENTS).map(async ([key, markets], i) => {
     const name = key as ProgramName;
-    const proxy = stack.use(await CuttingProxy.start({ port, seed: seed * 100 + i, ...LIFE_MS }));
+    const proxy = stack.use(await CuttingProxy.start({ port, seed: seed * 100 + i, ...network }));
     const ws = `ws://127.0.0.1:${proxy.port}`;
     let program: Program;
     try {
@@ -135,11 +161,16 @@ export async function runBooks({ node, seconds, seed, onStart }: BookRun): Promi
   const last = Math.max(...[...histories.values()].map((history) => history.last));
   await every((book) => book.id > last, "a book behind the last cut", RECOVERY_MS_MAX);
   for (const { book } of all) book.compareAll();
+  const counts = (count: (proxy: CuttingProxy) => number): Partial<Record<ProgramName, number>> =>
+    Object.fromEntries(clients.map(({ program, proxy }) => [program.name, count(proxy)]));
   return {
     books: all.map(({ book }) => book.report),
     missing,
-    cuts: Object.fromEntries(clients.map(({ program, proxy }) => [program.name, proxy.cuts])),
+    cuts: counts(({ cuts }) => cuts),
+    connections: counts(({ connections }) => connections),
+    ended: counts(({ ended }) => ended),
     torn: clients.reduce((sum, { proxy }) => sum + proxy.torn, 0),
+    pauses: clients.reduce((sum, { proxy }) => sum + proxy.pauses, 0),
     rates,
     nativeFaults: native.faults,
   };
