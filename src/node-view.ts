@@ -2,9 +2,10 @@
 import type { LoopLag, NodeView } from "./admin/mod.ts";
 import type { Follower } from "./bus/follower.ts";
 import type { StaticConfig } from "./config/static.ts";
-import type { Edge } from "./edge/mod.ts";
+import type { Edge, Renewal } from "./edge/mod.ts";
 import type { Engine } from "./engine/engine.ts";
 import type { Shard } from "./ingest/shard.ts";
+import type { NodeDrain } from "./node-drain.ts";
 
 export interface ViewedParts {
   readonly config: StaticConfig;
@@ -14,13 +15,18 @@ export interface ViewedParts {
   readonly follower: Follower;
   readonly edge: Edge | null;
   readonly lag: LoopLag;
+  readonly drain: Pick<NodeDrain, "state">;
+  /** Null: without TLS. */
+  readonly renewal: Renewal | null;
 }
 
-export function nodeView({ config, version, shards, engine, follower, edge, lag }: ViewedParts): NodeView {
+export function nodeView(parts: ViewedParts): NodeView {
+  const { config, version, shards, engine, follower, edge, lag, drain, renewal } = parts;
   return {
     nodeId: config.nodeId,
     version,
-    draining: () => false,
+    drain: () => drain.state,
+    certificate: () => renewal && { ...renewal.counts, validTo: renewal.certificate.validTo },
     loopLagMs: () => lag.worstMs(),
     shards: () =>
       shards.map((shard) => {

@@ -7,14 +7,15 @@
  * last publications still reach the clients.
  */
 import { randomBytes } from "node:crypto";
+import { readFile } from "node:fs/promises";
 import pkg from "../package.json" with { type: "json" };
-import { type AdminServer, type LoopLag, startAdmin, watchLoopLag } from "./admin/mod.ts";
+import { type AdminServer, type DrainDoor, type LoopLag, startAdmin, watchLoopLag } from "./admin/mod.ts";
 import type { Bus } from "./bus/bus.ts";
 import { createFollower, type Follower } from "./bus/follower.ts";
 import { createMemoryBus } from "./bus/memory.ts";
 import { InstrumentRegistry } from "./channel/registry.ts";
 import type { StaticConfig } from "./config/static.ts";
-import { DEFAULT_EDGE_CONFIG, type Edge, startEdge } from "./edge/mod.ts";
+import { DEFAULT_EDGE_CONFIG, type Edge, Renewal, startEdge, type TlsPair } from "./edge/mod.ts";
 import { Engine } from "./engine/engine.ts";
 import { MemoryCheckpoints } from "./ingest/checkpoint.ts";
 import { ChannelOwners } from "./ingest/owners.ts";
@@ -22,6 +23,7 @@ import { Shard } from "./ingest/shard.ts";
 import { inputsOf } from "./inputs.ts";
 import { type Clock, systemClock } from "./lib/clock.ts";
 import { createLog, type Log } from "./lib/log.ts";
+import { NodeDrain } from "./node-drain.ts";
 import { nodeView } from "./node-view.ts";
 import { binanceEncoder, createBinanceRest } from "./protocol/binance/mod.ts";
 import { nativeEncoder } from "./protocol/native/mod.ts";
@@ -29,10 +31,15 @@ import { RestDesk } from "./rest-desk.ts";
 import { createRing, createRingWriter } from "./ring/mod.ts";
 
 export interface Node {
-  /** `http://127.0.0.1:8080`, also for ws://. Null: this node has no edge. */
+  /** `http://127.0.0.1:8080`, also for ws://; with TLS https. Null: this node has no edge. */
   readonly publicUrl: string | null;
   /** Null: this node has no admin role. */
   readonly adminUrl: string | null;
+  /** Takes no more sessions, closes those there are within about `ms`, then stops. `cause` is for the log. */
+  drain(ms: number, cause: string): Promise<void>;
+  /** Reads the certificate's files now. */
+  reload(): Promise<void>;
+  /** At once: every session is closed 1001. */
   stop(): Promise<void>;
   /** Settles when the node has stopped. */
   readonly done: Promise<void>;
@@ -56,14 +63,20 @@ const FIRST_CONNECTION_MS_MAX = 10_000;
 /** Fanout topics are named like their channels. */
 const topicOf = (channel: string): string => channel;
 
-export async function startNode(config: StaticConfig, deps: { readonly log?: Log } = {}): Promise<Node> {
+export interface NodeDeps {
+  readonly log?: Log;
+  /** Of another node in the same process: this one follows what that one publishes. */
+  readonly world?: Pick<Parts, "bus" | "registry">;
+}
+
+export async function startNode(config: StaticConfig, deps: NodeDeps = {}): Promise<Node> {
   const log = deps.log ?? createLog(config.log);
   const clock = systemClock();
   const has = (role: StaticConfig["roles"][number]): boolean => config.roles.includes(role);
-  const registry = new InstrumentRegistry(config.defaultMarket);
+  const registry = deps.world?.registry ?? new InstrumentRegistry(config.defaultMarket);
   const inputs = has("ingest") ? inputsOf(config, registry, clock, log) : [];
 
-  const bus = createMemoryBus({ clock });
+  const bus = deps.world?.bus ?? createMemoryBus({ clock });
   const follower = createFollower({
     bus,
     clock,
@@ -108,21 +121,37 @@ export async function startNode(config: StaticConfig, deps: { readonly log?: Log
   let edge: Edge | null = null;
   let admin: AdminServer | null = null;
   let lag: LoopLag | null = null;
+  let renewal: Renewal | null = null;
   const stop = async (): Promise<void> => {
+    renewal?.stop();
     await Promise.all(shards.map((shard) => shard.stop()));
     await edge?.stop();
     lag?.stop();
     engine.close();
     follower.close();
-    await bus.close();
+    if (deps.world === undefined) await bus.close();
     await admin?.stop();
   };
+  const done = Promise.withResolvers<void>();
+  let stopping: Promise<void> | null = null;
+  const stopOnce = (): Promise<void> => {
+    stopping ??= stop().then(done.resolve);
+    return stopping;
+  };
+  let drain: NodeDrain;
 
   try {
+    if (config.tls !== undefined && workers > 0) {
+      const renewed = (pair: TlsPair) => edge?.renew(pair, config.drainSeconds * 1000);
+      const read = (path: string) => readFile(path, "utf8");
+      renewal = await Renewal.start({ files: config.tls, read, clock, log, renewed });
+    }
     await Promise.all(shards.map((shard) => shard.start()));
     await settled(shards, clock);
     if (workers > 0) {
-      const edgeConfig = { ...DEFAULT_EDGE_CONFIG, host: config.host, port: config.port };
+      const { host, port, sharePort } = config;
+      const tls = renewal?.pair ?? null;
+      const edgeConfig = { ...DEFAULT_EDGE_CONFIG, host, port, sharePort, tls };
       edge = await startEdge({
         config: edgeConfig,
         ring: ringMemory,
@@ -137,30 +166,29 @@ export async function startNode(config: StaticConfig, deps: { readonly log?: Log
           rest.handle(worker, message.requests);
         },
       });
+      // The files may have changed while the workers started.
+      if (renewal !== null && renewal.pair !== tls) edge.renew(renewal.pair, config.drainSeconds * 1000);
     }
     lag = watchLoopLag(clock);
+    drain = new NodeDrain({ edge, clock, log, stop: stopOnce });
     if (has("admin")) {
-      const view = nodeView({ config, version: pkg.version, shards, engine, follower, edge, lag });
-      admin = startAdmin(config.admin, view, log);
+      const view = nodeView({ config, version: pkg.version, shards, engine, follower, edge, lag, drain, renewal });
+      admin = startAdmin(config.admin, view, drainDoor(drain, config), log);
     }
   } catch (error) {
     await stop();
     throw error;
   }
 
-  let settle: () => void = () => undefined;
-  const done = new Promise<void>((resolve) => {
-    settle = resolve;
-  });
-  let stopping: Promise<void> | null = null;
+  const begun = drain;
   return {
-    publicUrl: edge === null ? null : `http://${hostText(config.host)}:${edge.port}`,
+    publicUrl:
+      edge === null ? null : `${config.tls === undefined ? "http" : "https"}://${hostText(config.host)}:${edge.port}`,
     adminUrl: admin?.url ?? null,
-    done,
-    stop() {
-      stopping ??= stop().then(settle);
-      return stopping;
-    },
+    done: done.promise,
+    drain: (ms, cause) => begun.begin(ms, cause),
+    reload: async () => (renewal === null ? log.info("nothing to reload: there is no certificate") : renewal.reload()),
+    stop: stopOnce,
     parts: { clock, bus, follower, engine, shards, edge, registry },
   };
 }
@@ -173,5 +201,13 @@ async function settled(shards: readonly Shard[], clock: Clock): Promise<void> {
     await new Promise<void>((resolve) => clock.after(10, resolve));
   }
 }
+
+/** What the admin server may do. */
+const drainDoor = (drain: NodeDrain, { drainSeconds }: StaticConfig): DrainDoor => ({
+  drain(seconds) {
+    void drain.begin((seconds ?? drainSeconds) * 1000, "POST /api/drain");
+    return drain.state ?? { sessions: 0, leftMs: 0 };
+  },
+});
 
 const hostText = (host: string): string => (host.includes(":") ? `[${host}]` : host);

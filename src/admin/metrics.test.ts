@@ -52,6 +52,7 @@ test("metrics - every sample has exactly the labels of its metric", async () => 
     shards: () => [aShard({ badRecords: { json: 1 }, resyncs: { checksum: 1 } })],
     engine: () => anEngine({ publications: { depth: 1 }, conflated: { depth: 1 }, gaps: { source: 1 } }),
     edge: () => edge,
+    certificate: () => ({ validTo: new Date(0), renewals: 1, refusals: 0 }),
   });
   for (const metric of METRICS) {
     const samples = [...metric.samples(view)];
@@ -100,6 +101,19 @@ test("metrics - rungs are labelled by their period, threads by name, and known c
   expect(lines).toContain("tidegate_worker_restarts_total 2");
   expect(lines).toContain('tidegate_closes_total{code="4008"} 0');
   expect(lines).toContain('tidegate_errors_total{code="1203"} 0');
+});
+
+test("metrics - drain and certificate", async () => {
+  const validTo = new Date("2026-12-24T00:00:00Z");
+  const drain = () => ({ sessions: 1, leftMs: 1 });
+  const lines = await scrape({ drain, certificate: () => ({ validTo, renewals: 2, refusals: 1 }) });
+  expect(lines).toContain("tidegate_draining 1");
+  expect(lines).toContain(`tidegate_certificate_expiry_timestamp_seconds ${validTo.getTime() / 1000}`);
+  expect(lines).toContain('tidegate_certificate_reloads_total{result="renewed"} 2');
+  expect(lines).toContain('tidegate_certificate_reloads_total{result="refused"} 1');
+  const plain = await scrape({});
+  expect(plain).toContain("tidegate_draining 0");
+  expect(plain.filter((line) => line.startsWith("tidegate_certificate"))).toEqual([]);
 });
 
 test("metrics - a node without an edge says nothing about sessions", async () => {

@@ -8,7 +8,7 @@
 import { Registry } from "prom-client";
 import { CLOSES, ERRORS } from "../protocol/codes.ts";
 import { LATENCY_BUCKETS_US, RUNGS } from "../ring/messages.ts";
-import type { EdgeView, NodeView, ShardView } from "./view.ts";
+import type { CertificateView, EdgeView, NodeView, ShardView } from "./view.ts";
 
 export interface Sample {
   readonly labels: Readonly<Record<string, string>>;
@@ -42,6 +42,10 @@ const by = (label: string, counts: Readonly<Record<string, number>>): Sample[] =
 const ofEdge = (view: NodeView, take: (totals: EdgeView["totals"]) => Sample[]): Sample[] => {
   const edge = view.edge();
   return edge === null ? [] : take(edge.totals);
+};
+const ofCertificate = (view: NodeView, take: (certificate: CertificateView) => Sample[]): Sample[] => {
+  const certificate = view.certificate();
+  return certificate === null ? [] : take(certificate);
 };
 const ofShards = (view: NodeView, take: (shard: ShardView) => Sample[]): Sample[] => view.shards().flatMap(take);
 const causes = (source: string, counts: Readonly<Record<string, number>>): Sample[] =>
@@ -169,6 +173,19 @@ export const METRICS: readonly Metric[] = [
     "Edge workers that died or were silent and were started again.",
     [],
     (view) => one((view.edge()?.workers ?? []).reduce((sum, { restarts }) => sum + restarts, 0)),
+  ),
+  gauge("tidegate_draining", "1 while the node drains, else 0.", [], (view) => one(view.drain() === null ? 0 : 1)),
+  gauge(
+    "tidegate_certificate_expiry_timestamp_seconds",
+    "When the served TLS certificate expires, seconds since 1970.",
+    [],
+    (view) => ofCertificate(view, ({ validTo }) => one(validTo.getTime() / 1000)),
+  ),
+  counter(
+    "tidegate_certificate_reloads_total",
+    "Times the certificate's files had changed, by result: renewed or refused.",
+    ["result"],
+    (view) => ofCertificate(view, ({ renewals, refusals }) => by("result", { renewed: renewals, refused: refusals })),
   ),
   gauge("tidegate_info", "Always 1; the labels say which node and version this is.", ["node", "version"], (view) => [
     { labels: { node: view.nodeId, version: view.version }, value: 1 },

@@ -6,11 +6,16 @@ export const ENDPOINTS = [
   ["/readyz", "whether the node may take traffic, part by part (200 or 503)"],
   ["/metrics", "Prometheus metrics"],
 ] as const;
+/** What is no page to look at. */
+export const COMMANDS = [
+  ["POST /api/drain", "close all sessions, then end the node (tidegate drain does it)"],
+] as const;
 
 const htmlText = (text: string): string => text.replace(/[&<>"']/g, (letter) => `&#${letter.charCodeAt(0)};`);
 
 export function page({ nodeId, version }: Pick<NodeView, "nodeId" | "version">): string {
   const rows = ENDPOINTS.map(([path, what]) => `<tr><td><a href="${path}">${path}</a></td><td>${what}</td></tr>`);
+  const commands = COMMANDS.map(([path, what]) => `<tr><td>${path}</td><td>${what}</td></tr>`);
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -26,7 +31,7 @@ td { padding: .2rem 1.5rem .2rem 0 }
 <body>
 <h1>Tidegate</h1>
 <p>Node <b>${htmlText(nodeId)}</b>, version ${htmlText(version)}.</p>
-<table>${rows.join("")}</table>
+<table>${rows.join("")}${commands.join("")}</table>
 </body>
 </html>
 `;

@@ -73,7 +73,10 @@ test("readiness - a main loop that lags over a second is not ready", () => {
 test("readiness - a silent shard on the bus is degraded, a draining node is not ready", () => {
   const bus = () => [{ shard: "k1", headAgeMs: 2500, silent: true }];
   expect(readiness(aView({ bus }))).toMatchObject({ ready: true, parts: { bus: { reason: "no HEAD of k1" } } });
-  expect(readiness(aView({ draining: () => true })).ready).toBe(false);
+  expect(readiness(aView({ drain: () => ({ sessions: 7, leftMs: 2500 }) }))).toMatchObject({
+    ready: false,
+    parts: { drain: { state: "down", reason: "the node is draining: 7 sessions left", sessions: 7, leftMs: 2500 } },
+  });
 });
 
 test("readiness - a node without an edge is judged without one", () => {

@@ -35,7 +35,10 @@ export function readiness(view: NodeView): Readiness {
   };
   const edge = view.edge();
   if (edge !== null) parts.edge = workers(edge.workers);
-  if (view.draining()) parts.drain = { state: "down", reason: "the node is draining" };
+  const drain = view.drain();
+  if (drain !== null) {
+    parts.drain = { state: "down", reason: `the node is draining: ${drain.sessions} sessions left`, ...drain };
+  }
   return { ready: Object.values(parts).every(({ state }) => state !== "down"), node: view.nodeId, parts };
 }
 

@@ -6,12 +6,19 @@ import { aView } from "./testing/view.ts";
 import type { NodeView } from "./view.ts";
 
 const servers: AdminServer[] = [];
+const drains: (number | null)[] = [];
+const door = {
+  drain(seconds: number | null) {
+    drains.push(seconds);
+    return { sessions: 3, leftMs: 9000 };
+  },
+};
 afterEach(async () => {
   for (const server of servers.splice(0)) await server.stop();
 });
 
 function start(change: Partial<NodeView> = {}): string {
-  const server = startAdmin({ host: "127.0.0.1", port: 0 }, aView(change), silentLog);
+  const server = startAdmin({ host: "127.0.0.1", port: 0 }, aView(change), door, silentLog);
   servers.push(server);
   return server.url;
 }
@@ -64,9 +71,38 @@ test("admin - a fault while answering is a 500 and the server goes on", async ()
   expect((await fetch(`${url}/healthz`)).status).toBe(200);
 });
 
+const post = (url: string, body: string, type = "application/json") =>
+  fetch(`${url}/api/drain`, { method: "POST", body, headers: { "content-type": type } });
+
+test("admin - POST /api/drain begins the drain and says what there is to close", async () => {
+  const url = start();
+  drains.length = 0;
+  const answer = await post(url, '{"seconds":2.5}');
+  expect(answer.status).toBe(202);
+  expect(await answer.json()).toEqual({ draining: true, sessions: 3, leftMs: 9000 });
+  expect((await post(url, "{}", "application/json; charset=utf-8")).status).toBe(202);
+  expect(drains).toEqual([2.5, null]);
+});
+
+test("admin - a drain that is asked for wrongly, or by a page in a browser, is refused", async () => {
+  const url = start();
+  drains.length = 0;
+  for (const type of ["text/plain", "application/x-www-form-urlencoded"]) {
+    expect((await post(url, "{}", type)).status).toBe(415);
+  }
+  for (const body of ["", "{", "[]", "null", '{"seconds":-1}', '{"seconds":"1"}', '{"secs":1}', '{"seconds":3601}']) {
+    expect([body, (await post(url, body)).status]).toEqual([body, 400]);
+  }
+  expect((await fetch(`${url}/api/drain`)).status).toBe(404);
+  expect(
+    (await fetch(`${url}/api/drain`, { method: "OPTIONS" })).headers.get("access-control-allow-origin"),
+  ).toBeNull();
+  expect(drains).toEqual([]);
+});
+
 test("admin - a port in use is a GatewayError that names it and the flag", () => {
   const port = Number(new URL(start()).port);
-  expect(() => startAdmin({ host: "127.0.0.1", port }, aView(), silentLog)).toThrow(
+  expect(() => startAdmin({ host: "127.0.0.1", port }, aView(), door, silentLog)).toThrow(
     new GatewayError("PORT", `cannot listen on 127.0.0.1:${port}: try another --admin-port`),
   );
 });

@@ -1,12 +1,13 @@
 /**
  * The admin server: health, readiness and metrics over HTTP, on an address of its own.
  *
- * Beside the path: it reads snapshots of the node and changes nothing.
+ * Beside the path: it reads snapshots of the node; what it can change stands behind `/api/`.
  * At the limit: an unknown path is a 404 in JSON, a fault while answering a 500; neither touches the node.
  */
 import { Hono } from "hono";
 import { GatewayError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
+import { type DrainDoor, drainRoute } from "./drain.ts";
 import { createMetrics } from "./metrics.ts";
 import { ENDPOINTS, page } from "./page.ts";
 import { readiness } from "./readiness.ts";
@@ -25,7 +26,7 @@ export interface AdminAddress {
   readonly port: number;
 }
 
-export function createAdminApp(view: NodeView, log: Log): Hono {
+export function createAdminApp(view: NodeView, door: DrainDoor, log: Log): Hono {
   const app = new Hono();
   const metrics = createMetrics(view);
   app.get("/healthz", (context) =>
@@ -43,6 +44,7 @@ export function createAdminApp(view: NodeView, log: Log): Hono {
   app.get("/metrics", async (context) =>
     context.body(await metrics.metrics(), 200, { "content-type": metrics.contentType }),
   );
+  drainRoute(app, door);
   app.get("/", (context) => context.html(page(view)));
   app.notFound((context) =>
     context.json({ error: { message: "no such path", paths: ["/", ...ENDPOINTS.map(([path]) => path)] } }, 404),
@@ -55,8 +57,8 @@ export function createAdminApp(view: NodeView, log: Log): Hono {
 }
 
 /** Throws GatewayError PORT if it cannot listen there. */
-export function startAdmin(address: AdminAddress, view: NodeView, log: Log): AdminServer {
-  const app = createAdminApp(view, log);
+export function startAdmin(address: AdminAddress, view: NodeView, door: DrainDoor, log: Log): AdminServer {
+  const app = createAdminApp(view, door, log);
   try {
     const server = Bun.serve({ hostname: address.host, port: address.port, fetch: app.fetch });
     const port = server.port ?? address.port;

@@ -60,6 +60,20 @@ export interface EdgeView {
   readonly totals: Omit<WorkerCounters, "loopLagMs">;
 }
 
+export interface DrainView {
+  /** Sessions not yet closed. */
+  readonly sessions: number;
+  /** Until the last one is closed. */
+  readonly leftMs: number;
+}
+
+export interface CertificateView {
+  readonly validTo: Date;
+  /** Times the files brought a new one, and times they brought what cannot be served. */
+  readonly renewals: number;
+  readonly refusals: number;
+}
+
 export interface NodeView {
   readonly nodeId: string;
   readonly version: string;
@@ -70,5 +84,8 @@ export interface NodeView {
   edge(): EdgeView | null;
   /** Worst lag of the main thread's event loop in the last seconds. */
   loopLagMs(): number;
-  draining(): boolean;
+  /** Null: the node is not draining. */
+  drain(): DrainView | null;
+  /** Null: the public listener speaks without TLS. */
+  certificate(): CertificateView | null;
 }

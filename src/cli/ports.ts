@@ -3,8 +3,10 @@ import type { StaticConfig } from "../config/static.ts";
 import { probePort } from "../edge/probe.ts";
 import { GatewayError } from "../lib/errors.ts";
 
-export function checkPorts({ host, port, admin }: Pick<StaticConfig, "host" | "port" | "admin">): void {
-  check(host, port, "--port, --host");
+type Ports = Pick<StaticConfig, "host" | "port" | "admin" | "sharePort">;
+
+export function checkPorts({ host, port, admin, sharePort }: Ports): void {
+  if (!sharePort) check(host, port, "--port, --host; --share-port if another node may have it too");
   check(admin.host, admin.port, "--admin-port, --admin-host");
 }
 

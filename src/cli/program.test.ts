@@ -38,7 +38,7 @@ test("command line - version says version, Bun and commit", async () => {
 });
 
 test("command line - help of every command ends with examples, and no command at all is help", async () => {
-  for (const args of [[], ["--help"], ["serve", "--help"], ["tail", "-h"]]) {
+  for (const args of [[], ["--help"], ["serve", "--help"], ["tail", "-h"], ["drain", "--help"]]) {
     const { status, out, err } = await cli(args);
     expect([status, err]).toEqual([0, ""]);
     expect(out).toContain("Usage: tidegate");
@@ -72,10 +72,11 @@ test("command line - serve ends with 0 when the node has ended", async () => {
   const flags = ["--port", "0", "--admin-port", "0", "--workers", "2", "--log-level", "silent"];
   const { status, err } = await cli(["serve", ...flags], async (config) => {
     seen.push(config.workers, config.source);
-    return { publicUrl: null, adminUrl: null, done: Promise.resolve(), stop: async () => void seen.push("stopped") };
+    const never = async () => void seen.push("asked for");
+    return { publicUrl: null, adminUrl: null, done: Promise.resolve(), drain: never, reload: never };
   });
   expect([status, err]).toEqual([0, ""]);
-  expect(seen).toEqual([2, { kind: "sim", rate: 1000, seed: 1 }, "stopped"]);
+  expect(seen).toEqual([2, { kind: "sim", rate: 1000, seed: 1 }]);
 });
 
 test("command line - a port in use is one line that names the port and the flag, status 1", async () => {

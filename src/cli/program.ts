@@ -6,6 +6,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { CONFIG_FLAG, envName, SETTINGS } from "../config/settings.ts";
 import { GatewayError } from "../lib/errors.ts";
+import { adminUrl, drain } from "./drain.ts";
 import { record } from "./record.ts";
 import { type StartNode, serve } from "./serve.ts";
 import { type TailWorld, tail } from "./tail/tail.ts";
@@ -31,6 +32,7 @@ const USAGE_CODES = [
   "REPLAY_FORMAT",
   "REPLAY_VENUE",
   "UPSTREAM",
+  "TLS",
 ];
 
 /** Runs one command line (without the program's own name) and resolves with the exit status. */
@@ -115,6 +117,22 @@ function build(world: CliWorld, ended: (status: number) => void): Command {
     });
 
   program
+    .command("drain")
+    .description("close all sessions of a node in order, then end it")
+    .option("--admin-url <URL>", `its admin server: a port, host:port or URL (${envName("admin-url")}, 9090)`)
+    .option("--seconds <N>", "over how long (as the node is set up: --drain-seconds)", number(0))
+    .option("--no-wait", "do not wait for its end")
+    .addHelpText("after", DRAIN_EXAMPLES)
+    .action(async (flags: { adminUrl?: string; seconds?: number; wait: boolean }) => {
+      const named = flags.adminUrl ?? world.env[envName("admin-url")];
+      const admin = adminUrl(named || world.env[envName("admin-port")] || "9090");
+      const { seconds = null, wait } = flags;
+      ended(
+        await drain({ admin, seconds, wait }, { out: world.out, nowMs: () => performance.now(), sleep: Bun.sleep }),
+      );
+    });
+
+  program
     .command("version")
     .description("print version, Bun version and commit")
     .action(() => world.out(`${versionLine(world.env)}\n`));
@@ -171,6 +189,15 @@ Examples:
   tidegate record binance:BTCUSDT --out binance.txt -n 10000
   tidegate record wss://ws.kraken.com --send '{"event":"subscribe",...}' --out kraken.txt
   tidegate serve --replay kraken.txt
+`;
+
+const DRAIN_EXAMPLES = `
+New WebSockets are refused at once, every client is told, and each is closed 1012 at a moment of its own, so that they
+do not come back all together. SIGTERM to the process does the same.
+
+Examples:
+  tidegate drain
+  tidegate drain --admin-url 9190 --seconds 60
 `;
 
 const TAIL_EXAMPLES = `

@@ -2,13 +2,14 @@
  * `tidegate serve`: loads the configuration, runs a node until a signal or the node itself ends it.
  *
  * Invariants: whatever keeps a node from starting is one line on stderr and an exit status: 2 for a wrong flag, variable,
- * file or value, 1 for what the machine refuses. The first SIGINT or SIGTERM stops in order, a second one at once.
+ * file or value, 1 for what the machine refuses. SIGTERM drains, SIGINT does so quickly, a second one stops at once.
  */
 import { loadStaticConfig } from "../config/load.ts";
 import type { SourceConfig, StaticConfig } from "../config/static.ts";
 import { GatewayError } from "../lib/errors.ts";
 import { createLog, isPretty, type Log } from "../lib/log.ts";
 import { checkPorts } from "./ports.ts";
+import { watchSignals } from "./signals.ts";
 import { symbolsOf } from "./symbols.ts";
 import { VERSION } from "./version.ts";
 
@@ -18,15 +19,16 @@ export interface RunningNode {
   readonly publicUrl: string | null;
   /** Null without the role admin. */
   readonly adminUrl: string | null;
-  stop(): Promise<void>;
+  drain(ms: number, cause: string): Promise<void>;
+  reload(): Promise<void>;
   /** Settles when the node has ended; rejects when it failed. */
   readonly done: Promise<void>;
 }
 
 export type StartNode = (config: StaticConfig, deps: { readonly log: Log }) => Promise<RunningNode>;
 
-/** One Ctrl-C reaches us several times: from the terminal, from npm and from the launcher. */
-const sameSignalMs = 500;
+/** What a person at a terminal waits for. */
+const QUICK_DRAIN_MS = 500;
 
 /** `loadNode`: the node is big, and is loaded only for a config that is right. */
 export async function serve(
@@ -37,14 +39,20 @@ export async function serve(
   checkPorts(config);
   const log = createLog(config.log);
   for (const warning of warnings) log.warn(warning);
-  const signal = firstSignal();
+  const signals = watchSignals(config.tls === undefined && process.stdout.isTTY === true);
   try {
     const startNode = await loadNode();
     const node = await startNode(config, { log });
     await announce(config, node, log);
-    const name = await Promise.race([signal, node.done.then(() => null)]);
-    if (name !== null) log.info("stopping", { signal: name });
-    await node.stop();
+    signals.onReload(() => {
+      log.info("reloading", { signal: "SIGHUP" });
+      node.reload().catch((error: unknown) => log.error("the reload failed", { error }));
+    });
+    const name = await Promise.race([signals.stop, node.done.then(() => null)]);
+    if (name !== null) {
+      log.info("stopping", { signal: name });
+      await node.drain(name === "SIGTERM" ? config.drainSeconds * 1000 : QUICK_DRAIN_MS, name);
+    }
     await node.done;
     log.flush();
     return 0;
@@ -54,27 +62,6 @@ export async function serve(
     log.flush();
     throw error;
   }
-}
-
-/** The name of the first signal to stop; a later one ends the process at once. */
-function firstSignal(): Promise<string> {
-  return new Promise((resolve) => {
-    let firstMs = 0;
-    for (const [name, status] of [
-      ["SIGINT", 130],
-      ["SIGTERM", 143],
-    ] as const) {
-      process.on(name, () => {
-        if (firstMs === 0) {
-          firstMs = performance.now();
-          resolve(name);
-        } else if (performance.now() - firstMs > sameSignalMs) {
-          // Nothing that could wait for a reader stands between it and the end.
-          process.exit(status);
-        }
-      });
-    }
-  });
 }
 
 /** Where the node is and what to try: a few lines for a person, one line for a log. */

@@ -146,7 +146,7 @@ function locate(config: StaticConfig, { names }: Layers, file: string | null, wo
 }
 
 /** Variables of commands other than `serve`, and those that Kubernetes makes up for a Service called `tidegate`. */
-const OTHER_VARIABLES = /^TIDEGATE_(URL|COMMIT|FEEDS|(PORT|SERVICE)_.*)$/;
+const OTHER_VARIABLES = /^TIDEGATE_(URL|ADMIN_URL|COMMIT|FEEDS|(PORT|SERVICE)_.*)$/;
 
 function unknownVariables(env: Readonly<Record<string, string | undefined>>): string[] {
   const known = [CONFIG_FLAG.flag, ...SETTINGS.map(({ flag }) => flag)].map(envName);

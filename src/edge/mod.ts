@@ -14,5 +14,6 @@ export {
   type TlsPair,
 } from "./config.ts";
 export { probePort } from "./probe.ts";
+export { Renewal } from "./renewal.ts";
 export { type Edge, type EdgeMessage, type EdgeOptions, startEdge } from "./supervisor.ts";
 export type { EdgeTotals } from "./totals.ts";

@@ -23,7 +23,7 @@ async function sourcesState(admin: string): Promise<string | undefined> {
 }
 
 export async function startChildNode(flags: readonly string[]): Promise<ChildNode> {
-  const ports = ["--port", "0", "--admin-port", "0", "--workers", "1", "--ring-bytes", "16MiB"];
+  const ports = ["--port", "0", "--admin-port", "0", "--workers", "1", "--ring-bytes", "16MiB", "--drain-seconds", "0"];
   const child = Bun.spawn(
     [process.execPath, ...BUN_FLAGS, PROGRAM, "serve", ...ports, "--log-format", "json", ...flags],
     { stdin: "ignore", stdout: "pipe", stderr: "pipe" },

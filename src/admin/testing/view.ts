@@ -53,6 +53,7 @@ export const aView = (change: Partial<NodeView> = {}): NodeView => ({
   bus: () => [{ shard: "sim", headAgeMs: 100, silent: false }],
   edge: () => anEdge(),
   loopLagMs: () => 0,
-  draining: () => false,
+  drain: () => null,
+  certificate: () => null,
   ...change,
 });
