@@ -23,6 +23,8 @@ const STREAM = /^[A-Za-z0-9_.-]+$/;
 
 export const isMarket = (text: string): boolean => text.length <= NAME_LENGTH_MAX && MARKET.test(text);
 
+export const isSymbol = (text: string): boolean => text.length <= NAME_LENGTH_MAX && SYMBOL.test(text);
+
 /** A name taken apart; null if it is malformed. */
 export function parseChannelName(name: string, defaultMarket: string): ChannelName | null {
   if (name.length > NAME_LENGTH_MAX) return null;

@@ -10,6 +10,9 @@ import type { Position } from "../channel/types.ts";
 export const RUNGS = [0, 50, 100, 250, 500, 1000, 2000, 3000] as const;
 export type Rung = (typeof RUNGS)[number];
 
+/** The next rung that is not faster than a flush every `ms`; undefined if the slowest is. */
+export const rungNotFaster = (ms: number): Rung | undefined => RUNGS.find((period) => period >= ms);
+
 /** What makes payload bytes differ; the envelope with the asked name is put around them by the worker. */
 export interface Form {
   readonly dialect: "native" | "binance";

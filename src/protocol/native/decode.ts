@@ -7,7 +7,7 @@
  * At the limit: more than NAMES_MAX names in a command, or an id longer than ID_LENGTH_MAX, is refused.
  */
 import type { Position } from "../../channel/types.ts";
-import { RUNGS, type Rung } from "../../ring/messages.ts";
+import { RUNGS, type Rung, rungNotFaster } from "../../ring/messages.ts";
 import { type CodeEntry, ERRORS } from "../codes.ts";
 import { exactNumber } from "../command-id.ts";
 import type { Command, CommandId, StreamError, StreamRequest } from "../dialect.ts";
@@ -158,7 +158,7 @@ function readRung(ms: unknown, field: string): Rung | Fault {
   if (typeof ms !== "number" || !(ms >= 0)) {
     return new Fault(ERRORS.BAD_VALUE, `${field} must be a number of milliseconds from 0 on; it is ${show(ms)}`);
   }
-  const rung = RUNGS.find((period) => period >= ms);
+  const rung = rungNotFaster(ms);
   return rung ?? new Fault(ERRORS.BAD_VALUE, `${field} is too slow: the rungs are ${RUNGS.join(", ")} ms`);
 }
 
