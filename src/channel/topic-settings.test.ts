@@ -15,7 +15,7 @@ const settings = new TopicSettings(
 );
 
 test("topic settings - a name of its own beats a template, in any spelling", () => {
-  const own = { periodMsMin: 50, pace: { perSecond: 20, burst: 60 }, auth: "public", onSlow: "close", history: {} };
+  const own = { periodMsMin: 50, pace: { perSecond: 20, burst: 60 }, auth: "public", onSlow: "wait", history: {} };
   expect(settings.of("btcusdt@trade")).toEqual(own as never);
   expect(settings.of("spot:btcusdt@trade")).toEqual(own as never);
   expect(settings.of("ethusdt@depth").periodMsMin).toBe(500);

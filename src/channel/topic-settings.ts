@@ -17,7 +17,7 @@ export interface TopicSpec {
   readonly burst?: number | undefined;
   readonly auth?: "public" | "private" | undefined;
   /** What a lossless channel does to a session that does not keep up. */
-  readonly onSlow?: "close" | "gap" | undefined;
+  readonly onSlow?: "wait" | "gap" | undefined;
   /** How much is kept for those who come back with `since`. */
   readonly history?: { readonly count?: number | undefined; readonly seconds?: number | undefined } | undefined;
 }
@@ -34,11 +34,11 @@ export interface TopicSetting {
   /** Null: flushes only at the instants of the cadence. */
   readonly pace: Pace | null;
   readonly auth: "public" | "private";
-  readonly onSlow: "close" | "gap";
+  readonly onSlow: "wait" | "gap";
   readonly history: { readonly count?: number | undefined; readonly seconds?: number | undefined };
 }
 
-export const PLAIN: TopicSetting = { periodMsMin: 0, pace: null, auth: "public", onSlow: "close", history: {} };
+export const PLAIN: TopicSetting = { periodMsMin: 0, pace: null, auth: "public", onSlow: "wait", history: {} };
 
 const SYMBOL = "{symbol}";
 
@@ -108,7 +108,7 @@ function settingOf({
   rate,
   burst = 0,
   auth = "public",
-  onSlow = "close",
+  onSlow = "wait",
   history = {},
 }: TopicSpec): TopicSetting {
   // What belongs to one user is never held back.

@@ -3,6 +3,7 @@
  *
  * Plain data: it goes to the workers by `postMessage`. Invariant: outboxBytesHigh < outboxBytesMax.
  */
+import type { TopicSpec } from "../channel/topic-settings.ts";
 import { assert } from "../lib/errors.ts";
 import type { Form } from "../ring/messages.ts";
 
@@ -57,10 +58,22 @@ export interface EdgeLimits {
   readonly frameBytesMax: number;
   /** Subscriptions of a session; one more: error 1301 (Binance: the whole command is refused). */
   readonly subscriptionsMax: number;
-  /** Bytes of outbox over which a session gets no further snapshot until it has drained. */
+  /** Bytes a socket's kernel buffer takes without having sent them; what is more waits in the outbox. */
+  readonly unsentBytesMax: number;
+  /** Bytes of outbox over which a session goes one rung down, and gets no further snapshot until it has drained. */
   readonly outboxBytesHigh: number;
-  /** Bytes of outbox over which a session is closed. */
+  /** Bytes of outbox over which a session is closed 4008. */
   readonly outboxBytesMax: number;
+  /** Bytes of outbox of the whole node; over it the largest are closed 4014. */
+  readonly outboxBytesNodeMax: number;
+  /** ms of age of the oldest unsent byte over which a session is closed 4008. */
+  readonly outboxAgeMaxMs: number;
+  /** ms that a session must have kept up before it goes one rung up; doubled each time it was too early. */
+  readonly slowPatienceMs: number;
+  /** ms beyond which that does not grow. */
+  readonly slowPatienceMsMax: number;
+  /** ms that a session's outbox has to empty itself before its close frame; then the socket is cut. */
+  readonly closeLingerMs: number;
   /** Joins a session may have in flight; the others wait their turn. */
   readonly joinsInFlightMax: number;
   /** ms of one turn spent on the sessions that wait for one snapshot; those left ask again. */
@@ -104,6 +117,10 @@ export interface EdgeConfig {
   readonly endpoints: readonly EndpointConfig[];
   readonly rest: readonly RestConfig[];
   readonly limits: EdgeLimits;
+  /** What is configured about single topics. */
+  readonly topics: readonly TopicSpec[];
+  /** Market of channel names without a prefix. */
+  readonly defaultMarket: string;
 }
 
 export const DEFAULT_ENDPOINTS: readonly EndpointConfig[] = [
@@ -139,8 +156,14 @@ export const DEFAULT_LIMITS: EdgeLimits = {
   trustedProxies: [],
   frameBytesMax: 64 * 1024,
   subscriptionsMax: 1024,
+  unsentBytesMax: 16 * 1024,
   outboxBytesHigh: 256 * 1024,
   outboxBytesMax: 4 * 1024 * 1024,
+  outboxBytesNodeMax: 256 * 1024 * 1024,
+  outboxAgeMaxMs: 2500,
+  slowPatienceMs: 2000,
+  slowPatienceMsMax: 60_000,
+  closeLingerMs: 30_000,
   joinsInFlightMax: 16,
   joinTurnMsMax: 10,
   askAgainMs: 1000,
@@ -164,6 +187,8 @@ export const DEFAULT_EDGE_CONFIG: EdgeConfig = {
   endpoints: DEFAULT_ENDPOINTS,
   rest: DEFAULT_REST,
   limits: DEFAULT_LIMITS,
+  topics: [],
+  defaultMarket: "spot",
 };
 
 /** Seconds after which Bun closes a connection that has not finished its HTTP request (fixed in Bun: 10, in steps of 4). */
@@ -173,6 +198,8 @@ export const HANDSHAKE_SECONDS = 10;
 export function checkEdgeConfig(config: EdgeConfig): EdgeConfig {
   const { limits } = config;
   assert(limits.outboxBytesHigh < limits.outboxBytesMax, "outboxBytesHigh is below outboxBytesMax");
+  assert(limits.outboxBytesMax <= limits.outboxBytesNodeMax, "a node has room for one full outbox");
+  assert(limits.slowPatienceMs <= limits.slowPatienceMsMax, "slowPatienceMs is not over slowPatienceMsMax");
   assert(limits.pingAfterMs < limits.idleMsMax, "a client is pinged before it is closed for silence");
   assert(limits.joinsInFlightMax >= 1 && limits.subscriptionsMax >= 1, "a session may join something");
   return config;

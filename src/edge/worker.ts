@@ -5,6 +5,7 @@
  * Invariants: it stands at the ring's tail before it listens; it beats every 100 ms from its own event loop, so that one
  * that spins or stalls is found out. At the limit: an error nobody caught ends the worker; main starts another.
  */
+import { TopicSettings } from "../channel/topic-settings.ts";
 import { systemClock } from "../lib/clock.ts";
 import { binance } from "../protocol/binance/mod.ts";
 import { CLOSES } from "../protocol/codes.ts";
@@ -52,6 +53,7 @@ function start(message: MainToEdge & { is: "start" }): (message: MainToEdge) => 
   const reader = createRingReader(ring, worker, { startAt: "tail" });
 
   const counters = new Counters();
+  const topics = new TopicSettings(edge.topics, edge.defaultMarket);
   const hub = new Hub(counters, dialects, post);
   const requests = new Requests(post, nowMs, limits.askAgainMs, generation);
   const moves = new Moves(hub, requests, counters);
@@ -59,7 +61,7 @@ function start(message: MainToEdge & { is: "start" }): (message: MainToEdge) => 
   const failed = (error: unknown) => {
     post({ is: "log", message: "a client's request brought out a fault", error: textOf(error) });
   };
-  const commands = new Commands(hub, joining, moves, counters, limits);
+  const commands = new Commands(hub, joining, moves, counters, limits, topics);
   const lifecycle = new Lifecycle(hub, commands, joining, counters, limits, nowMs, failed);
   const admission = new Admission(limits, {
     census: new Census(census, column),

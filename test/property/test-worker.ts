@@ -2,6 +2,8 @@
  * An edge worker inside the world: the real parts put together as src/edge/worker.ts does, with a fake server, the world's
  * clock, and a pump that reads only when the world says so.
  */
+
+import { TopicSettings } from "../../src/channel/topic-settings.ts";
 import type { EdgeConfig } from "../../src/edge/config.ts";
 import { Counters } from "../../src/edge/counters.ts";
 import { Controls } from "../../src/edge/delivery/control.ts";
@@ -71,7 +73,7 @@ export class TestWorker {
     const requests = new Requests(post, nowMs, limits.askAgainMs, generation);
     const moves = new Moves(hub, requests, counters);
     const joining = new Joining(hub, requests, counters, limits, moves, nowMs);
-    const commands = new Commands(hub, joining, moves, counters, limits);
+    const commands = new Commands(hub, joining, moves, counters, limits, new TopicSettings([], "spot"));
     this.#lifecycle = new Lifecycle(hub, commands, joining, counters, limits, nowMs, options.failed);
     const heartbeat = new Heartbeat(hub, counters, limits);
     const controls = new Controls(hub);

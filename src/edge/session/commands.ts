@@ -4,10 +4,13 @@
  * On the path: listener -> limits -> COMMANDS (dialect.decode) -> joins, moves, hub.
  * Invariants: every command gets exactly one reply, with the client's id; subscribing twice and unsubscribing from nothing
  * are no errors; nothing here depends on which dialect it is but `overLimit`.
- * At the limit: more than `subscriptionsMax` is refused (native: channel by channel, Binance: the whole command).
+ * At the limit: more than `subscriptionsMax` is refused (native: channel by channel, Binance: the whole command); a
+ * cadence faster than the topic's rate is the fastest that is not.
  */
+import type { TopicSettings } from "../../channel/topic-settings.ts";
 import { ERRORS } from "../../protocol/codes.ts";
 import type { Command, CommandId, StreamOutcome, StreamRequest } from "../../protocol/dialect.ts";
+import { RUNGS, type Rung, rungNotFaster } from "../../ring/messages.ts";
 import type { EdgeLimits } from "../config.ts";
 import type { Counters } from "../counters.ts";
 import type { Hub } from "../hub.ts";
@@ -21,13 +24,22 @@ export class Commands {
   readonly #moves: Moves;
   readonly #counters: Counters;
   readonly #limits: EdgeLimits;
+  readonly #topics: Pick<TopicSettings, "of">;
 
-  constructor(hub: Hub, joining: Joining, moves: Moves, counters: Counters, limits: EdgeLimits) {
+  constructor(
+    hub: Hub,
+    joining: Joining,
+    moves: Moves,
+    counters: Counters,
+    limits: EdgeLimits,
+    topics: Pick<TopicSettings, "of">,
+  ) {
     this.#hub = hub;
     this.#joining = joining;
     this.#moves = moves;
     this.#counters = counters;
     this.#limits = limits;
+    this.#topics = topics;
   }
 
   /** One text frame. */
@@ -82,6 +94,7 @@ export class Commands {
     const room = this.#limits.subscriptionsMax;
     if (streams.length > room) this.#counters.limited("subscriptionsMax", streams.length - room);
     for (const request of streams.slice(0, room)) {
+      if (this.#topics.of(request.channel).auth === "private") continue;
       if (this.#joining.find(session, request.asked) === undefined) this.#join(session, request, null);
     }
     this.#joining.proceed(session);
@@ -104,6 +117,11 @@ export class Commands {
       return;
     }
     for (const request of command.streams) {
+      if (this.#topics.of(request.channel).auth === "private") {
+        const { code, message } = ERRORS.LOGIN_REQUIRED;
+        reply.errors.push({ asked: request.asked, code, message });
+        continue;
+      }
       if (this.#again(session, request, reply)) continue;
       if (room-- > 0) this.#join(session, request, reply);
       else {
@@ -126,7 +144,8 @@ export class Commands {
 
   /** Subscribed already, or about to be: no second stream; another rung is a change of cadence. */
   #again(session: Session, request: StreamRequest, reply: Reply): boolean {
-    const { asked, rung } = request;
+    const { asked } = request;
+    const rung = this.#held(request.channel, request.rung);
     const at = session.indexOf(asked);
     if (at >= 0) {
       reply.outcomes.push(outcomeOf(session, at));
@@ -140,10 +159,17 @@ export class Commands {
     return true;
   }
 
-  #join(session: Session, { asked, channel, rung, since }: StreamRequest, reply: Reply | null): void {
+  #join(session: Session, { asked, channel, since, ...wanted }: StreamRequest, reply: Reply | null): void {
+    const rung = this.#held(channel, wanted.rung);
     const { form, combined } = session.wire.opening;
     const topic = this.#hub.topic({ channel, rung, dialect: form.dialect, timeUnit: form.timeUnit });
     this.#joining.begin(session, this.#hub.stream(topic, asked, combined), since, false, reply);
+  }
+
+  /** The rung that holds for a channel: not faster than its topic's rate. */
+  #held(channel: string, rung: Rung): Rung {
+    const least = rungNotFaster(this.#topics.of(channel).periodMsMin) ?? RUNGS.at(-1)!;
+    return rung > least ? rung : least;
   }
 
   // --- the others ---------------------------------------------------------------------------------------------------
@@ -168,13 +194,15 @@ export class Commands {
     this.#joining.proceed(session);
   }
 
-  #cadence(session: Session, { id, asked, rung }: Command & { op: "cadence" }): void {
+  #cadence(session: Session, { id, asked, rung: wanted }: Command & { op: "cadence" }): void {
     const at = session.indexOf(asked);
     const pending = at < 0 ? this.#joining.find(session, asked) : undefined;
     if (at < 0 && pending === undefined) {
       this.#notSubscribed(session, id, asked);
       return;
     }
+    const { channel } = (pending?.stream ?? session.streams[at]!).topic.key;
+    const rung = this.#held(channel, wanted);
     this.#reply(session, session.wire.dialect.cadenceAccepted(id, asked, rung));
     if (pending !== undefined) pending.rung = rung;
     else this.#moves.start(session, at, rung, "client");
