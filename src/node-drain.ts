@@ -61,15 +61,16 @@ export class NodeDrain {
     if (edge !== null) {
       const before = edge.counters();
       const progress = this.#tellProgress();
-      await Promise.race([edge.drain(ms), this.#wait(ms + LATE_MS_MAX)]);
+      await this.#within(ms + LATE_MS_MAX, edge.drain(ms));
       progress();
       const { closes, sessions } = edge.counters();
       const count = (code: string): number => (closes[code] ?? 0) - (before.closes[code] ?? 0);
       const seconds = Math.round((clock.monotonicMs() - beginMs) / 100) / 10;
-      const counts = { closed: count("1012"), leftByThemselves: total(closes) - total(before.closes) - count("1012") };
+      const gone = total(closes) - total(before.closes);
+      const counts = { closed: count("1012"), leftByThemselves: gone - count("1012") };
       if (sessions > 0) log.warn("drained late: the rest is closed 1001", { ...counts, sessions, seconds });
       else log.info("drained", { ...counts, seconds });
-      if (before.sessions > 0) await this.#wait(LINGER_MS);
+      if (gone + sessions > 0) await this.#wait(LINGER_MS);
     }
     await stop();
   }
@@ -80,6 +81,17 @@ export class NodeDrain {
 
   #wait(ms: number): Promise<void> {
     return new Promise((resolve) => this.#parts.clock.after(ms, resolve));
+  }
+
+  /** Settles with `work`, but not later than in `ms`. */
+  #within(ms: number, work: Promise<void>): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = this.#parts.clock.after(ms, resolve);
+      void work.then(() => {
+        timer.cancel();
+        resolve();
+      });
+    });
   }
 
   /** A line a second; what it returns ends that. */
