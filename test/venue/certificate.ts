@@ -8,20 +8,22 @@ export interface Certificate {
   readonly cert: string;
 }
 
-let made: Certificate | null = null;
+const made = new Map<string, Certificate>();
 
-export function selfSigned(): Certificate {
-  made ??= make();
-  return made;
+/** Another one for every common name. */
+export function selfSigned(name = "localhost"): Certificate {
+  const known = made.get(name) ?? make(name);
+  made.set(name, known);
+  return known;
 }
 
-function make(): Certificate {
+function make(name: string): Certificate {
   const folder = mkdtempSync(join(tmpdir(), "tidegate-cert-"));
   try {
     const [key, cert] = [join(folder, "key.pem"), join(folder, "cert.pem")];
     const { exitCode, stderr } = Bun.spawnSync(
       ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
-        .concat(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"])
+        .concat(["-subj", `/CN=${name}`, "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"])
         .concat(["-keyout", key, "-out", cert]),
       { stdout: "ignore", stderr: "pipe" },
     );
