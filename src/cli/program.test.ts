@@ -19,6 +19,9 @@ async function cli(args: string[], startNode?: StartNode) {
     tailWorld: () => {
       throw new Error("this test tails nothing");
     },
+    loadSurroundings: () => {
+      throw new Error("this test puts no load on anything");
+    },
   };
   return { status: await run(args, world), ...said };
 }

@@ -3,14 +3,16 @@
  *
  * Invariants: a wrong command, flag or value is one line on stderr and exit status 2.
  */
-import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { Command, CommanderError, Option } from "commander";
 import { CONFIG_FLAG, envName, SETTINGS } from "../config/settings.ts";
 import { GatewayError } from "../lib/errors.ts";
 import { adminUrl, drain } from "./drain.ts";
+import { addLoad, type LoadSurroundings } from "./load.ts";
 import { record } from "./record.ts";
 import { type StartNode, serve } from "./serve.ts";
 import { type TailWorld, tail } from "./tail/tail.ts";
 import { DEFAULT_URL, nodeUrl } from "./tail/url.ts";
+import { collected, number } from "./values.ts";
 import { versionLine } from "./version.ts";
 
 export interface CliWorld {
@@ -20,6 +22,7 @@ export interface CliWorld {
   /** Only `serve` needs it, and it is big. */
   loadNode(): Promise<StartNode>;
   tailWorld(): TailWorld;
+  loadSurroundings(): LoadSurroundings;
 }
 
 /** Errors of GatewayError that a person mends by typing something else. */
@@ -132,6 +135,8 @@ function build(world: CliWorld, ended: (status: number) => void): Command {
       );
     });
 
+  addLoad(program, world, ended);
+
   program
     .command("version")
     .description("print version, Bun version and commit")
@@ -149,18 +154,6 @@ interface RecordFlags {
   readonly upstreamCa?: string;
 }
 
-const collected = (text: string, before: readonly string[]): readonly string[] => [...before, text];
-
-const number =
-  (least: number) =>
-  (text: string): number => {
-    const value = Number(text);
-    if (text.trim() === "" || !Number.isInteger(value) || value < least) {
-      throw new InvalidArgumentError(`Want a whole number from ${least} on.`);
-    }
-    return value;
-  };
-
 const EXAMPLES = `
 Examples:
   tidegate serve                                  a node with the simulated exchange on ports 8080 and 9090
@@ -168,6 +161,7 @@ Examples:
   tidegate serve --upstream kraken:BTC/USD        the same with another exchange's public feed
   tidegate tail btcusdt@depth                     a live order book
   tidegate tail --json btcusdt@trade | jq .data   trades for a program
+  tidegate load --subscribe btcusdt@depth         many clients at once, each of them verified
 
 tidegate <command> --help tells the flags of a command.
 `;

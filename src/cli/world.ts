@@ -1,5 +1,6 @@
 /** The command line's real surroundings: terminal, environment, signals and the node. */
 import { systemClock } from "../lib/clock.ts";
+import type { LoadSurroundings } from "./load.ts";
 import type { CliWorld } from "./program.ts";
 import type { TailWorld } from "./tail/tail.ts";
 import type { Output } from "./tail/view.ts";
@@ -10,6 +11,7 @@ export const realWorld = (): CliWorld => ({
   err: (text) => void process.stderr.write(text),
   loadNode: async () => (await import("../node.ts")).startNode,
   tailWorld,
+  loadSurroundings,
 });
 
 function output(stream: NodeJS.WriteStream): Output {
@@ -36,5 +38,26 @@ function tailWorld(): TailWorld {
     size: () => (process.stdout.isTTY ? { columns: process.stdout.columns, rows: process.stdout.rows } : null),
     nowUs: () => clock.wallUs(),
     onEnd: (call) => ends.push(call),
+  };
+}
+
+function loadSurroundings(): LoadSurroundings {
+  return {
+    progress: {
+      write: (text) => void process.stderr.write(text),
+      columns: () => (process.stderr.isTTY ? process.stderr.columns : null),
+    },
+    // In the one-file build the program is its own interpreter.
+    partCommand: [
+      process.execPath,
+      ...(Bun.main.startsWith("/$bunfs/") ? [] : [...process.execArgv, Bun.main]),
+      "load",
+      "--part",
+    ],
+    onEnd(call) {
+      process.on("SIGINT", call);
+      process.on("SIGTERM", call);
+    },
+    stdin: () => Bun.stdin.stream(),
   };
 }
