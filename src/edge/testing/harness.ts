@@ -1,6 +1,6 @@
 /** Real workers on a free port with a scripted engine, and real WebSocket clients for the edge's tests. */
 import { systemClock } from "../../lib/clock.ts";
-import { silentLog } from "../../lib/log.ts";
+import { type Log, silentLog } from "../../lib/log.ts";
 import { DEFAULT_EDGE_CONFIG, type EdgeConfig, type EdgeLimits } from "../config.ts";
 import { type Edge, startEdge } from "../supervisor.ts";
 import { ScriptedEngine } from "./scripted-engine.ts";
@@ -40,7 +40,8 @@ export class Client {
   closed: { readonly code: number; readonly reason: string } | null = null;
 
   constructor(url: string) {
-    this.socket = new WebSocket(url);
+    // Whose certificate it is, is asked where it matters.
+    this.socket = new WebSocket(url, { tls: { rejectUnauthorized: false } });
     this.socket.onmessage = ({ data }) => {
       this.texts.push(String(data));
       this.frames.push(JSON.parse(String(data)) as Frame);
@@ -109,6 +110,7 @@ export interface HarnessOptions {
   readonly limits?: Partial<EdgeLimits>;
   readonly config?: Partial<EdgeConfig>;
   readonly silentMsMax?: number;
+  readonly log?: Log;
 }
 
 /** No limit on commands: for tests of something else. */
@@ -126,14 +128,14 @@ export async function harness(options: HarnessOptions = {}): Promise<Harness> {
     readers: engine.ring,
     workers: options.workers ?? 1,
     clock: systemClock(),
-    log: silentLog,
+    log: options.log ?? silentLog,
     onMessage: (worker, message) => engine.handle(worker, message),
     onWorkerGone: (worker) => engine.workerGone(worker),
     ...(options.silentMsMax === undefined ? {} : { silentMsMax: options.silentMsMax }),
   });
   engine.post = (worker, message) => edge.post(worker, message);
   const clients: Client[] = [];
-  const url = (path: string) => `ws://127.0.0.1:${edge.port}${path}`;
+  const url = (path: string) => `${options.config?.tls ? "wss" : "ws"}://127.0.0.1:${edge.port}${path}`;
   return {
     engine,
     edge,
