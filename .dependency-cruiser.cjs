@@ -51,7 +51,13 @@ module.exports = {
     only(
       "config",
       "config",
-      ["^src/lib/", "^src/channel/", "^src/ring/mod\\.ts$", "^src/ingest/synthetic-flag\\.ts$"],
+      [
+        "^src/lib/",
+        "^src/channel/",
+        "^src/ring/mod\\.ts$",
+        "^src/ingest/synthetic-flag\\.ts$",
+        "^src/edge/(config|limit-table)\\.ts$",
+      ],
       "config imports lib, channel and what judges a setting's value",
     ),
     never("ingest", "^src/ingest/", "^src/(edge|admin|cli)/", "ingest never imports edge, admin or the command line"),

@@ -151,7 +151,8 @@ export async function startNode(config: StaticConfig, deps: NodeDeps = {}): Prom
     if (workers > 0) {
       const { host, port, sharePort } = config;
       const tls = renewal?.pair ?? null;
-      const edgeConfig = { ...DEFAULT_EDGE_CONFIG, host, port, sharePort, tls };
+      const { limits, topics, defaultMarket } = config;
+      const edgeConfig = { ...DEFAULT_EDGE_CONFIG, host, port, sharePort, tls, limits, topics, defaultMarket };
       edge = await startEdge({
         config: edgeConfig,
         ring: ringMemory,

@@ -18,7 +18,8 @@ export interface Layers {
 
 export const refuse = (sentence: string): GatewayError => new GatewayError("CONFIG", sentence);
 
-const isObject = (value: unknown): value is Raw => typeof value === "object" && value !== null && !Array.isArray(value);
+export const isObject = (value: unknown): value is Raw =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
 
 export function readLayers(
   file: { readonly name: string; readonly content: Raw } | null,

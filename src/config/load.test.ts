@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { DEFAULT_LIMITS } from "../edge/config.ts";
 import { GatewayError } from "../lib/errors.ts";
 import { loadStaticConfig, type World } from "./load.ts";
 import { CONFIG_FLAG, envName, flagKey, SETTINGS } from "./settings.ts";
@@ -7,6 +8,7 @@ const world = (files: Record<string, string> = {}): World => ({
   cwd: "/here",
   hostname: "host one",
   cores: 4,
+  openFilesMax: null,
   readFile(path) {
     const text = files[path];
     if (text === undefined) throw new Error(`ENOENT: no such file or directory, open '${path}'`);
@@ -48,6 +50,8 @@ test("config - without anything the defaults are complete", () => {
     log: { level: "info", format: "auto" },
     watchdogMs: 3000,
     defaultMarket: "spot",
+    limits: DEFAULT_LIMITS,
+    topics: [],
   });
 });
 
@@ -100,6 +104,23 @@ test("config - every setting can be given as a flag, as a variable and in the fi
     "watchdog-ms": ["900", 900],
     "log-level": ["debug", "debug"],
     "log-format": ["json", "json"],
+    "sessions-max": ["5", 5],
+    "sessions-per-ip-max": ["5", 5],
+    "connects-per-second": ["0.5", 0.5],
+    "connects-burst": ["7", 7],
+    allow: ["10.0.0.0/8, ::1", ["10.0.0.0/8", "::1"]],
+    deny: ["10.0.0.1", ["10.0.0.1"]],
+    origins: ["https://a.b,https://*.c.d", ["https://a.b", "https://*.c.d"]],
+    "trusted-proxies": ["127.0.0.1", ["127.0.0.1"]],
+    "frame-bytes-max": ["1KiB", 1024],
+    "commands-per-second": ["9", 9],
+    "subscriptions-max": ["9", 9],
+    "ping-after-ms": ["900", 900],
+    "idle-ms-max": ["90000", 90_000],
+    "session-ms-max": ["0", 0],
+    "outbound-frames": ["5", 5],
+    "outbound-bytes": ["1MiB", 1024 * 1024],
+    "outbox-bytes-max": ["8MiB", 8 * 1024 * 1024],
   };
   const defaults = load().config;
   for (const setting of SETTINGS) {
@@ -117,7 +138,8 @@ test("config - every setting can be given as a flag, as a variable and in the fi
     const fields = { ...(kind === undefined ? {} : { kind }), ...path, ...upstream };
     const [outer = "", inner] = setting.path;
     const source = outer === "source" ? { kind: "sim", ...fields } : {};
-    const content = inner === undefined ? { [outer]: value } : { [outer]: { ...source, ...pair, [inner]: value } };
+    const inside = setting.path.slice(1).reduceRight<unknown>((of, field) => ({ [field]: of }), value);
+    const content = { [outer]: inner === undefined ? value : { ...source, ...pair, ...(inside as object) } };
     const files = { "/feed": "", "/here/c.json": JSON.stringify(content) };
     const flags: Record<string, string> = { [flagKey(setting.flag)]: text, ...choice };
     for (const [flag, given] of Object.entries(other)) flags[flagKey(flag)] = given;

@@ -8,8 +8,10 @@ import { readFileSync, statSync } from "node:fs";
 import { availableParallelism, hostname } from "node:os";
 import { dirname, resolve } from "node:path";
 import type { z } from "zod";
+import { canonicalTopic } from "../channel/topic-settings.ts";
 import { nearest } from "../lib/nearest.ts";
-import { type Layers, type Raw, readLayers, refuse } from "./layers.ts";
+import { isObject, type Layers, type Raw, readLayers, refuse } from "./layers.ts";
+import { LIMIT_PATHS, sessionsMaxOf } from "./limits.ts";
 import { CONFIG_FLAG, envName, SETTINGS } from "./settings.ts";
 import { type StaticConfig, staticSchema } from "./static.ts";
 
@@ -17,6 +19,8 @@ export interface World {
   readonly cwd: string;
   readonly hostname: string;
   readonly cores: number;
+  /** Files that the process may have open; null where nobody says. */
+  readonly openFilesMax: number | null;
   /** Throws as node:fs does. */
   readFile(path: string): string;
   isFile(path: string): boolean;
@@ -26,9 +30,18 @@ export const realWorld = (): World => ({
   cwd: process.cwd(),
   hostname: hostname(),
   cores: availableParallelism(),
+  openFilesMax: openFilesMax(),
   readFile: (path) => readFileSync(path, "utf8"),
   isFile: (path) => statSync(path, { throwIfNoEntry: false })?.isFile() === true,
 });
+
+/** Linux tells it in a file; the runtime has raised the soft limit to the hard one already. */
+function openFilesMax(): number | null {
+  const path = "/proc/self/limits";
+  if (statSync(path, { throwIfNoEntry: false }) === undefined) return null;
+  const [, soft] = /^Max open files +(\d+)/m.exec(readFileSync(path, "utf8")) ?? [];
+  return soft === undefined ? null : Number(soft);
+}
 
 export interface Loaded {
   readonly config: StaticConfig;
@@ -47,6 +60,8 @@ export function loadStaticConfig(
   const { raw } = layers;
   raw.nodeId ??= world.hostname.replace(/[^A-Za-z0-9._-]/g, "-").slice(0, 64) || "node";
   raw.workers ??= Math.max(1, world.cores - 1);
+  raw.limits ??= {};
+  if (isObject(raw.limits)) raw.limits.sessionsMax ??= sessionsMaxOf(world.openFilesMax);
   const parsed = staticSchema.safeParse(raw);
   const issue = parsed.error?.issues[0];
   if (issue !== undefined) throw refuse(sentence(issue, layers));
@@ -86,7 +101,7 @@ function sentence(issue: z.core.$ZodIssue, { raw, names }: Layers): string {
   if (issue.code === "unrecognized_keys") {
     const key = issue.keys[0] ?? "";
     const known = nearest(key, knownFields(path));
-    const field = names.get([...path, key].join(".")) ?? key;
+    const field = names.get([...path, key].join(".")) ?? nameOfPart([...path, key], names);
     return `${field}: no such field${known === null ? ": remove it" : `, did you mean "${known}"?`}`;
   }
   const value = path.reduce<unknown>((at, field) => (at as Raw | undefined)?.[field], raw);
@@ -94,15 +109,20 @@ function sentence(issue: z.core.$ZodIssue, { raw, names }: Layers): string {
   return `${name}: ${JSON.stringify(value)} is wrong, want ${issue.message}${kubernetes(name, value)}`;
 }
 
-/** The flag of a field that nothing set, or of the list a part belongs to. */
+/** The flag of a field that nothing set, or of the list a part belongs to; in a file the way from what has a name. */
 function nameOfPart(path: readonly string[], names: Map<string, string>): string {
-  const parent = names.get(path.slice(0, -1).join("."));
+  let parent: string | undefined;
+  for (let size = path.length - 1; size > 0 && parent === undefined; size--) {
+    const name = names.get(path.slice(0, size).join("."));
+    if (name !== undefined) parent = name.includes(": ") ? [name, ...path.slice(size)].join(".") : name;
+  }
   const flag = SETTINGS.find((setting) => setting.path.join(".") === path.join("."))?.flag;
   return parent ?? (flag === undefined ? path.join(".") : `--${flag}`);
 }
 
 function knownFields(path: readonly string[]): string[] {
-  const fields = SETTINGS.map((setting) => setting.path).filter((one) => path.every((field, at) => one[at] === field));
+  const all = [...SETTINGS.map((setting) => setting.path), ...LIMIT_PATHS];
+  const fields = all.filter((one) => path.every((field, at) => one[at] === field));
   return [...new Set(fields.map((one) => one[path.length] ?? ""))];
 }
 
@@ -118,6 +138,13 @@ function check(config: StaticConfig, { names }: Layers): void {
   if (config.port !== 0 && config.port === config.admin.port && sameHost) {
     const name = names.get("admin.port") ?? names.get("port") ?? "--admin-port";
     throw refuse(`${name}: public and admin port are both ${config.port}, give one of them another`);
+  }
+  const topics = new Set<string>();
+  for (const [at, { topic }] of config.topics.entries()) {
+    const canonical = canonicalTopic(topic, config.defaultMarket);
+    const name = names.get("topics") ?? "topics";
+    if (topics.has(canonical)) throw refuse(`${name}.${at}.topic: "${topic}" stands there twice, leave one out`);
+    topics.add(canonical);
   }
 }
 

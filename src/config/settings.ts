@@ -2,7 +2,11 @@
  * Every static setting that has a flag: one table for the command line, the environment and the help text.
  *
  * A setting `--admin-port` is also the variable `TIDEGATE_ADMIN_PORT` and the field `admin.port` of the config file.
+ * Limits come from the table of limits; those without a flag, and `topics`, are fields of the config file only.
  */
+
+import { DEFAULT_LIMITS } from "../edge/config.ts";
+import { LIMIT_TABLE, type LimitEntry, limitAt } from "../edge/limit-table.ts";
 
 export interface Setting {
   /** Without dashes: `admin-port`. */
@@ -24,7 +28,14 @@ const setting = (
   help: string,
 ): Setting & { readonly path: readonly string[] } => ({ flag, value, read, path: path.split("."), help });
 
-export const SETTINGS = [
+const limitSetting = (entry: LimitEntry): Setting => {
+  const { flag, path, read, what, unit, standard = String(limitAt(DEFAULT_LIMITS, path)) } = entry;
+  const help = `${what} (${standard === "" ? "none" : standard}${unit === "ms" ? " ms" : ""})`;
+  const value = read === "list" ? "LIST" : read === "bytes" ? "SIZE" : "N";
+  return setting(flag, value, read === "whole" ? "number" : read, `limits.${path}`, help);
+};
+
+export const SETTINGS: readonly Setting[] = [
   setting("host", "ADDRESS", "text", "host", "public address (127.0.0.1)"),
   setting("port", "N", "number", "port", "public port (8080); 0 takes a free one"),
   setting("admin-host", "ADDRESS", "text", "admin.host", "admin address (127.0.0.1)"),
@@ -63,7 +74,8 @@ export const SETTINGS = [
   setting("watchdog-ms", "MS", "number", "watchdogMs", "restart a worker that is silent for so long (3000)"),
   setting("log-level", "LEVEL", "text", "log.level", "debug, info, warn, error or silent (info)"),
   setting("log-format", "FORMAT", "text", "log.format", "json, pretty or auto: pretty on a terminal (auto)"),
-] as const satisfies readonly Setting[];
+  ...LIMIT_TABLE.filter(({ flag }) => flag !== "").map(limitSetting),
+];
 
 /** The config file itself: a flag and a variable, but no field of the file. */
 export const CONFIG_FLAG = { flag: "config", value: "FILE", help: "JSON file with settings; flags and variables win" };

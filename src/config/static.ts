@@ -9,6 +9,8 @@ import { z } from "zod";
 import { parseSynthetic } from "../ingest/synthetic-flag.ts";
 import { GatewayError } from "../lib/errors.ts";
 import { RING_BYTES_DEFAULT, RING_BYTES_MAX, RING_BYTES_MIN } from "../ring/mod.ts";
+import { limitsSchema } from "./limits.ts";
+import { topicsSchema } from "./topics.ts";
 
 /** A field whose refusal says what it wants instead. */
 const want = (sentence: string) => ({ error: () => sentence });
@@ -107,6 +109,8 @@ export const staticSchema = z.strictObject({
   /** A worker that gave no sign of life for so long is restarted. */
   watchdogMs: whole(500, 600_000, " ms").default(3000),
   defaultMarket: text(/^[a-z0-9]{1,32}$/, "a market in lower case, for example spot").default("spot"),
+  limits: limitsSchema.prefault({}),
+  topics: topicsSchema.default([]),
 });
 
 export type StaticConfig = Readonly<Omit<z.output<typeof staticSchema>, "$schema">>;
