@@ -94,10 +94,15 @@ test("client chain - after a gap `have` is its end", () => {
   expect(verdicts(chain, items(99, 101), gap(118), items(118, 119))).toEqual(["take", "take", "take"]);
 });
 
-test("client chain - a value is taken if it is newer, the first one always", () => {
+test("client chain - a value is taken if it is newer or the same, the first one always", () => {
   const chain = new Chain();
   chain.begins("k1", 50);
-  expect(verdicts(chain, value(40, 50), value(50, 50), value(70, 80))).toEqual(["take", "ignore", "take"]);
+  expect(verdicts(chain, value(40, 50), value(40, 50), value(70, 80), value(70, 79))).toEqual([
+    "take",
+    "take",
+    "take",
+    "ignore",
+  ]);
 });
 
 test("client chain - another epoch starts over, whatever the numbers say", () => {
@@ -116,4 +121,17 @@ test("client chain - after a reconnect the reply changes nothing in the same epo
   chain.begins("k2", 1);
   expect(verdicts(chain, items(1, 2))).toEqual(["take"]);
   expect(chain.position).toEqual({ epoch: "k2", seq: 2 });
+});
+
+test("client chain - a kept position is gone on from, a late gap moves nothing back", () => {
+  const chain = new Chain();
+  chain.resume({ epoch: "k1", seq: 10 });
+  chain.begins("k1", 20);
+  expect(verdicts(chain, items(10, 15), items(15, 20), gap(18), items(20, 21))).toEqual([
+    "take",
+    "take",
+    "ignore",
+    "take",
+  ]);
+  expect(chain.position).toEqual({ epoch: "k1", seq: 21 });
 });

@@ -42,6 +42,12 @@ export class Chain {
     return this.#have;
   }
 
+  /** Where the stream stood at the reply, for a channel of which nothing has come; null if that is not known. */
+  get start(): Position | null {
+    const seq = this.#start;
+    return this.#epoch === null || typeof seq !== "number" ? null : { epoch: this.#epoch, seq };
+  }
+
   /** Goes on from a position that was kept. */
   resume({ epoch, seq }: Position): void {
     this.#epoch = epoch;
@@ -86,8 +92,9 @@ export class Chain {
     if (have === null) return type === "value" || prev === null ? "take" : "broken";
     // The first items of an epoch stand behind the gap that announced it.
     if (type === "items" && prev === null && seq >= have) return "take";
+    // A value may be said again, whole: after a time of `stale` it is what ends that.
+    if (type === "value" && seq >= have) return "take";
     if (seq <= have) return "ignore";
-    if (type === "value") return "take";
     const continues = type === "items" ? prev === have : typeof prev === "number" && prev <= have;
     return continues ? "take" : "broken";
   }

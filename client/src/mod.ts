@@ -1,6 +1,23 @@
 /** The face of the package. */
 export { Book, type LevelDifference } from "./book.ts";
 export { Chain, type Link, type Verdict } from "./chain.ts";
+export { type Client, connect } from "./client.ts";
+export type { Clock } from "./clock.ts";
+export type {
+  AggTrade,
+  AvgPrice,
+  BookTicker,
+  Candle,
+  Liquidation,
+  MarkPrice,
+  MiniTicker,
+  Side,
+  Ticker,
+  Trade,
+  WindowTicker,
+} from "./data.ts";
+export { type ClientErrorCode, TidegateError } from "./errors.ts";
+export type { ChannelEvents, ClientEvents, Gap, Listener, StaleReason } from "./events.ts";
 export {
   type CadencePush,
   type ChannelPush,
@@ -22,3 +39,20 @@ export {
   type ValuePush,
 } from "./frames.ts";
 export { Head } from "./head.ts";
+export type { ConnectOptions, SubscribeOptions } from "./options.ts";
+export type { SocketConstructor, SocketLike } from "./socket.ts";
+export type {
+  AnyUpdate,
+  BookSubscription,
+  BookUpdate,
+  CandlesSubscription,
+  CandlesUpdate,
+  GapUpdate,
+  ItemsSubscription,
+  ItemsUpdate,
+  Subscription,
+  SubscriptionState,
+  SubscriptionTo,
+  ValueSubscription,
+  ValueUpdate,
+} from "./subscription.ts";

@@ -109,8 +109,8 @@ const items = (prev: number, seq: number): Frame => ({
   ...at,
   data: [1],
 });
-const running = (channel: string, seq: number): Frame => ({
-  id: 1,
+const running = (channel: string, seq: number, id = 1): Frame => ({
+  id,
   ok: true,
   channels: { [channel]: { epoch: "k1", seq, cadence: 0, recovered: false } },
 });
@@ -141,7 +141,7 @@ test("tail feed - missing items are asked for from what it has", async () => {
     { op: "unsubscribe", channels: ["b@trade"] },
     { op: "subscribe", channels: ["b@trade"], since: { "b@trade": { epoch: "k1", seq: 12 } } },
   ]);
-  on.say({ id: 2, ok: true, channels: ["b@trade"] }, running("b@trade", 14), items(12, 14), items(14, 15));
+  on.say({ id: 2, ok: true, channels: ["b@trade"] }, running("b@trade", 14, 3), items(12, 14), items(14, 15));
   await on.until(() => on.seen.includes("items 15"));
   expect(on.seen.slice(1)).toEqual(["items 12", "broken items", "items 14", "items 15"]);
 });
