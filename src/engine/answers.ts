@@ -58,7 +58,7 @@ export class Answers {
     const rung = this.#state.rung(topic.info.rung);
     const { startsAtFlush } = this.#family;
     // Who comes from a faster rung is ahead of this one: it catches up, for everybody.
-    const isAhead = since !== null && since.epoch === header.epoch && since.seq > (rung.seq ?? -1);
+    const isAhead = since?.epoch === header.epoch && since.seq > (rung.seq ?? -1) && since.seq <= (seq ?? -1);
     if (startsAtFlush && isAhead) rung.flush();
     // A Binance book has no snapshot in its stream: its next event begins where the rung stands.
     const isAtRung = startsAtFlush || (topic.info.dialect === "binance" && topic.info.family === "book");

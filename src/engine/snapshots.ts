@@ -1,15 +1,28 @@
 /**
- * Paces what the engine writes to single workers: snapshots and catch-ups.
+ * Paces what the engine writes to single workers: snapshots, what resumers have missed, and catch-ups.
  *
  * Invariants: at most one snapshot per channel and form is encoded every SNAPSHOT_EVERY_MS, when it is written into the
- * ring, so a joiner never gets an older one; the bytes ahead of the slowest live reader stay under a quarter of the ring.
- * At the limit: the answers wait in order.
+ * ring, so a joiner never gets an older one; answers go out in the order they were asked for.
+ * So that a storm of them harms nobody who is healthy: they take at most SLICE_MS of main's time at a stretch, and of what
+ * the slowest live reader has before it at most AHEAD_BYTES_MAX are answers, and less than a quarter of the ring in all.
+ * At the limit: the answers wait in order; as many as the workers' sessions may have joins in flight.
  */
 import type { Clock } from "../lib/clock.ts";
 import type { RingWriter } from "../ring/ring.ts";
 
 const SNAPSHOT_EVERY_MS = 50;
+/** While readers are behind. */
 const RETRY_MS = 5;
+const SLICE_MS = 4;
+/** Between two slices: publications, and whatever else waits for main, have their turn. */
+const PAUSE_MS = 1;
+const AHEAD_BYTES_MAX = 1 << 20;
+
+interface Written {
+  /** Where it ends, in bytes written. */
+  readonly end: number;
+  readonly bytes: number;
+}
 
 export class Snapshots {
   readonly #clock: Clock;
@@ -17,16 +30,26 @@ export class Snapshots {
   /** When each channel's last snapshot was encoded (monotonic ms). */
   readonly #last = new Map<string, number>();
   readonly #waiting = new Map<string, (() => unknown)[]>();
-  /** Answers held back because readers are behind. */
-  readonly #held: (() => unknown)[] = [];
-  #heldTimer = false;
+  /** Answers held back; those before `#next` are written. */
+  #held: (() => unknown)[] = [];
+  #next = 0;
+  #timer = false;
+  #sliceStart = Number.NEGATIVE_INFINITY;
+  /** Answers that a reader may still have before it. */
+  readonly #ahead: Written[] = [];
+  #aheadBytes = 0;
 
   constructor(clock: Clock, ring: RingWriter) {
     this.#clock = clock;
     this.#ring = ring;
   }
 
-  /** Runs `write` when the channel may have its next snapshot; all that wait for one channel run together. */
+  /** Answers that wait because readers or main are busy. */
+  get held(): number {
+    return this.#held.length - this.#next;
+  }
+
+  /** Runs `write` when the channel may have its next snapshot; all that wait for one channel run one after the other. */
   paced(channel: string, write: () => unknown): void {
     const waiting = this.#waiting.get(channel);
     if (waiting) {
@@ -39,9 +62,11 @@ export class Snapshots {
     else this.#clock.after(SNAPSHOT_EVERY_MS - since, () => this.#run(channel));
   }
 
-  /** Runs `write` now, or as soon as the readers have caught up. */
+  /** Runs `write` now, or as soon as the readers have caught up and main has time. */
   unpaced(write: () => unknown): void {
-    if (this.#held.length === 0 && this.#roomy()) write();
+    const now = this.#clock.monotonicMs();
+    if (now - this.#sliceStart > SLICE_MS + PAUSE_MS) this.#sliceStart = now;
+    if (this.held === 0 && now - this.#sliceStart <= SLICE_MS && this.#roomy()) this.#write(write);
     else this.#hold(write);
   }
 
@@ -56,25 +81,47 @@ export class Snapshots {
     for (const write of writes) this.unpaced(write);
   }
 
+  #write(write: () => unknown): void {
+    const before = this.#ring.written;
+    write();
+    const end = this.#ring.written;
+    if (end === before) return;
+    this.#ahead.push({ end, bytes: end - before });
+    this.#aheadBytes += end - before;
+  }
+
   #roomy(): boolean {
-    return this.#ring.lagBytes() < this.#ring.capacityBytes / 4;
+    const lag = this.#ring.lagBytes();
+    const read = this.#ring.written - lag;
+    let done = 0;
+    while (done < this.#ahead.length && this.#ahead[done]!.end <= read) this.#aheadBytes -= this.#ahead[done++]!.bytes;
+    if (done > 0) this.#ahead.splice(0, done);
+    return this.#aheadBytes < AHEAD_BYTES_MAX && lag < this.#ring.capacityBytes / 4;
   }
 
   #hold(write: () => unknown): void {
     this.#held.push(write);
-    if (this.#heldTimer) return;
-    this.#heldTimer = true;
-    this.#clock.after(RETRY_MS, () => this.#release());
+    this.#arm(PAUSE_MS);
+  }
+
+  #arm(ms: number): void {
+    if (this.#timer) return;
+    this.#timer = true;
+    this.#clock.after(ms, () => this.#release());
   }
 
   #release(): void {
-    this.#heldTimer = false;
-    let done = 0;
-    while (done < this.#held.length && this.#roomy()) this.#held[done++]!();
-    this.#held.splice(0, done);
-    if (this.#held.length > 0) {
-      this.#heldTimer = true;
-      this.#clock.after(RETRY_MS, () => this.#release());
+    this.#timer = false;
+    this.#sliceStart = this.#clock.monotonicMs();
+    let roomy = this.#roomy();
+    while (this.held > 0 && roomy && this.#clock.monotonicMs() - this.#sliceStart <= SLICE_MS) {
+      this.#write(this.#held[this.#next++]!);
+      roomy = this.#roomy();
     }
+    if (this.#next * 2 > this.#held.length) {
+      this.#held = this.#held.slice(this.#next);
+      this.#next = 0;
+    }
+    if (this.held > 0) this.#arm(roomy ? PAUSE_MS : RETRY_MS);
   }
 }

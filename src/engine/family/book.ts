@@ -11,6 +11,7 @@ import { type Book, createBook } from "../../channel/book.ts";
 import type { Depth, Level, Publication } from "../../channel/types.ts";
 import type { History } from "../history.ts";
 import type { Accumulator, CatchUp, FamilyState, Segment } from "./family.ts";
+import { RecentChanges } from "./recent-changes.ts";
 
 const FOLD_AFTER = 1024;
 const EMPTY: Depth = { bids: [], asks: [] };
@@ -20,6 +21,7 @@ export class BookState implements FamilyState {
   book: Book = createBook();
   readonly #history: History;
   #seq: number | null = null;
+  #recent: RecentChanges | null = null;
   #time = 0;
 
   constructor(history: History) {
@@ -30,10 +32,12 @@ export class BookState implements FamilyState {
     if (p.type === "delta") this.book.apply(p.data);
     this.#seq = p.seq;
     this.#time = p.time;
+    this.#recent = null;
   }
 
   /** Replaces the book in the chain (a resync, or the first publication) and says so to every rung. */
   replace(target: Depth, p: Publication): Segment {
+    this.#recent = null;
     const repair = this.book.diff(target);
     this.book.replace(target);
     this.#seq = p.seq;
@@ -57,6 +61,7 @@ export class BookState implements FamilyState {
   }
 
   load(reply: StateReply, have: number | null): Segment[] {
+    this.#recent = null;
     const target = reply.state?.type === "snapshot" ? reply.state.data : EMPTY;
     const repair = this.book.diff(target);
     this.book.replace(target);
@@ -69,6 +74,7 @@ export class BookState implements FamilyState {
   clear(): void {
     this.book = createBook();
     this.#seq = null;
+    this.#recent = null;
   }
 
   accumulator(): Accumulator {
@@ -82,9 +88,18 @@ export class BookState implements FamilyState {
   since(after: number, upTo: number): CatchUp {
     if (this.#history.covers(after)) {
       const missed = this.#history.between(after, upTo);
-      return { segments: missed.length === 0 ? [] : [mergedDelta(missed)], exact: true };
+      return {
+        segments: missed.length === 0 ? [] : [deltaSegment(missed, this.#changes(after, upTo, missed))],
+        exact: true,
+      };
     }
     return { segments: this.whole(), exact: false };
+  }
+
+  /** Many who come back ask at the same position of the book. */
+  #changes(after: number, upTo: number, missed: readonly Publication[]): Depth {
+    if (this.#recent?.upTo !== upTo) this.#recent = new RecentChanges(upTo);
+    return this.#recent.since(after, missed);
   }
 
   #snapshot(seq: number, time: number, receivedUs: number, repair: Depth | null): Segment {
@@ -140,8 +155,13 @@ class DeltaAccumulator implements Accumulator {
 /** One delta for consecutive publications: the newest quantity of each price. */
 function mergedDelta(publications: readonly Publication[], folded = 0): Segment {
   const first = publications[0]!;
-  const last = publications[publications.length - 1]!;
   const depth = publications.length === 1 && first.type === "delta" ? first.data : merge(publications);
+  return deltaSegment(publications, depth, folded);
+}
+
+function deltaSegment(publications: readonly Publication[], depth: Depth, folded = 0): Segment {
+  const first = publications[0]!;
+  const last = publications[publications.length - 1]!;
   return {
     from: first.seq,
     seq: last.seq,
