@@ -7,7 +7,7 @@
  * nobody waits for is forgotten and main is told.
  */
 import type { Dialect } from "../protocol/dialect.ts";
-import type { EdgeToMain, Later, TopicKey } from "../ring/messages.ts";
+import type { EdgeToMain, Later, TopicInfo, TopicKey } from "../ring/messages.ts";
 import { RUNGS } from "../ring/messages.ts";
 import type { Counters, LatencyHistogram } from "./counters.ts";
 import type { JoinRequest } from "./requests.ts";
@@ -28,7 +28,12 @@ export class Stream {
   readonly name: string;
   readonly before: string;
   readonly after: string;
+  /** Whom it is sent to: those of its sessions that are not left out. */
   sessions = 0;
+  /** Bytes published so far, as they stand in each outbox; then as of the last two marks of the slow policy. */
+  bytes = 0;
+  bytesMarked = 0;
+  bytesBefore = 0;
 
   constructor(topic: Topic, asked: string, combined: boolean, name: string) {
     const { before, after } = topic.dialect.envelope(asked, combined);
@@ -50,6 +55,10 @@ export class Topic {
   /** The engine's number; 0 until the first answer. */
   number = 0;
   epoch = "";
+  /** How its publications merge; set when somebody has joined it. */
+  family: TopicInfo["family"] | null = null;
+  /** Items published so far, while it had sessions here. */
+  items = 0;
   /** Where every session on it stands; null while the channel never had a publication. */
   seq: number | null = null;
   sessions = 0;
@@ -75,6 +84,9 @@ export class Topic {
     this.latency = latency;
   }
 }
+
+/** What a WebSocket frame of ours has in front of its payload. */
+export const frameHeadBytes = (size: number): number => (size < 126 ? 2 : size < 65_536 ? 4 : 10);
 
 const keyText = (key: TopicKey): string => `${key.rung} ${key.dialect} ${key.timeUnit} ${key.channel}`;
 
@@ -185,6 +197,7 @@ export class Hub {
   remove(session: Session, at: number): void {
     const [stream] = session.streams.splice(at, 1);
     session.socket.unsubscribe(stream!.name);
+    session.watch?.ceilings.delete(stream!.asked);
     this.#uncount(session, stream!);
   }
 
@@ -192,23 +205,48 @@ export class Hub {
   replace(session: Session, at: number, stream: Stream): void {
     const old = session.streams[at]!;
     const joinedStale = old.topic.staleJoiners?.has(session) ?? true;
+    const leftOut = session.watch?.leftOut.get(old);
     session.streams[at] = stream;
-    this.#join(session, stream);
-    session.socket.unsubscribe(old.name);
+    if (leftOut === undefined) {
+      this.#join(session, stream);
+      session.socket.unsubscribe(old.name);
+    } else {
+      // Both stand on the same seq, so what it has missed is the same on both.
+      const items = stream.topic.items - (old.topic.items - leftOut.items);
+      session.watch?.leftOut.set(stream, { ...leftOut, items, asked: false });
+      stream.topic.sessions++;
+      this.subscriptions++;
+    }
     if (joinedStale && stream.topic !== old.topic) stream.topic.staleJoiners?.add(session);
     this.#uncount(session, old, stream.topic);
   }
 
-  #join(session: Session, stream: Stream): void {
+  /** The session stays subscribed, but the stream goes on without it. */
+  mute(session: Session, stream: Stream): void {
+    session.socket.unsubscribe(stream.name);
+    stream.sessions--;
+    session.watch?.left(stream);
+  }
+
+  /** It gets the next publication of the stream again. */
+  unmute(session: Session, stream: Stream): void {
     session.socket.subscribe(stream.name);
     stream.sessions++;
+    session.watch?.joined(stream);
+  }
+
+  #join(session: Session, stream: Stream): void {
+    this.unmute(session, stream);
     stream.topic.sessions++;
     this.subscriptions++;
   }
 
   #uncount(session: Session, stream: Stream, kept: Topic | null = null): void {
     const { topic } = stream;
-    stream.sessions--;
+    if (!session.watch?.leftOut.delete(stream)) {
+      stream.sessions--;
+      session.watch?.left(stream);
+    }
     topic.sessions--;
     // Without sessions its publications pass unread.
     if (topic.sessions === 0) topic.later = "ask";
@@ -226,8 +264,10 @@ export class Hub {
       if (stream.sessions === 0) continue;
       const frame = stream.before + payload + stream.after;
       const bytes = this.#broadcaster.publish(stream.name, frame);
+      const size = bytes > 0 ? bytes : frame.length;
+      stream.bytes += size + frameHeadBytes(size);
       this.#counters.delivered += stream.sessions;
-      this.#counters.deliveredBytes += stream.sessions * (bytes > 0 ? bytes : frame.length);
+      this.#counters.deliveredBytes += stream.sessions * size;
     }
   }
 

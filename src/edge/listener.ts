@@ -10,6 +10,7 @@
  */
 import type { Admission } from "./admission/admission.ts";
 import { type EdgeConfig, HANDSHAKE_SECONDS } from "./config.ts";
+import { limitUnsent } from "./delivery/not-sent.ts";
 import type { Broadcaster } from "./hub.ts";
 import { type RestForwarder, sentence } from "./rest.ts";
 import type { Routes } from "./routes.ts";
@@ -20,6 +21,8 @@ export interface Listener extends Broadcaster {
   /** Stands in each session it accepted. */
   readonly id: number;
   readonly port: number;
+  /** Why slow readers are seen late here; null: they are not. */
+  readonly blind: string | null;
   /** No new connections; settles when the last one it accepted is gone. */
   stop(): Promise<void>;
 }
@@ -77,10 +80,11 @@ export function listen(config: EdgeConfig, ports: ListenerPorts, id = 1): Listen
       },
     },
   });
-  // Options of the listening socket that accepted ones inherit (TCP_NOTSENT_LOWAT) are set here, on this server's fd.
+  const port = server.port!;
   return {
     id,
-    port: server.port!,
+    port,
+    blind: limitUnsent(port, config.limits.unsentBytesMax),
     publish: (name, text) => server.publish(name, text),
     stop: () => server.stop(false),
   };

@@ -58,6 +58,10 @@ export class Listening {
     return this.#current.port;
   }
 
+  get blind(): string | null {
+    return this.#current.blind;
+  }
+
   /** Throws what the operating system or the TLS library refuses; the listener there was goes on. */
   renew(tls: TlsPair, drainMs: number): void {
     if (this.#draining) return;

@@ -7,6 +7,7 @@
  */
 import type { Position } from "../channel/types.ts";
 import type { EdgeToMain } from "../ring/messages.ts";
+import type { ReturnRequest } from "./delivery/left-out.ts";
 import type { Repair } from "./delivery/repair.ts";
 import type { Topic } from "./hub.ts";
 import type { Pending } from "./session/joins.ts";
@@ -24,6 +25,7 @@ export type Request =
   | JoinRequest
   | { readonly is: "resync"; readonly topic: Topic; readonly only: Pending }
   | { readonly is: "move"; readonly move: Move }
+  | ReturnRequest
   | { readonly is: "lapped"; readonly repair: Repair };
 
 interface Asked {
@@ -95,6 +97,15 @@ function messageOf(request: Request, number: number): EdgeToMain {
       return { is: "resync", request: number, topic: request.topic.number };
     case "move":
       return { is: "move", request: number, from: request.move.from.number, key: request.move.to.key };
+    case "return": {
+      const { stream, leftOut } = request;
+      return {
+        is: "join",
+        request: number,
+        key: stream.topic.key,
+        since: { epoch: leftOut.epoch, seq: leftOut.seq },
+      };
+    }
     case "lapped":
       return { is: "lapped", request: number, topics: request.repair.positions() };
   }

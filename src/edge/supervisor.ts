@@ -14,6 +14,7 @@ import type { EdgeToMain, MainToEdge } from "../ring/messages.ts";
 import type { RingReaders } from "../ring/mod.ts";
 import { CensusColumns } from "./admission/columns.ts";
 import { checkEdgeConfig, type EdgeConfig, type TlsPair } from "./config.ts";
+import { clearOutboxes, createOutboxes } from "./delivery/outboxes.ts";
 import { Draining } from "./draining.ts";
 import { probePort } from "./probe.ts";
 import { type EdgeTotals, Totals } from "./totals.ts";
@@ -107,6 +108,7 @@ class Supervisor implements Edge {
   readonly #totals = new Totals();
   readonly #silentMsMax: number;
   readonly #census: CensusColumns;
+  readonly #outboxes: SharedArrayBuffer;
   #port: number;
   #stopping = false;
   #draining: Draining | null = null;
@@ -119,6 +121,7 @@ class Supervisor implements Edge {
   constructor(options: EdgeOptions) {
     this.#options = options;
     this.#census = new CensusColumns(options.workers, options.config.limits.sessionsMax);
+    this.#outboxes = createOutboxes(options.workers);
     this.#port = options.config.port;
     this.#tls = options.config.tls;
     this.#silentMsMax = options.silentMsMax ?? SILENT_MS_MAX;
@@ -220,6 +223,7 @@ class Supervisor implements Edge {
       config: { ...config, port: this.#port, tls: this.#tls },
       ring,
       census: this.#census.memory,
+      outboxes: this.#outboxes,
       column: this.#census.of(worker, generation),
       worker,
       generation,
@@ -252,7 +256,7 @@ class Supervisor implements Edge {
         this.#draining?.empty(place.worker);
         break;
       case "log":
-        this.#options.log.error(message.message, { worker: place.worker, error: message.error });
+        this.#options.log[message.level ?? "error"](message.message, { worker: place.worker, error: message.error });
         break;
       default:
         this.#options.onMessage(place.worker, message);
@@ -270,6 +274,7 @@ class Supervisor implements Edge {
     readers.removeReader(worker);
     this.#totals.retire(worker);
     this.#census.clear(worker, place.generation);
+    clearOutboxes(this.#outboxes, worker);
     this.#options.onWorkerGone(worker);
     const cause = error === undefined ? "" : `: ${firstLine(error)}`;
     place.started(new GatewayError("EDGE_START", `edge worker ${worker} ${why}${cause}`));

@@ -17,9 +17,12 @@ import { Census } from "./admission/census.ts";
 import { checkEdgeConfig, type EdgeConfig } from "./config.ts";
 import { Counters } from "./counters.ts";
 import { Controls } from "./delivery/control.ts";
+import { LeavingOut } from "./delivery/left-out.ts";
+import { Outboxes } from "./delivery/outboxes.ts";
 import { Pump } from "./delivery/pump.ts";
 import { Records } from "./delivery/records.ts";
 import { Repair } from "./delivery/repair.ts";
+import { SLOW_SWEEP_MS, Slow } from "./delivery/slow.ts";
 import { Hub } from "./hub.ts";
 import { Listening } from "./listening.ts";
 import { misbehave } from "./misbehave.ts";
@@ -43,7 +46,7 @@ const EXIT_LAPPED = 3;
 const post = (message: EdgeToMain): void => self.postMessage(message);
 
 function start(message: MainToEdge & { is: "start" }): (message: MainToEdge) => void {
-  const { config, ring, census, column, worker, generation } = message;
+  const { config, ring, census, column, outboxes, worker, generation } = message;
   // Main made it; both are of one build.
   const edge = checkEdgeConfig(config as EdgeConfig);
   const { limits } = edge;
@@ -63,6 +66,17 @@ function start(message: MainToEdge & { is: "start" }): (message: MainToEdge) => 
   };
   const commands = new Commands(hub, joining, moves, counters, limits, topics);
   const lifecycle = new Lifecycle(hub, commands, joining, counters, limits, nowMs, failed);
+  const slow = new Slow({
+    hub,
+    moves,
+    leavingOut: new LeavingOut(hub, requests, counters, limits),
+    lingering: lifecycle.lingering,
+    outboxes: new Outboxes(outboxes, worker, limits.outboxBytesNodeMax),
+    counters,
+    limits,
+    nowMs,
+    onSlow: (channel) => topics.of(channel).onSlow,
+  });
   const admission = new Admission(limits, {
     census: new Census(census, column),
     counters,
@@ -97,7 +111,8 @@ function start(message: MainToEdge & { is: "start" }): (message: MainToEdge) => 
     joining.sweep();
     requests.askAgain();
   }, SWEEP_MS);
-  const report = () => post({ is: "counters", counters: counters.report(hub, heartbeat.outboxBytes) });
+  setInterval(() => slow.sweep(), SLOW_SWEEP_MS);
+  const report = () => post({ is: "counters", counters: counters.report(hub, slow.outboxBytes) });
   setInterval(() => {
     counters.loopLagMs = lagMs;
     lagMs = 0;
@@ -117,6 +132,10 @@ function start(message: MainToEdge & { is: "start" }): (message: MainToEdge) => 
       post({ is: "log", message: "a listener with the new certificate cannot be opened", error: textOf(error) });
     }
   };
+  if (listening.blind !== null && worker === 0 && generation === 0) {
+    const text = "slow clients are noticed only after the kernel has taken megabytes for them";
+    post({ is: "log", level: "warn", message: text, error: listening.blind });
+  }
   reader.beat();
   void pump.run();
   post({ is: "ready", port: listening.port });

@@ -17,7 +17,7 @@ test("engine - a join waits for the state, then gets topic, snapshot and positio
   expect(rig.answer(request)).toBeNull();
   readyBook(rig);
   const answer = rig.answer(request)!;
-  expect(answer.head).toEqual({ is: "joined", epoch: "e1", seq: 10, recovered: false, later: "ask" });
+  expect(answer.head).toEqual({ is: "joined", family: "book", epoch: "e1", seq: 10, recovered: false, later: "ask" });
   expect(answer.frames[0]).toMatchObject({ type: "snapshot", prev: null, seq: 10, epoch: "e1" });
   expect(answer.topic).toBe(rig.topic(DEPTH, 0));
   rig.depth(DEPTH, 12, [["100", "2"]]);

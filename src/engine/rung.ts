@@ -10,6 +10,7 @@ import { GatewayError } from "../lib/errors.ts";
 import type { Stamp } from "../protocol/encoder.ts";
 import { Flag, type Rung as Period, RecordKind } from "../ring/messages.ts";
 import type { RingWriter } from "../ring/ring.ts";
+import type { Burst } from "./burst.ts";
 import type { EngineCounters } from "./counters.ts";
 import type { Accumulator, Segment } from "./family/family.ts";
 import type { Topic } from "./topics.ts";
@@ -38,18 +39,31 @@ export class Rung {
   #lastSeq: number;
   readonly #accumulator: Accumulator;
   readonly #ports: RungPorts;
+  readonly #burst: Burst | null;
 
-  constructor(period: Period, seq: number | null, accumulator: Accumulator, ports: RungPorts) {
+  constructor(
+    period: Period,
+    seq: number | null,
+    accumulator: Accumulator,
+    ports: RungPorts,
+    burst: Burst | null = null,
+  ) {
     this.period = period;
     this.seq = seq;
     this.#lastSeq = seq ?? -1;
     this.tellEpoch = seq === null;
+    this.#burst = burst;
     this.#accumulator = accumulator;
     this.#ports = ports;
   }
 
   get dirty(): boolean {
     return !this.#accumulator.empty;
+  }
+
+  /** It flushes at once what comes now, and not at its next instant. */
+  get eager(): boolean {
+    return this.period === 0 || (this.#burst !== null && this.#burst.ready);
   }
 
   add(publication: Publication): void {
@@ -59,6 +73,7 @@ export class Rung {
   /** Writes everything unsent as one flush. */
   flush(): void {
     if (this.#accumulator.empty) return;
+    this.#burst?.spend();
     for (const segment of this.#accumulator.take()) this.write(segment);
   }
 
@@ -99,6 +114,7 @@ export class Rung {
       topic: topic.number,
       flags: (frames.length > 1 ? Flag.MANY : 0) | (segment ? 0 : Flag.ASIDE),
       seq: segment ? segment.seq : this.#lastSeq,
+      request: segment?.items ?? 0,
       receivedUs: segment ? segment.receivedUs : 0,
     };
     try {

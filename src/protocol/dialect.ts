@@ -92,6 +92,11 @@ export interface Dialect {
   cadenceAccepted(id: CommandId, asked: string, rung: Rung): string;
   /** Push after a move, null if the dialect has no word. Reason: `client` or `slow`. */
   cadenceChanged(asked: string, rung: Rung, reason: "client" | "slow"): string | null;
+  /**
+   * Push before the first frame after a slow session was left out: `missed` of the items from `from` to `to` are lost
+   * (null: nobody knows how many). Null if the dialect has no word.
+   */
+  gap(asked: string, missed: number | null, from: number, to: number): string | null;
   property(id: CommandId, value: boolean | null): string;
   /** An error reply to one command. */
   refusal(id: CommandId, code: number, message: string, asked?: string): string;

@@ -31,7 +31,10 @@ export const RecordKind = {
   PAD: 0,
   /** topic, payload = JSON TopicInfo. Precedes every other record of the topic; repeated after a lap or a restart. */
   ANNOUNCE: 1,
-  /** topic, seq, receivedUs; payload = one or more frames separated by LF (flag MANY set if more than one). */
+  /**
+   * topic, seq, receivedUs; `request` holds the number of items (lossless kinds; else 0); payload = one or more frames
+   * separated by LF (flag MANY set if more than one).
+   */
   PUBLISH: 2,
   /** worker, topic, request, seq; payload = JSON DirectHead, then LF and frames if any. Answers one EdgeToMain request. */
   DIRECT: 3,
@@ -65,6 +68,7 @@ export type DirectHead =
   | {
       /** The topic is open: send the frames to the waiting sessions, then join them to the stream. */
       readonly is: "joined";
+      readonly family: TopicInfo["family"];
       readonly epoch: string;
       /** Position after the frames; null while the channel never had a publication. */
       readonly seq: number | null;
@@ -133,8 +137,8 @@ export type EdgeToMain =
   | { readonly is: "counters"; readonly counters: WorkerCounters }
   /** The drain has closed the last session. */
   | { readonly is: "drained" }
-  /** A line for the node's log. */
-  | { readonly is: "log"; readonly message: string; readonly error: string };
+  /** A line for the node's log; without a level it is an error. */
+  | { readonly is: "log"; readonly level?: "warn"; readonly message: string; readonly error: string };
 
 /** Main -> worker by postMessage (everything in stream order goes through the ring instead). */
 export type MainToEdge =
@@ -144,6 +148,8 @@ export type MainToEdge =
       readonly ring: SharedArrayBuffer;
       /** Sessions of all workers (edge/admission/census.ts), and where this one counts its own. */
       readonly census: SharedArrayBuffer;
+      /** Bytes of outbox of all workers (edge/delivery/outboxes.ts). */
+      readonly outboxes: SharedArrayBuffer;
       readonly column: number;
       readonly worker: number;
       readonly generation: number;

@@ -65,6 +65,7 @@ export class Records {
     // Equal to the floor is what main says outside the chain (stale), after the catch-up.
     if (topic === undefined || topic.sessions === 0 || topic.behind || record.seq < topic.floor) return;
     if (record.seq > (topic.seq ?? -1)) topic.seq = record.seq;
+    topic.items += record.request;
     if ((record.flags & Flag.ASIDE) !== 0) topic.later = "ask";
     else if (topic.later !== "ask") remember(topic, record);
     if (record.receivedUs > 0) counters.published(topic.latency, record.receivedUs, topic.sessions);
@@ -92,6 +93,11 @@ export class Records {
         requests.done(record.request);
         if (request.is === "join") joining.answered(request, record.topic, head, frames);
         else joining.resynced(request.only, head, frames);
+        return;
+      case "return":
+        if (request.stream.topic.behind) return;
+        requests.done(record.request);
+        request.back.answered(request, head, frames);
         return;
       case "move":
         requests.done(record.request);

@@ -149,7 +149,7 @@ export class Commands {
     const at = session.indexOf(asked);
     if (at >= 0) {
       reply.outcomes.push(outcomeOf(session, at));
-      this.#moves.start(session, at, rung, "client");
+      this.#moves.ask(session, at, rung);
       return true;
     }
     const pending = this.#joining.find(session, asked);
@@ -203,9 +203,9 @@ export class Commands {
     }
     const { channel } = (pending?.stream ?? session.streams[at]!).topic.key;
     const rung = this.#held(channel, wanted);
-    this.#reply(session, session.wire.dialect.cadenceAccepted(id, asked, rung));
     if (pending !== undefined) pending.rung = rung;
-    else this.#moves.start(session, at, rung, "client");
+    const holds = pending !== undefined ? rung : this.#moves.ask(session, at, rung);
+    this.#reply(session, session.wire.dialect.cadenceAccepted(id, asked, holds));
   }
 
   #notSubscribed(session: Session, id: CommandId, asked: string): void {

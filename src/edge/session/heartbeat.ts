@@ -15,13 +15,10 @@ export const SWEEP_MS = 100;
 const SLICES = 10;
 
 export class Heartbeat {
-  /** Bytes in all outboxes, as of the last full round. */
-  outboxBytes = 0;
   readonly #hub: Hub;
   readonly #counters: Pick<Counters, "limited">;
   readonly #limits: EdgeLimits;
   #from = 0;
-  #round = 0;
 
   constructor(hub: Hub, counters: Pick<Counters, "limited">, limits: EdgeLimits) {
     this.#hub = hub;
@@ -37,17 +34,10 @@ export class Heartbeat {
       const session = sessions[place];
       if (session !== undefined) this.#look(session, nowMs);
     }
-    this.#from = to;
-    if (to < sessions.length) return;
-    this.#from = 0;
-    this.outboxBytes = this.#round;
-    this.#round = 0;
+    this.#from = to < sessions.length ? to : 0;
   }
 
   #look(session: Session, nowMs: number): void {
-    const buffered = session.socket.getBufferedAmount();
-    this.#round += buffered;
-    session.slow = buffered > this.#limits.outboxBytesHigh;
     if (session.rate?.fresh(nowMs)) session.rate = null;
     if (nowMs >= session.endsMs) {
       this.#counters.limited("sessionMsMax");

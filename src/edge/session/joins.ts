@@ -182,6 +182,7 @@ export class Joining {
     if (head.is === "joined") {
       this.#hub.bind(topic, number);
       topic.epoch = head.epoch;
+      topic.family = head.family;
       if (topic.sessions === 0) {
         topic.seq = head.seq;
         topic.floor = -1;
@@ -249,9 +250,10 @@ export class Joining {
     const { stream, since, resync } = pending;
     const { topic } = stream;
     if (topic.later === "ask" || topic.sessions === 0 || topic.behind || since !== null || resync) return false;
-    const { later, epoch, laterSeq: seq, laterFrame } = topic;
+    const { later, family, epoch, laterSeq: seq, laterFrame } = topic;
+    if (family === null) return false;
     const frames = later === "latest" && laterFrame !== null ? [stream.before + laterFrame + stream.after] : [];
-    this.#run(pending, { is: "joined", epoch, seq, recovered: false, later }, frames);
+    this.#run(pending, { is: "joined", family, epoch, seq, recovered: false, later }, frames);
     return true;
   }
 

@@ -8,6 +8,8 @@
 import { CLOSES, ERRORS } from "../../protocol/codes.ts";
 import type { EdgeLimits } from "../config.ts";
 import type { Counters } from "../counters.ts";
+import { Lingering } from "../delivery/lingering.ts";
+import { outboxBytesMaxOf } from "../delivery/watch.ts";
 import type { Hub } from "../hub.ts";
 import type { Commands } from "./commands.ts";
 import type { Joining } from "./joins.ts";
@@ -22,6 +24,8 @@ const ABNORMAL = 1006;
 type CommandTaker = Pick<Commands, "begin" | "execute" | "refuse">;
 
 export class Lifecycle {
+  /** Sockets that outlive their sessions for a while. */
+  readonly lingering: Lingering;
   readonly #hub: Hub;
   readonly #commands: CommandTaker;
   readonly #joining: Joining;
@@ -46,10 +50,17 @@ export class Lifecycle {
     this.#limits = limits;
     this.#nowMs = nowMs;
     this.#failed = failed;
+    this.lingering = new Lingering({
+      counters,
+      nowMs,
+      closeLingerMs: limits.closeLingerMs,
+      over: (session, code, reason) => this.closed(session, code, reason),
+    });
   }
 
   opened(session: Session, socket: Socket): void {
     session.socket = socket;
+    session.parting = this.lingering;
     session.heardMs = this.#nowMs();
     this.#hub.enter(session);
     const { starting } = session;
@@ -81,17 +92,28 @@ export class Lifecycle {
   }
 
   drained(session: Session): void {
-    this.#joining.drained(session);
+    if (session.open) this.#joining.drained(session);
+    else this.lingering.drained(session);
   }
 
   closed(session: Session, code: number, reason: string): void {
-    if (!session.open) return;
-    const cause = session.closing !== 0 ? session.closing : why(session, code, reason);
+    if (!session.open) {
+      this.lingering.gone(session);
+      return;
+    }
+    const cause = session.closing !== 0 ? session.closing : this.#why(session, code, reason);
     this.#counters.close(cause);
     if (session.closing === 0 && cause === CLOSES.TOO_BIG.code) this.#counters.limited("frameBytesMax");
     if (session.closing === 0 && cause === CLOSES.SLOW.code) this.#counters.limited("outboxBytesMax");
     this.#hub.exit(session);
     this.#joining.forget(session);
+  }
+
+  /** The code of a close that was not asked for by us: Bun gives 1006 for those it makes at its own limits. */
+  #why(session: Session, code: number, reason: string): number {
+    if (code !== ABNORMAL) return code;
+    if (reason === TOO_BIG_REASON) return CLOSES.TOO_BIG.code;
+    return outboxBytesMaxOf(session) >= this.#limits.outboxBytesMax ? CLOSES.SLOW.code : ABNORMAL;
   }
 
   #heard(session: Session): number {
@@ -110,11 +132,4 @@ export class Lifecycle {
     this.#counters.error(ERRORS.TOO_MANY_COMMANDS.code);
     close(session, CLOSES.POLICY.code, CLOSES.POLICY.message);
   }
-}
-
-/** The code of a close that was not asked for by us: Bun gives 1006 for those it makes at its own limits. */
-function why(session: Session, code: number, reason: string): number {
-  if (code !== ABNORMAL) return code;
-  if (reason === TOO_BIG_REASON) return CLOSES.TOO_BIG.code;
-  return session.slow ? CLOSES.SLOW.code : ABNORMAL;
 }

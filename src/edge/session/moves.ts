@@ -27,7 +27,8 @@ export class Moves {
   readonly #hub: Hub;
   readonly #requests: Requests;
   readonly #counters: Counters;
-  readonly #moves = new Set<Move>();
+  /** By the topic they leave. */
+  readonly #moves = new Map<Topic, Move[]>();
 
   constructor(hub: Hub, requests: Requests, counters: Counters) {
     this.#hub = hub;
@@ -44,7 +45,9 @@ export class Moves {
     let move = this.#find(from, to);
     if (move === undefined) {
       move = { from, to, armed: false, movers: new Map() };
-      this.#moves.add(move);
+      const others = this.#moves.get(from);
+      if (others === undefined) this.#moves.set(from, [move]);
+      else others.push(move);
       from.uses++;
       to.uses++;
       this.#requests.ask({ is: "move", move });
@@ -54,9 +57,28 @@ export class Moves {
     else names.set(asked, reason);
   }
 
+  /**
+   * The client asks for a rung of its subscription number `at`; returns the one that holds. Of a subscription that is
+   * slowed (delivery/slow.ts) this changes how far it may go up again, unless the client asks for less than it has.
+   */
+  ask(session: Session, at: number, rung: Rung): Rung {
+    const { asked, topic } = session.streams[at]!;
+    const ceilings = session.watch?.ceilings;
+    if (ceilings?.has(asked)) {
+      const holds = this.target(session, asked) ?? topic.key.rung;
+      if (rung < holds) {
+        ceilings.set(asked, rung);
+        return holds;
+      }
+      ceilings.delete(asked);
+    }
+    this.start(session, at, rung, "client");
+    return rung;
+  }
+
   /** The rung a subscription is moving to, or null. */
   target(session: Session, asked: string): Rung | null {
-    for (const { movers, to } of this.#moves) {
+    for (const { movers, to } of this.#of(session, asked)) {
       if (movers.get(session)?.has(asked)) return to.key.rung;
     }
     return null;
@@ -65,7 +87,7 @@ export class Moves {
   /** The subscription stays where it is (or ends). */
   cancel(session: Session, asked: string): void {
     // A move without movers still ends at its TICK, so that main's answer finds it.
-    for (const { movers } of this.#moves) movers.get(session)?.delete(asked);
+    for (const { movers } of this.#of(session, asked)) movers.get(session)?.delete(asked);
   }
 
   /** Main has opened the target topic. */
@@ -81,7 +103,7 @@ export class Moves {
 
   /** All rungs in the mask have just been flushed; real time always has. */
   tick(mask: number): void {
-    for (const move of this.#moves) {
+    for (const move of this.#all()) {
       if (move.armed && ((mask | 1) & (1 << RUNGS.indexOf(move.to.key.rung))) !== 0) this.#go(move);
     }
   }
@@ -89,15 +111,24 @@ export class Moves {
   /** After a lap: the TICK that was waited for may be among what was lost. */
   startOver(): void {
     this.#requests.forget((request) => request.is === "move");
-    for (const move of this.#moves) {
+    for (const move of this.#all()) {
       move.armed = false;
       this.#requests.ask({ is: "move", move });
     }
   }
 
   #find(from: Topic, to: Topic): Move | undefined {
-    for (const move of this.#moves) if (move.from === from && move.to === to) return move;
-    return undefined;
+    return this.#moves.get(from)?.find((move) => move.to === to);
+  }
+
+  #all(): Move[] {
+    return [...this.#moves.values()].flat();
+  }
+
+  /** Those that the subscription can be among. */
+  #of(session: Session, asked: string): readonly Move[] {
+    const stream = session.streams[session.indexOf(asked)];
+    return (stream === undefined ? undefined : this.#moves.get(stream.topic)) ?? [];
   }
 
   #go(move: Move): void {
@@ -107,6 +138,7 @@ export class Moves {
       to.epoch = from.epoch;
       to.floor = from.floor;
     }
+    to.family = from.family;
     for (const [session, names] of move.movers) {
       for (const [asked, reason] of names) this.#moveOne(session, asked, from, to, reason);
     }
@@ -123,7 +155,9 @@ export class Moves {
   }
 
   #end(move: Move): void {
-    this.#moves.delete(move);
+    const others = this.#moves.get(move.from)?.filter((other) => other !== move) ?? [];
+    if (others.length === 0) this.#moves.delete(move.from);
+    else this.#moves.set(move.from, others);
     move.from.uses--;
     move.to.uses--;
     this.#hub.release(move.from);

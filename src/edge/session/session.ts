@@ -10,7 +10,8 @@ import { CLOSES } from "../../protocol/codes.ts";
 import type { Dialect, Opening, StreamRequest } from "../../protocol/dialect.ts";
 import type { EndpointConfig } from "../config.ts";
 import type { Counters } from "../counters.ts";
-import type { Stream } from "../hub.ts";
+import type { Watch } from "../delivery/watch.ts";
+import { frameHeadBytes, type Stream } from "../hub.ts";
 import type { Joins } from "./joins.ts";
 import type { CommandRate } from "./limits.ts";
 
@@ -21,6 +22,11 @@ export interface Wire {
   readonly opening: Opening;
   /** The same with `combined` switched (SET_PROPERTY). */
   other(): Wire;
+}
+
+/** Keeps the socket of a session that is over until its outbox is empty. */
+export interface Parting {
+  part(session: Session, reason: string): void;
 }
 
 /** Counted nowhere. */
@@ -55,8 +61,10 @@ export class Session {
   userPlace: number;
   /** Monotonic ms at which its life is over. */
   endsMs: number;
-  /** Its outbox was over `outboxBytesHigh` when it was last looked at. */
-  slow: boolean;
+  /** What is known of it while its outbox is not empty, or it is slowed. */
+  watch: Watch | null;
+  /** Set when the socket opens. */
+  parting: Parting | null;
 
   // Assigned one by one here so that the engine keeps all fields inside the object.
   constructor(wire: Wire, starting: readonly StreamRequest[], nowMs: number) {
@@ -74,7 +82,8 @@ export class Session {
     this.addressPlace = UNSEATED;
     this.userPlace = UNSEATED;
     this.endsMs = Number.POSITIVE_INFINITY;
-    this.slow = false;
+    this.watch = null;
+    this.parting = null;
   }
 
   get open(): boolean {
@@ -94,8 +103,10 @@ export function send(session: Session, frame: string, counters: Counters): void 
   const result = session.socket.send(frame);
   if (result > 0 || result === -1) {
     // -1: queued in the outbox behind what the socket has not taken; `drain` follows.
+    const size = result > 0 ? result : frame.length;
     counters.delivered++;
-    counters.deliveredBytes += result > 0 ? result : frame.length;
+    counters.deliveredBytes += size;
+    session.watch?.sent(size + frameHeadBytes(size));
     return;
   }
   // 0: over outboxBytesMax. Bun closes the socket; nothing before its last byte was skipped.
@@ -104,9 +115,10 @@ export function send(session: Session, frame: string, counters: Counters): void 
   close(session, CLOSES.SLOW.code, CLOSES.SLOW.message);
 }
 
-/** Closes a session with a code; its `close` handler runs before this returns. */
+/** Closes a session with a code; it has left the hub before this returns. What its outbox holds is sent before the code. */
 export function close(session: Session, code: number, reason: string): void {
   if (!session.open || session.closing !== 0) return;
   session.closing = code;
-  session.socket.close(code, reason);
+  if (session.parting !== null && session.socket.getBufferedAmount() > 0) session.parting.part(session, reason);
+  else session.socket.close(code, reason);
 }

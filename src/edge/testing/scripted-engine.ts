@@ -14,6 +14,7 @@ import {
   RecordKind,
   RUNGS,
   type Rung,
+  type TopicInfo,
   type TopicKey,
 } from "../../ring/messages.ts";
 import { createRing, createRingWriter, type RingReaders, type RingWriter } from "../../ring/mod.ts";
@@ -51,6 +52,8 @@ export class ScriptedEngine {
   readonly held: (() => void)[] = [];
   /** After a lap: what a topic gets instead of its exact catch-up. */
   lost = false;
+  /** How all channels are said to merge. */
+  family: TopicInfo["family"] = "items";
   /** How workers may serve later joiners by themselves. */
   later: Later = "ask";
   /** Appended to every snapshot frame, to make it big. */
@@ -186,7 +189,8 @@ export class ScriptedEngine {
     else {
       const topic = this.#open(worker, key);
       const { seq } = topic;
-      const head: DirectHead = { is: "joined", epoch: EPOCH, seq, recovered: since !== null, later: this.later };
+      const { family, later } = this;
+      const head: DirectHead = { is: "joined", family, epoch: EPOCH, seq, recovered: since !== null, later };
       const snapshot = `"type":"snapshot","epoch":"${EPOCH}","seq":${seq},"data":["${this.padding}"]}`;
       const whole = seq === null || key.dialect === "binance" ? [] : [snapshot];
       const frames = since === null ? whole : channel.history.slice(since, seq ?? 0);
@@ -213,7 +217,7 @@ export class ScriptedEngine {
       const { seq } = this.channels.get(key.channel)!;
       topic = { number: this.#next++, key, workers: new Set(), seq };
       this.#topics.set(id, topic);
-      const info = { ...key, market: "spot", family: "items" };
+      const info = { ...key, market: "spot", family: this.family };
       this.ring.write(RecordKind.ANNOUNCE, { topic: topic.number }, JSON.stringify(info));
     }
     topic.workers.add(worker);
@@ -232,9 +236,11 @@ export class ScriptedEngine {
   }
 
   #publishOn(topic: Topic, payload: string, seq: number, frames: number): void {
+    const items = seq - (topic.seq ?? 0);
     topic.seq = seq;
     const text = framesOf(topic.key, new Array<string>(frames).fill(payload)).join("\n");
-    const fields = { topic: topic.number, seq, receivedUs: Date.now() * 1000, flags: frames > 1 ? Flag.MANY : 0 };
+    const flags = frames > 1 ? Flag.MANY : 0;
+    const fields = { topic: topic.number, request: items, seq, receivedUs: Date.now() * 1000, flags };
     this.ring.write(RecordKind.PUBLISH, fields, text);
   }
 

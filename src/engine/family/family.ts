@@ -18,6 +18,8 @@ export interface Segment {
   readonly receivedUs: number;
   /** Publications merged away. */
   readonly conflated: number;
+  /** Lossless kinds: how many items it holds. */
+  readonly items?: number;
   /** Frames in one dialect; an empty array where it has no word. */
   readonly encode: (encoder: ChannelEncoder, at: Stamp) => readonly string[];
   /** Something was lost that a dialect without a word for it must be told by closing. */

@@ -110,6 +110,7 @@ function batch(publications: readonly Publication[], start: number, end: number)
     receivedUs: last.receivedUs,
     conflated: 0,
     breaks: false,
+    items: items.length,
     encode: (encoder, at) => encoder.items(at, items),
   };
 }

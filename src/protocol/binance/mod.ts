@@ -21,6 +21,7 @@ export const binance: Dialect = {
   pong: (id) => replies.result(id, "null"),
   cadenceAccepted: (id) => replies.result(id, "null"),
   cadenceChanged: () => null,
+  gap: () => null,
   property: (id, value) => replies.result(id, String(value)),
   refusal: replies.refusal,
   tooManySubscriptions: replies.tooManySubscriptions,

@@ -17,6 +17,7 @@ export const native: Dialect = {
   pong: replies.pong,
   cadenceAccepted: replies.cadenceAccepted,
   cadenceChanged: replies.cadenceChanged,
+  gap: replies.gap,
   // No native command sets or reads a property.
   property: (id) => replies.refusal(id, ERRORS.UNKNOWN_OP.code, ERRORS.UNKNOWN_OP.message),
   refusal: replies.refusal,

@@ -52,6 +52,10 @@ export function cadenceChanged(asked: string, rung: Rung, reason: "client" | "sl
   return `{"channel":${JSON.stringify(asked)},"type":"cadence","ms":${rung},"reason":"${reason}"}`;
 }
 
+export function gap(asked: string, missed: number | null, from: number, to: number): string {
+  return `{"channel":${JSON.stringify(asked)},"type":"gap","missed":${missed},"from":${from},"to":${to},"reason":"slow"}`;
+}
+
 export function refusal(id: CommandId, code: number, message: string, asked?: string): string {
   return `${opening(id)}"error":${errorObject({ code, message, ...(asked === undefined ? {} : { asked }) })}}`;
 }
