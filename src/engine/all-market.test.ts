@@ -21,8 +21,8 @@ class Stage {
   #request = 0;
   #last = new Map<string, number>();
 
-  constructor(symbols: readonly string[]) {
-    for (const symbol of symbols) this.registry.learn("usdm", symbol);
+  constructor(symbols: readonly string[], market = "usdm") {
+    for (const symbol of symbols) this.registry.learn(market, symbol);
     this.engine = new Engine({
       ring: this.ring,
       clock: this.clock,
@@ -85,8 +85,9 @@ class Stage {
   }
 }
 
+/** Of a frame of one instrument: none. */
 const symbolsOf = (frame: string): string[] =>
-  JSON.parse(frame).data.members.map((one: { symbol: string }) => one.symbol);
+  (JSON.parse(frame).data.members ?? []).map((one: { symbol: string }) => one.symbol);
 
 const ARRAY = "usdm:!miniTicker@arr";
 
@@ -125,6 +126,20 @@ test("all-market - a joiner gets what is known of the whole market, and later on
   const later = stage.join(ARRAY, 2000)();
   expect(later.symbols).toEqual([["aaa", "bbb"]]);
   expect(later.head).toMatchObject({ seq: 2, later: "ask" });
+});
+
+test("all-market - spot tickers begin when the books that they show the best of are known, one ticker or all", () => {
+  const stage = new Stage(["AAA", "BBB"], "spot");
+  const one = stage.join("aaa@ticker", 1000);
+  const all = stage.join("!ticker@arr", 1000);
+  const ticker = { seq: 3, state: { type: "value", data: TICKER }, time: 3 } as const;
+  for (const symbol of ["aaa", "bbb"]) stage.ready(`${symbol}@ticker`, ticker);
+  expect(one).toThrow("not answered yet");
+  stage.ready("aaa@depth");
+  expect(one().head).toMatchObject({ is: "joined", seq: 3 });
+  expect(all).toThrow("not answered yet");
+  stage.consumers.get("bbb@depth")!.unavailable(1501, "no answer");
+  expect(all().symbols).toEqual([["aaa", "bbb"]]);
 });
 
 test("all-market - an instrument that is learned later is in it", () => {

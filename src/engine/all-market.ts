@@ -25,6 +25,8 @@ export interface Member {
   /** The newest value; null if it has none, or is of a kind that has none. */
   readonly latest: Publication | null;
   readonly top: () => BookTicker | null;
+  /** Calls back once `top` is known, or known not to be had. */
+  readonly whenTop: (call: () => void) => Subscription;
   listen(listener: BookListener): Subscription;
 }
 
@@ -89,11 +91,12 @@ class AllMarketFeed {
   listenTo(symbol: string, member: Member): Subscription {
     this.#members.set(symbol, member);
     this.#waiting.add(symbol);
-    return member.listen({
+    let topping: Subscription | null = null;
+    const listening = member.listen({
       reset: () => {
         this.#fresh(symbol);
         if (this.#begun && member.latest !== null) this.#take(symbol, member, member.latest);
-        this.#settle(symbol);
+        topping ??= member.whenTop(() => this.#settle(symbol));
       },
       changed: (p) => {
         this.#fresh(symbol);
@@ -103,6 +106,12 @@ class AllMarketFeed {
       fresh: () => this.#fresh(symbol),
       unavailable: () => this.#settle(symbol),
     });
+    return {
+      close() {
+        listening.close();
+        topping?.close();
+      },
+    };
   }
 
   #settle(symbol?: string): void {

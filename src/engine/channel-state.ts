@@ -58,6 +58,11 @@ export class ChannelState implements ChannelConsumer, BookFeed, Standing {
   readonly answers: Answers;
   /** Best bid and ask for spot tickers; set by the engine while it holds the book for them. */
   top: () => BookTicker | null = () => null;
+  /** Calls back once that book is known, or known not to be had. */
+  whenTop: (call: () => void) => Subscription = (call) => {
+    call();
+    return { close: () => undefined };
+  };
   /** Cached REST bodies; cleared whenever they could fall behind a Binance stream. */
   readonly depthCache = new Map<number, { at: number; body: DepthBody }>();
 

@@ -176,6 +176,7 @@ export class Engine {
       const answer = () => alive() && this.#answerJoin(worker, request, topic, since);
       // Only whole books are dear enough to be paced.
       if (channel.family === "book" && key.dialect === "native") this.#snapshots.paced(channel.name, answer);
+      else if (key.dialect === "binance") state.whenTop(() => this.#snapshots.unpaced(answer));
       else this.#snapshots.unpaced(answer);
     });
   }
@@ -340,6 +341,7 @@ export class Engine {
       unavailable: nothing,
     });
     state.top = () => (book.state.seq === null ? null : topOf(book.state.book));
+    state.whenTop = (call) => book.state.whenReady(() => call());
     feeds.push(hold, { close: () => this.#closeIfUnused(book) });
   }
 
