@@ -14,9 +14,11 @@ import type { Bus } from "./bus/bus.ts";
 import { createFollower, type Follower } from "./bus/follower.ts";
 import { createMemoryBus } from "./bus/memory.ts";
 import { InstrumentRegistry } from "./channel/registry.ts";
+import { TopicSettings } from "./channel/topic-settings.ts";
 import type { StaticConfig } from "./config/static.ts";
 import { DEFAULT_EDGE_CONFIG, type Edge, Renewal, startEdge, type TlsPair } from "./edge/mod.ts";
 import { Engine } from "./engine/engine.ts";
+import { historyLimitsOf } from "./engine/history-limits.ts";
 import { MemoryCheckpoints } from "./ingest/checkpoint.ts";
 import { ChannelOwners } from "./ingest/owners.ts";
 import { Shard } from "./ingest/shard.ts";
@@ -87,7 +89,21 @@ export async function startNode(config: StaticConfig, deps: NodeDeps = {}): Prom
   const ringMemory = createRing(config.ringBytes, Math.max(1, workers));
   const ring = createRingWriter(ringMemory);
   const encoders = { native: nativeEncoder, binance: binanceEncoder };
-  const engine = new Engine({ ring, clock, catalog: registry, instruments: registry, follower, encoders });
+  const topics = new TopicSettings(
+    config.topics,
+    config.defaultMarket,
+    (market, symbol) => registry.find(market, symbol) !== null,
+  );
+  const engine = new Engine({
+    ring,
+    clock,
+    catalog: registry,
+    instruments: registry,
+    follower,
+    encoders,
+    paceOf: ({ name }) => topics.of(name).pace,
+    historyOf: ({ name }) => historyLimitsOf(topics.of(name)),
+  });
   const binanceRest = createBinanceRest({
     instruments: registry,
     clock,

@@ -9,11 +9,13 @@
 import type { ShardHeader, StateReply, Subscription } from "../bus/bus.ts";
 import type { ChannelConsumer } from "../bus/consumer.ts";
 import type { Channel } from "../channel/channel.ts";
+import type { Pace } from "../channel/topic-settings.ts";
 import type { BookTicker, Kind, Publication, StaleReason } from "../channel/types.ts";
 import { assert } from "../lib/errors.ts";
 import { ERRORS } from "../protocol/codes.ts";
-import type { Control, Rung as Period } from "../ring/messages.ts";
+import { type Control, type Rung as Period, rungNotFaster } from "../ring/messages.ts";
 import { Answers, type Standing } from "./answers.ts";
+import { Burst } from "./burst.ts";
 import { count } from "./counters.ts";
 import type { DepthBody } from "./depth.ts";
 import type { BookFeed, BookListener } from "./derived.ts";
@@ -37,6 +39,8 @@ export interface ChannelPorts extends Omit<RungPorts, "epoch" | "flushedBinance"
   /** Everybody who waited for the state has been called. */
   settled(): void;
   readonly history: History;
+  /** What the topic's settings say of its flushes. */
+  readonly pace: Pace | null;
 }
 
 interface Failure {
@@ -208,7 +212,11 @@ export class ChannelState implements ChannelConsumer, BookFeed, Standing {
         conflated: (n) => count(this.#ports.counters.conflated, this.channel.kind, n),
         flushedBinance: () => this.depthCache.clear(),
       };
-      rung = new Rung(period, this.seq, this.#family.accumulator(), ports);
+      const { pace } = this.#ports;
+      // Only the fastest cadence that the topic allows: who chose a slower one wants no bursts.
+      const isPaced = pace !== null && period === rungNotFaster(1000 / pace.perSecond);
+      const burst = isPaced ? new Burst(pace, ports.clock) : null;
+      rung = new Rung(period, this.seq, this.#family.accumulator(), ports, burst);
       this.rungs.set(period, rung);
     }
     return rung;
@@ -287,7 +295,7 @@ export class ChannelState implements ChannelConsumer, BookFeed, Standing {
     for (const rung of this.rungs.values()) {
       const wasDirty = rung.dirty;
       rung.add(p);
-      if (rung.period === 0) rung.flush();
+      if (rung.eager) rung.flush();
       else if (!wasDirty) this.#ports.dirty(rung);
     }
   }

@@ -9,6 +9,7 @@ import type { Subscription } from "../bus/bus.ts";
 import type { ChannelConsumer } from "../bus/consumer.ts";
 import type { Catalog, Channel } from "../channel/channel.ts";
 import type { Instrument } from "../channel/instruments.ts";
+import type { Pace } from "../channel/topic-settings.ts";
 import type { Position } from "../channel/types.ts";
 import type { Clock, Timer } from "../lib/clock.ts";
 import { assert, GatewayError } from "../lib/errors.ts";
@@ -27,6 +28,7 @@ import { deriveFrom, topOf } from "./derived.ts";
 import { History } from "./history.ts";
 import { HISTORY_LIMITS, HISTORY_TOTAL_MAX, type HistoryOf, HistoryShares } from "./history-limits.ts";
 import { makeFrom } from "./made.ts";
+import { type Question, Questions } from "./questions.ts";
 import { Snapshots } from "./snapshots.ts";
 import { type Topic, Topics } from "./topics.ts";
 import { WakingRing } from "./waking-ring.ts";
@@ -46,6 +48,8 @@ export interface EngineOptions {
   readonly instruments?: Instruments;
   /** What the settings of a channel's topic say of its history; default: the table of history-limits.ts. */
   readonly historyOf?: HistoryOf;
+  /** What they say of its flushes; default: only the instants of each cadence. */
+  readonly paceOf?: (channel: Channel) => Pace | null;
   /** Publications kept in all channels together. */
   readonly historyTotalMax?: number;
 }
@@ -71,6 +75,7 @@ export class Engine {
   readonly #topics: Topics;
   readonly #cadence: Cadence;
   readonly #snapshots: Snapshots;
+  readonly #questions = new Questions();
   readonly #ring: RingWriter;
   readonly #shares: HistoryShares;
   /** How many workers have died in each place: a late answer must not reach a successor. */
@@ -95,7 +100,7 @@ export class Engine {
         this.#move(worker, message.request, message.from, message.key);
         break;
       case "resync":
-        this.#resync(worker, message.request, message.topic);
+        this.#resync(worker, message);
         break;
       case "leave": {
         const topic = this.#topics.get(message.topic);
@@ -113,6 +118,7 @@ export class Engine {
   /** A worker died: its interest is gone. */
   workerGone(worker: number): void {
     this.#deaths.set(worker, (this.#deaths.get(worker) ?? 0) + 1);
+    this.#questions.gone(worker);
     for (const topic of [...this.#topics.all()]) if (topic.workers.has(worker)) this.#leave(topic, worker);
   }
 
@@ -155,7 +161,8 @@ export class Engine {
 
   // --- joins ------------------------------------------------------------------------------------------------------
 
-  #join(worker: number, { request, key, since }: Joining): void {
+  #join(worker: number, { request, instead, key, since }: Joining): void {
+    if (this.#questions.again(worker, request, instead)) return;
     const channel = this.#options.catalog.resolve(key.channel);
     if (channel === null) {
       this.#direct(worker, 0, request, { is: "unknown" });
@@ -164,16 +171,18 @@ export class Engine {
     const entry = this.#open(channel);
     const { state } = entry;
     const alive = this.#lifeOf(worker);
+    const question = this.#questions.begin(worker, request);
     state.whenReady((failure) => {
       if (!alive()) return;
       if (failure) {
-        this.#direct(worker, 0, request, { is: "refused", ...failure });
+        this.#questions.end(question);
+        this.#direct(worker, 0, question.request, { is: "refused", ...failure });
         this.#closeIfUnused(entry);
         return;
       }
       const topic = this.#openTopic(state, key, worker);
       this.#holdBookFor(state, topic);
-      const answer = () => alive() && this.#answerJoin(worker, request, topic, since);
+      const answer = () => alive() && this.#answerJoin(question, topic, since);
       // Only whole books are dear enough to be paced.
       if (channel.family === "book" && key.dialect === "native") this.#snapshots.paced(channel.name, answer);
       else if (key.dialect === "binance") state.whenTop(() => this.#snapshots.unpaced(answer));
@@ -181,7 +190,9 @@ export class Engine {
     });
   }
 
-  #answerJoin(worker: number, request: number, topic: Topic, since: Position | null): void {
+  #answerJoin(question: Question, topic: Topic, since: Position | null): void {
+    const { worker, request } = question;
+    this.#questions.end(question);
     const state = this.#entries.get(topic.info.channel)?.state;
     // The worker left, or died, while the answer waited.
     if (!state || !topic.workers.has(worker)) return;
@@ -191,12 +202,20 @@ export class Engine {
       worker,
       topic.number,
       request,
-      { is: "joined", epoch: state.header.epoch, seq, recovered: exact, later: laterOf(state, topic) },
+      {
+        is: "joined",
+        family: topic.info.family,
+        epoch: state.header.epoch,
+        seq,
+        recovered: exact,
+        later: laterOf(state, topic),
+      },
       frames,
     );
   }
 
-  #resync(worker: number, request: number, number: number): void {
+  #resync(worker: number, { request, instead, topic: number }: Extract<EdgeToMain, { is: "resync" }>): void {
+    if (this.#questions.again(worker, request, instead)) return;
     const topic = this.#topics.get(number);
     if (!topic) {
       const { code, message } = ERRORS.NOT_SUBSCRIBED;
@@ -204,7 +223,8 @@ export class Engine {
       return;
     }
     const alive = this.#lifeOf(worker);
-    this.#snapshots.paced(topic.info.channel, () => alive() && this.#answerJoin(worker, request, topic, null));
+    const question = this.#questions.begin(worker, request);
+    this.#snapshots.paced(topic.info.channel, () => alive() && this.#answerJoin(question, topic, null));
   }
 
   #move(worker: number, request: number, from: number, key: TopicKey): void {
@@ -262,10 +282,11 @@ export class Engine {
   #open(channel: Channel): Entry {
     const known = this.#entries.get(channel.name);
     if (known) return known;
-    const { clock, historyOf } = this.#options;
+    const { clock, historyOf, paceOf } = this.#options;
     const limits = { ...HISTORY_LIMITS[channel.family], ...historyOf?.(channel) };
     const state = new ChannelState(channel, {
       history: new History(limits, this.#shares),
+      pace: paceOf?.(channel) ?? null,
       ring: this.#ring,
       clock,
       counters: this.counters,

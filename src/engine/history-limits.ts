@@ -7,6 +7,7 @@
  * 0.8 KB, a book's delta of ten levels 3 KB, a closed candle 1.5 KB. docs/protocol.md, "Resume", has the table for clients.
  */
 import type { Channel } from "../channel/channel.ts";
+import type { TopicSetting } from "../channel/topic-settings.ts";
 import type { Family } from "../channel/types.ts";
 
 export interface HistoryLimits {
@@ -30,6 +31,15 @@ export const HISTORY_TOTAL_MAX = 250_000;
 
 /** What a topic's settings say instead of the table; null or missing fields: the table. */
 export type HistoryOf = (channel: Channel) => Partial<HistoryLimits> | null;
+
+/** A topic's settings in the engine's units. */
+export function historyLimitsOf({ history }: Pick<TopicSetting, "history">): Partial<HistoryLimits> {
+  const { count, seconds } = history;
+  return {
+    ...(count === undefined ? {} : { countMax: count }),
+    ...(seconds === undefined ? {} : { ageMaxMs: seconds * 1000 }),
+  };
+}
 
 /** Shares a node's memory between the histories of its channels: with many channels each keeps fewer publications. */
 export class HistoryShares {

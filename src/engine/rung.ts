@@ -63,7 +63,7 @@ export class Rung {
 
   /** It flushes at once what comes now, and not at its next instant. */
   get eager(): boolean {
-    return this.period === 0 || (this.#burst !== null && this.#burst.ready);
+    return this.period === 0 || this.#burst?.ready === true;
   }
 
   add(publication: Publication): void {

@@ -132,6 +132,8 @@ class World {
       catalog,
       follower: this.#follower,
       encoders: { native: nativeEncoder, binance: binanceEncoder },
+      // A third of the worlds without bursts, the others with bursts on one rung each.
+      paceOf: () => [null, { perSecond: 20, burst: 5 }, { perSecond: 10, burst: 20 }][plan.seed % 3] ?? null,
     });
     this.#crew = new Crew({
       clock,

@@ -116,7 +116,7 @@ export class Rig {
   #request = 0;
   #last = new Map<string, number | null>();
 
-  constructor(options: Pick<EngineOptions, "historyOf" | "historyTotalMax"> = {}) {
+  constructor(options: Pick<EngineOptions, "historyOf" | "historyTotalMax" | "paceOf"> = {}) {
     const catalog: Catalog = { resolve: (name) => CHANNELS[name] ?? null };
     const follower = {
       follow: (name: string, consumer: ChannelConsumer) => {
