@@ -99,7 +99,7 @@ export class Connection {
     this.openedMs = now;
     this.#heardMs = now;
     this.#pingedMs = now;
-    this.#arm();
+    this.#arm(this.#limits.pingMs);
     this.#listener.opened(this);
   }
 
@@ -116,20 +116,23 @@ export class Connection {
     this.#listener.closed(this, code, why);
   }
 
-  #arm(): void {
-    this.#cancel = this.#clock.after(this.#limits.pingMs, () => this.#beat());
+  #arm(ms: number): void {
+    this.#cancel = this.#clock.after(ms, () => this.#beat());
   }
 
   /** Silence counts from the first unanswered ping: a browser may have slept through the time before. */
   #beat(): void {
+    const { pingMs, silenceMsMax } = this.#limits;
     const now = this.#clock.nowMs();
-    if (this.#heardMs < this.#pingedMs && now - this.#pingedMs >= this.#limits.silenceMsMax - this.#limits.pingMs) {
+    const isAnswered = this.#heardMs >= this.#pingedMs;
+    const leftMs = isAnswered ? pingMs : this.#pingedMs + silenceMsMax - pingMs - now;
+    if (leftMs <= 0) {
       this.#giveUp(`nothing came for ${Math.round(now - this.#heardMs)} ms`);
       return;
     }
-    if (this.#heardMs >= this.#pingedMs) this.#pingedMs = now;
+    if (isAnswered) this.#pingedMs = now;
     this.send(PING);
-    this.#arm();
+    this.#arm(Math.min(pingMs, isAnswered ? silenceMsMax - pingMs : leftMs));
     this.#listener.beat(this);
   }
 

@@ -72,6 +72,8 @@ export class Stream implements Subscription {
   #sinceSent = false;
   /** Where it would have gone on from if it is lossless, which is not known yet. */
   #unsure: number | null = null;
+  /** What is missing was asked for and the reply is awaited. */
+  #repairing = false;
   #verifiedMs = Number.NEGATIVE_INFINITY;
   #cancelRepair: () => void = () => undefined;
   #cancelVerify: () => void = () => undefined;
@@ -169,6 +171,7 @@ export class Stream implements Subscription {
     this.#cancelRepair();
     this.#cancelVerify();
     this.#verifier.forget();
+    this.#repairing = false;
     this.#trust.disconnected();
     this.#look();
   }
@@ -187,7 +190,10 @@ export class Stream implements Subscription {
     if (isIncomplete && have !== null && !isNewEpoch && (outcome.seq ?? 0) > have)
       this.#missing(have + 1, outcome.seq ?? 0, "history");
     if (this.#unsure !== null && (outcome.seq ?? 0) <= this.#unsure) this.#unsure = null;
+    this.#repairing = false;
     this.#trust.running = true;
+    // Whatever is missing still is behind `target`.
+    this.#trust.broken = false;
     this.#trust.hasData ||= this.#content.family === "items";
     this.cadenceReplied(outcome.cadence);
     this.#ready.resolve(this);
@@ -197,6 +203,7 @@ export class Stream implements Subscription {
 
   /** The reply to a resync. */
   resynced(outcome: Outcome): void {
+    this.#repairing = false;
     this.#begins(outcome);
     this.#look();
   }
@@ -307,6 +314,7 @@ export class Stream implements Subscription {
     if (isWhole) {
       trust.staleBySource = false;
       trust.broken = false;
+      this.#repairing = false;
     }
     if (trust.target !== null && (seq >= trust.target || push.type === "value")) trust.target = null;
     this.#look();
@@ -348,7 +356,8 @@ export class Stream implements Subscription {
 
   /** Asks for what is missing, once, however many pushes show the fault. */
   #repair(push: ChannelPush): void {
-    if (this.#trust.broken) return;
+    if (this.#repairing) return;
+    this.#repairing = true;
     this.#trust.broken = true;
     this.#verifier.forget();
     this.#emit("broken", { channel: this.channel, reason: "chain", push, differences: [] });

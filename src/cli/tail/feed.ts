@@ -5,7 +5,8 @@
  * At the limit: a node that cannot be reached is tried again for ever, at most 5 s apart; a connection on which nothing
  * came for `silenceMsMax`, although we ask, is given up and made again.
  */
-import { type ChannelPush, connect, type DrainPush } from "../../../client/src/mod.ts";
+import { type ChannelPush, type Client, connect, type DrainPush, TidegateError } from "../../../client/src/mod.ts";
+import { GatewayError } from "../../lib/errors.ts";
 
 const pingMs = 5000;
 const silenceMsMax = 15_000;
@@ -36,7 +37,7 @@ export interface Feed {
 }
 
 export function openFeed({ url, channels, cadence }: FeedOptions, listener: FeedListener): Feed {
-  const client = connect(url, { pingMs, silenceMsMax, ...(cadence === null ? {} : { cadence }) });
+  const client = connected(url, cadence);
   client.on("connected", () => listener.connected());
   client.on("lost", ({ reason, retryMs, first }) => listener.lost(reason, retryMs, first));
   client.on("refused", ({ channel, error }) => listener.refused(channel, Number(error.code), error.text));
@@ -46,4 +47,13 @@ export function openFeed({ url, channels, cadence }: FeedOptions, listener: Feed
   client.on("odd", ({ frame }) => listener.odd(frame));
   for (const channel of channels) client.subscribe(channel);
   return client;
+}
+
+function connected(url: string, cadence: number | null): Client {
+  try {
+    return connect(url, { pingMs, silenceMsMax, ...(cadence === null ? {} : { cadence }) });
+  } catch (error) {
+    if (error instanceof TidegateError) throw new GatewayError("USAGE", error.message, { cause: error });
+    throw error;
+  }
 }
