@@ -63,6 +63,11 @@ export class TestNode implements AsyncDisposable {
     return client;
   }
 
+  /** As its workers have counted within the last second. */
+  get sessions(): number {
+    return this.node.parts.edge?.counters().sessions ?? 0;
+  }
+
   async readiness(): Promise<Readiness> {
     return (await (await fetch(`${this.admin}/readyz`)).json()) as Readiness;
   }
