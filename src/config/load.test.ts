@@ -121,6 +121,8 @@ test("config - every setting can be given as a flag, as a variable and in the fi
     "outbound-frames": ["5", 5],
     "outbound-bytes": ["1MiB", 1024 * 1024],
     "outbox-bytes-max": ["8MiB", 8 * 1024 * 1024],
+    "outbox-bytes-node-max": ["1GiB", 1024 ** 3],
+    "outbox-age-ms-max": ["9000", 9000],
   };
   const defaults = load().config;
   for (const setting of SETTINGS) {

@@ -44,8 +44,8 @@ const entry = (
   rest: Rest,
 ): LimitEntry => ({
   flag: "",
-  ...rest,
   ...{ path, read, unit, min, max },
+  ...rest,
 });
 const count = (path: string, unit: string, max: number, rest: Rest) => entry(path, "whole", unit, 0, max, rest);
 const bytes = (path: string, min: number, rest: Rest) => entry(path, "bytes", "bytes", min, 2 ** 30, rest);
@@ -195,6 +195,11 @@ export const LIMIT_TABLE: readonly LimitEntry[] = [
     counter: "outbound",
     flag: "outbound-bytes",
   }),
+  bytes("unsentBytesMax", 4096, {
+    what: "bytes that the kernel takes for a client without having sent them",
+    consequence: "what is more waits in the outbox, where it can be seen",
+    counter: "none",
+  }),
   bytes("outboxBytesHigh", 1024, {
     what: "bytes that a client has not taken until it is slowed",
     consequence: "no further snapshot until it has; conflating subscriptions one cadence slower",
@@ -205,6 +210,34 @@ export const LIMIT_TABLE: readonly LimitEntry[] = [
     consequence: "close 4008, or without a word where the socket takes none",
     counter: "outboxBytesMax",
     flag: "outbox-bytes-max",
+  }),
+  bytes("outboxBytesNodeMax", 4096, {
+    what: "bytes that all clients of the node have not taken",
+    consequence: "close 4014 for those with the most",
+    counter: "`tidegate_slow_total`",
+    flag: "outbox-bytes-node-max",
+    max: 2 ** 40,
+  }),
+  ms("outboxAgeMaxMs", 100, DAY_MS, {
+    what: "age of the oldest byte that a client has not taken",
+    consequence: "close 4008",
+    counter: "`tidegate_slow_total`",
+    flag: "outbox-age-ms-max",
+  }),
+  ms("slowPatienceMs", 10, DAY_MS, {
+    what: "time that a slowed session must have kept up",
+    consequence: "it goes one cadence faster; if that was too early, the time doubles",
+    counter: "`tidegate_slow_total`",
+  }),
+  ms("slowPatienceMsMax", 10, DAY_MS, {
+    what: "the most that this time becomes",
+    consequence: "it doubles no further",
+    counter: "none",
+  }),
+  ms("closeLingerMs", 0, 60_000, {
+    what: "time that a closed session has to take what it was sent",
+    consequence: "then the socket is cut",
+    counter: "`tidegate_slow_total`",
   }),
   entry("joinsInFlightMax", "whole", "subscriptions", 1, 100_000, {
     what: "subscriptions of a session that wait for their snapshots at once",
@@ -243,6 +276,16 @@ export const LIMIT_RELATIONS: readonly {
     fields: ["outboxBytesHigh", "outboxBytesMax"],
     holds: (limits) => limits.outboxBytesHigh < limits.outboxBytesMax,
     wanted: "limits.outboxBytesHigh below limits.outboxBytesMax",
+  },
+  {
+    fields: ["outboxBytesMax", "outboxBytesNodeMax"],
+    holds: (limits) => limits.outboxBytesMax <= limits.outboxBytesNodeMax,
+    wanted: "limits.outboxBytesMax not above limits.outboxBytesNodeMax",
+  },
+  {
+    fields: ["slowPatienceMs", "slowPatienceMsMax"],
+    holds: (limits) => limits.slowPatienceMs <= limits.slowPatienceMsMax,
+    wanted: "limits.slowPatienceMs not above limits.slowPatienceMsMax",
   },
   {
     fields: ["pingAfterMs", "idleMsMax"],
