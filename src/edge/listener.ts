@@ -42,6 +42,9 @@ export interface ListenerPorts {
 }
 
 /** Every listening socket of the edge is opened here. */
+/** Under Binance's names too: its libraries show nothing else to their user. */
+const ONLY_GET = "only GET is answered here";
+
 export function listen(config: EdgeConfig, ports: ListenerPorts, id = 1): Listener {
   const { admission, lifecycle } = ports;
   const server = Bun.serve<Session>({
@@ -107,7 +110,7 @@ function answer(
     return sentence(404, `unknown path ${url.pathname}: the known ones are ${paths.join(", ")}`, { paths });
   }
   if (route.is === "rest") {
-    if (request.method !== "GET") return sentence(405, "only GET is answered here", {}, { allow: "GET" });
+    if (request.method !== "GET") return sentence(405, ONLY_GET, { code: -1000, msg: ONLY_GET }, { allow: "GET" });
     return ports.rest.forward(url.pathname, url.search.slice(1));
   }
   if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") {

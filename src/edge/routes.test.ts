@@ -20,7 +20,7 @@ function door(path: string) {
 test("routes - the longest prefix wins, at segment borders", () => {
   expect(prefix("/ws/quote/v1")).toBe("/ws/quote/v1");
   expect(prefix("/ws/quote/v1/x")).toBe("/ws/quote/v1");
-  expect(prefix("/ws/quote/v2")).toBe("/ws");
+  expect(prefix("/ws/quote")).toBe("/ws");
   expect(prefix("/ws")).toBe("/ws");
   expect(prefix("/ws/0")).toBe("/ws");
   expect(prefix("/stream-spot/ws/0")).toBe("/stream-spot");
@@ -29,6 +29,12 @@ test("routes - the longest prefix wins, at segment borders", () => {
   expect(prefix("/wsx")).toBeNull();
   expect(prefix("/")).toBeNull();
   expect(prefix("/api/v3/depth")).toBe("/api/v3");
+});
+
+test("routes - another version of an endpoint is unknown, not a Binance path with odd streams", () => {
+  for (const path of ["/ws/quote/v2", "/ws/quote/v0", "/ws/quote/v10"]) expect(prefix(path)).toBeNull();
+  expect(prefix("/ws/v2")).toBe("/ws");
+  expect(prefix("/ws/quote/v")).toBe("/ws");
 });
 
 test("routes - sessions share one wire per endpoint, time unit and envelope", () => {

@@ -2,7 +2,8 @@
  * Which endpoint a request's path belongs to, and the wire its sessions share.
  *
  * On the path: listener -> ROUTES -> session.
- * Invariants: the longest prefix wins, at segment borders; there is one `Wire` per endpoint, time unit and envelope, so a
+ * Invariants: the longest prefix wins, at segment borders, but another version of an endpoint (`/ws/quote/v2` beside
+ * `/ws/quote/v1`) is unknown, whatever prefix it has; there is one `Wire` per endpoint, time unit and envelope, so a
  * session costs a pointer to it.
  */
 import type { Dialect, Opening, StreamRequest } from "../protocol/dialect.ts";
@@ -24,6 +25,8 @@ export class Routes {
   readonly #routes: readonly Route[];
   readonly #dialects: Readonly<Record<Form["dialect"], Dialect>>;
   readonly #wires = new Map<string, Wire>();
+  /** Paths of endpoints that end in a version, without it. */
+  readonly #versioned: ReadonlySet<string>;
 
   constructor(
     endpoints: readonly EndpointConfig[],
@@ -36,14 +39,22 @@ export class Routes {
     ];
     this.#routes = routes.sort((a, b) => b.path.length - a.path.length);
     this.#dialects = dialects;
+    this.#versioned = new Set(endpoints.flatMap(({ path }) => unversioned(path) ?? []));
   }
 
   match(path: string): Route | null {
+    if (this.#isOtherVersion(path)) return null;
     for (const route of this.#routes) {
       if (path === route.path || path.startsWith(route.path.endsWith("/") ? route.path : `${route.path}/`))
         return route;
     }
     return null;
+  }
+
+  /** Who asks for it takes it for what it is not: it would open as a Binance path with odd streams. */
+  #isOtherVersion(path: string): boolean {
+    const base = unversioned(path);
+    return base !== null && !this.#routes.some((one) => one.path === path) && this.#versioned.has(base);
   }
 
   /** Prefixes, as an answer to an unknown path names them. */
@@ -75,3 +86,6 @@ export class Routes {
     return wire;
   }
 }
+
+/** `/ws/quote` of `/ws/quote/v1`; null without a version. */
+const unversioned = (path: string): string | null => /^(.+)\/v\d+$/.exec(path)?.[1] ?? null;
