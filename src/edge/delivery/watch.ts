@@ -107,7 +107,8 @@ export class Watch {
     this.#begins.splice(0, oldest);
     this.ageMs = bytes === 0 ? 0 : nowMs - (this.#begins[0] ?? nowMs);
     if (this.#sizes.length > SPANS_MAX) {
-      this.#sizes[1]! += this.#sizes.shift()!;
+      const oldest = this.#sizes.shift()!;
+      this.#sizes[0]! += oldest;
       this.#begins.splice(1, 1);
     }
   }
