@@ -11,7 +11,6 @@ import type { EdgeToMain, Later, TopicInfo, TopicKey } from "../ring/messages.ts
 import { RUNGS } from "../ring/messages.ts";
 import type { Counters, LatencyHistogram } from "./counters.ts";
 import type { JoinRequest } from "./requests.ts";
-import type { Pending } from "./session/joins.ts";
 import type { Session } from "./session/session.ts";
 
 /** Bun's side of a publish; bytes sent, or 0 or -1 where the sockets did not take it all. */
@@ -74,9 +73,8 @@ export class Topic {
   floor = -1;
   /** While stale: who came after it had turned stale. Null: not stale. */
   staleJoiners: Set<Session> | null = null;
-  /** Waiting for the answer to `join`, or for the end of a repair. */
-  waiting: Pending[] = [];
-  join: JoinRequest | null = null;
+  /** Who waits to join it, by the position they have of it ("" is none). */
+  readonly joins = new Map<string, JoinRequest>();
 
   constructor(key: TopicKey, dialect: Dialect, latency: LatencyHistogram) {
     this.key = key;

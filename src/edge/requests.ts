@@ -13,12 +13,14 @@ import type { Topic } from "./hub.ts";
 import type { Pending } from "./session/joins.ts";
 import type { Move } from "./session/moves.ts";
 
-/** `only`: the one subscription it is for; null: whoever waits for the topic when the answer is read. */
+/** For all that have the same position of the topic, or none: whoever waits when the answer is read. */
 export interface JoinRequest {
   readonly is: "join";
   readonly topic: Topic;
   readonly since: Position | null;
-  readonly only: Pending | null;
+  waiting: Pending[];
+  /** Main has been asked. */
+  asked: boolean;
 }
 
 export type Request =
@@ -50,9 +52,8 @@ export class Requests {
   }
 
   ask(request: Request): void {
-    this.#next = (this.#next + 1) >>> 0;
-    this.#asked.set(this.#next, { request, atMs: this.#nowMs() });
-    this.#post(messageOf(request, this.#next));
+    const number = this.#enter(request);
+    this.#post(messageOf(request, number));
   }
 
   peek(number: number): Request | undefined {
@@ -72,15 +73,21 @@ export class Requests {
   /** Asks again what `which` chooses, or what has waited too long. */
   askAgain(which?: (request: Request) => boolean): void {
     const now = this.#nowMs();
-    const again: Request[] = [];
+    const again: [number: number, request: Request][] = [];
     for (const [number, { request, atMs }] of this.#asked) {
       if (which === undefined && now - atMs < this.#askAgainMs) break;
       const chosen = which === undefined ? now - atMs >= this.#patienceMs(request) : which(request);
       if (!chosen) continue;
       this.#asked.delete(number);
-      again.push(request);
+      again.push([number, request]);
     }
-    for (const request of again) this.ask(request);
+    for (const [instead, request] of again) this.#post(messageOf(request, this.#enter(request), instead));
+  }
+
+  #enter(request: Request): number {
+    this.#next = (this.#next + 1) >>> 0;
+    this.#asked.set(this.#next, { request, atMs: this.#nowMs() });
+    return this.#next;
   }
 
   /** A repair is many answers: to ask again throws away those that are under way. */
@@ -89,12 +96,14 @@ export class Requests {
   }
 }
 
-function messageOf(request: Request, number: number): EdgeToMain {
+/** `instead`: its former number, if it was asked before. */
+function messageOf(request: Request, number: number, instead?: number): EdgeToMain {
+  const again = instead === undefined ? undefined : { instead };
   switch (request.is) {
     case "join":
-      return { is: "join", request: number, key: request.topic.key, since: request.since };
+      return { is: "join", request: number, ...again, key: request.topic.key, since: request.since };
     case "resync":
-      return { is: "resync", request: number, topic: request.topic.number };
+      return { is: "resync", request: number, ...again, topic: request.topic.number };
     case "move":
       return { is: "move", request: number, from: request.move.from.number, key: request.move.to.key };
     case "return": {
@@ -102,6 +111,7 @@ function messageOf(request: Request, number: number): EdgeToMain {
       return {
         is: "join",
         request: number,
+        ...again,
         key: stream.topic.key,
         since: { epoch: leftOut.epoch, seq: leftOut.seq },
       };

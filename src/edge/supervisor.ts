@@ -20,7 +20,7 @@ import { probePort } from "./probe.ts";
 import { type EdgeTotals, Totals } from "./totals.ts";
 
 /** What a worker says that is not for the supervisor. */
-export type EdgeMessage = Exclude<EdgeToMain, { is: "ready" | "counters" | "log" | "drained" }>;
+export type EdgeMessage = Exclude<EdgeToMain, { is: "ready" | "batch" | "counters" | "log" | "drained" }>;
 
 export interface EdgeOptions {
   readonly config: EdgeConfig;
@@ -243,6 +243,9 @@ class Supervisor implements Edge {
 
   #message(place: Place, message: EdgeToMain): void {
     switch (message.is) {
+      case "batch":
+        for (const one of message.messages) this.#message(place, one);
+        break;
       case "ready":
         this.#port = message.port;
         place.ready = true;

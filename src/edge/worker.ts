@@ -26,6 +26,7 @@ import { SLOW_SWEEP_MS, Slow } from "./delivery/slow.ts";
 import { Hub } from "./hub.ts";
 import { Listening } from "./listening.ts";
 import { misbehave } from "./misbehave.ts";
+import { Postbox } from "./postbox.ts";
 import { Requests } from "./requests.ts";
 import { RestForwarder } from "./rest.ts";
 import { Routes } from "./routes.ts";
@@ -43,7 +44,8 @@ const COUNTERS_MS = 1000;
 /** Exit status of a worker that was lapped twice. */
 const EXIT_LAPPED = 3;
 
-const post = (message: EdgeToMain): void => self.postMessage(message);
+const postbox = new Postbox((message: EdgeToMain): void => self.postMessage(message));
+const { post } = postbox;
 
 function start(message: MainToEdge & { is: "start" }): (message: MainToEdge) => void {
   const { config, ring, census, column, outboxes, worker, generation } = message;

@@ -118,14 +118,26 @@ export interface RestAnswer {
 /** Worker -> main. `request` is the worker's own rising number; a DIRECT repeats it. */
 export type EdgeToMain =
   | { readonly is: "ready"; readonly port: number }
-  /** Open a topic and answer with its state (DIRECT joined). One request serves every session waiting on the topic. */
-  | { readonly is: "join"; readonly request: number; readonly key: TopicKey; readonly since: Position | null }
+  /** Everything of one turn, in order. */
+  | { readonly is: "batch"; readonly messages: readonly EdgeToMain[] }
+  /**
+   * Open a topic and answer with its state (DIRECT joined). One request serves every session waiting on the topic, or those
+   * that have the same position of it. `instead`: it was asked under this number before; if it still waits for its turn, it
+   * keeps its place.
+   */
+  | {
+      readonly is: "join";
+      readonly request: number;
+      readonly instead?: number;
+      readonly key: TopicKey;
+      readonly since: Position | null;
+    }
   /** Open `key` for sessions that will leave `from` at a TICK (DIRECT open). */
   | { readonly is: "move"; readonly request: number; readonly from: number; readonly key: TopicKey }
   /** No session of this worker is on the topic any more, and none waits for it. */
   | { readonly is: "leave"; readonly topic: number }
   /** The native `resync` command: a fresh snapshot of an open topic for this request (DIRECT joined). */
-  | { readonly is: "resync"; readonly request: number; readonly topic: number }
+  | { readonly is: "resync"; readonly request: number; readonly instead?: number; readonly topic: number }
   /** The ring overtook this worker: last seq seen per topic it has sessions on. */
   | {
       readonly is: "lapped";

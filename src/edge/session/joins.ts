@@ -193,13 +193,14 @@ export class Joining {
         topic.laterFrame = frames.at(-1) ?? null;
       }
     }
-    const waiting = request.only === null ? topic.waiting : [request.only];
-    if (request.only === null) topic.waiting = [];
+    const { waiting } = request;
+    request.waiting = [];
     const left = this.#serve(waiting, head, frames);
-    if (request.only === null) topic.join = null;
+    request.asked = false;
     topic.uses--;
-    if (request.only === null) topic.waiting.push(...left);
-    if (topic.waiting.length > 0) this.askFor(topic);
+    request.waiting.push(...left);
+    if (request.waiting.length === 0) topic.joins.delete(positionText(request.since));
+    this.askFor(topic);
     this.#hub.release(topic);
   }
 
@@ -212,12 +213,10 @@ export class Joining {
     this.#hub.release(topic);
   }
 
-  /** Makes the one request that serves all who wait for the topic. */
+  /** Asks once for all who wait for the topic with the same position, or without one. */
   askFor(topic: Topic): void {
-    if (topic.join !== null || topic.behind || topic.waiting.length === 0) return;
-    topic.join = { is: "join", topic, since: null, only: null };
-    topic.uses++;
-    this.#requests.ask(topic.join);
+    if (topic.behind) return;
+    for (const request of topic.joins.values()) this.#ask(request);
   }
 
   // --- inside -------------------------------------------------------------------------------------------------------
@@ -236,24 +235,36 @@ export class Joining {
     if (pending.resync) {
       topic.uses++;
       this.#requests.ask({ is: "resync", topic, only: pending });
-    } else if (pending.since !== null) {
-      topic.uses++;
-      this.#requests.ask({ is: "join", topic, since: pending.since, only: pending });
-    } else {
-      topic.waiting.push(pending);
-      this.askFor(topic);
+      return;
     }
+    const { since } = pending;
+    const key = positionText(since);
+    let request = topic.joins.get(key);
+    if (request === undefined) {
+      request = { is: "join", topic, since, waiting: [], asked: false };
+      topic.joins.set(key, request);
+    }
+    request.waiting.push(pending);
+    if (!topic.behind) this.#ask(request);
+  }
+
+  #ask(request: JoinRequest): void {
+    if (request.asked || request.waiting.length === 0) return;
+    request.asked = true;
+    request.topic.uses++;
+    this.#requests.ask(request);
   }
 
   /** A topic that runs here serves its later joiners by itself, if they need no more than it knows. */
   #runHere(pending: Pending): boolean {
     const { stream, since, resync } = pending;
     const { topic } = stream;
-    if (topic.later === "ask" || topic.sessions === 0 || topic.behind || since !== null || resync) return false;
+    if (topic.later === "ask" || topic.sessions === 0 || topic.behind || resync) return false;
     const { later, family, epoch, laterSeq: seq, laterFrame } = topic;
-    if (family === null) return false;
-    const frames = later === "latest" && laterFrame !== null ? [stream.before + laterFrame + stream.after] : [];
-    this.#run(pending, { is: "joined", family, epoch, seq, recovered: false, later }, frames);
+    if (family === null || (since !== null && !isKnownHere(topic, since))) return false;
+    const needsLatest = later === "latest" && laterFrame !== null && since?.seq !== seq;
+    const frames = needsLatest ? [stream.before + laterFrame + stream.after] : [];
+    this.#run(pending, { is: "joined", family, epoch, seq, recovered: since !== null, later }, frames);
     return true;
   }
 
@@ -338,3 +349,11 @@ export class Joining {
     this.finish(session, reply);
   }
 }
+
+/** Whether what followed the position is nothing, or, of a value, what the topic's latest frame says. */
+function isKnownHere({ epoch, laterSeq, family }: Topic, since: Position): boolean {
+  if (since.epoch !== epoch || laterSeq === null) return false;
+  return since.seq === laterSeq || (family === "value" && since.seq < laterSeq);
+}
+
+const positionText = (since: Position | null): string => (since === null ? "" : `${since.seq} ${since.epoch}`);
