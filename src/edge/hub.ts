@@ -29,7 +29,8 @@ export class Stream {
   readonly after: string;
   /** Whom it is sent to: those of its sessions that are not left out. */
   sessions = 0;
-  /** Bytes published so far, as they stand in each outbox; then as of the last two marks of the slow policy. */
+  /** Published so far: frames, and bytes as they stand in each outbox; then bytes as of the last two marks of slow.ts. */
+  frames = 0;
   bytes = 0;
   bytesMarked = 0;
   bytesBefore = 0;
@@ -224,6 +225,7 @@ export class Hub {
     session.socket.unsubscribe(stream.name);
     stream.sessions--;
     session.watch?.left(stream);
+    session.meter?.left(stream);
   }
 
   /** It gets the next publication of the stream again. */
@@ -231,6 +233,7 @@ export class Hub {
     session.socket.subscribe(stream.name);
     stream.sessions++;
     session.watch?.joined(stream);
+    session.meter?.joined(stream);
   }
 
   #join(session: Session, stream: Stream): void {
@@ -244,6 +247,7 @@ export class Hub {
     if (!session.watch?.leftOut.delete(stream)) {
       stream.sessions--;
       session.watch?.left(stream);
+      session.meter?.left(stream);
     }
     topic.sessions--;
     // Without sessions its publications pass unread.
@@ -264,6 +268,7 @@ export class Hub {
       const bytes = this.#broadcaster.publish(stream.name, frame);
       const size = bytes > 0 ? bytes : frame.length;
       stream.bytes += size + frameHeadBytes(size);
+      stream.frames++;
       this.#counters.delivered += stream.sessions;
       this.#counters.deliveredBytes += stream.sessions * size;
     }

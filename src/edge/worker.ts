@@ -18,6 +18,7 @@ import { checkEdgeConfig, type EdgeConfig } from "./config.ts";
 import { Counters } from "./counters.ts";
 import { Controls } from "./delivery/control.ts";
 import { LeavingOut } from "./delivery/left-out.ts";
+import { Outbound } from "./delivery/outbound.ts";
 import { Outboxes } from "./delivery/outboxes.ts";
 import { Pump } from "./delivery/pump.ts";
 import { Records } from "./delivery/records.ts";
@@ -85,7 +86,11 @@ function start(message: MainToEdge & { is: "start" }): (message: MainToEdge) => 
     wallMs: () => clock.wallUs() / 1000,
     random: Math.random,
   });
-  const heartbeat = new Heartbeat(hub, counters, limits);
+  const outbound = new Outbound(limits.outbound, {
+    counters,
+    slowDown: (session, cause) => slow.slowDown(session, cause),
+  });
+  const heartbeat = new Heartbeat(hub, counters, limits, outbound);
   const controls = new Controls(hub);
   const rest = new RestForwarder(post, clock, limits, counters);
 

@@ -7,8 +7,11 @@ import { TopicSettings } from "../../src/channel/topic-settings.ts";
 import type { EdgeConfig } from "../../src/edge/config.ts";
 import { Counters } from "../../src/edge/counters.ts";
 import { Controls } from "../../src/edge/delivery/control.ts";
+import { LeavingOut } from "../../src/edge/delivery/left-out.ts";
+import { Outboxes } from "../../src/edge/delivery/outboxes.ts";
 import { Records } from "../../src/edge/delivery/records.ts";
 import { Repair } from "../../src/edge/delivery/repair.ts";
+import { type OnSlow, Slow } from "../../src/edge/delivery/slow.ts";
 import { Hub } from "../../src/edge/hub.ts";
 import { Requests } from "../../src/edge/requests.ts";
 import { Routes } from "../../src/edge/routes.ts";
@@ -32,6 +35,8 @@ class Exit extends Error {}
 export interface WorkerOptions {
   readonly config: EdgeConfig;
   readonly ring: SharedArrayBuffer;
+  readonly outboxes: SharedArrayBuffer;
+  readonly onSlow: OnSlow;
   readonly worker: number;
   readonly generation: number;
   readonly clock: Clock;
@@ -75,7 +80,18 @@ export class TestWorker {
     const joining = new Joining(hub, requests, counters, limits, moves, nowMs);
     const commands = new Commands(hub, joining, moves, counters, limits, new TopicSettings([], "spot"));
     this.#lifecycle = new Lifecycle(hub, commands, joining, counters, limits, nowMs, options.failed);
-    const heartbeat = new Heartbeat(hub, counters, limits);
+    const slow = new Slow({
+      hub,
+      moves,
+      leavingOut: new LeavingOut(hub, requests, counters, limits),
+      lingering: this.#lifecycle.lingering,
+      outboxes: new Outboxes(options.outboxes, worker, limits.outboxBytesNodeMax),
+      counters,
+      limits,
+      nowMs,
+      onSlow: () => options.onSlow,
+    });
+    const heartbeat = new Heartbeat(hub, counters, limits, { look: () => undefined });
     const controls = new Controls(hub);
     const giveUp = (): never => {
       for (const session of [...hub.sessions]) close(session, CLOSES.GOING_AWAY.code, CLOSES.GOING_AWAY.message);
@@ -87,6 +103,7 @@ export class TestWorker {
     hub.publishThrough(this.server);
     const sweep = (): void => {
       heartbeat.sweep(nowMs());
+      slow.sweep();
       joining.sweep();
       requests.askAgain();
       this.#sweep = clock.after(SWEEP_MS, sweep);

@@ -8,6 +8,7 @@
 import { CLOSES } from "../../protocol/codes.ts";
 import type { EdgeLimits } from "../config.ts";
 import type { Counters } from "../counters.ts";
+import type { Outbound } from "../delivery/outbound.ts";
 import type { Hub } from "../hub.ts";
 import { close, type Session } from "./session.ts";
 
@@ -18,12 +19,14 @@ export class Heartbeat {
   readonly #hub: Hub;
   readonly #counters: Pick<Counters, "limited">;
   readonly #limits: EdgeLimits;
+  readonly #outbound: Pick<Outbound, "look">;
   #from = 0;
 
-  constructor(hub: Hub, counters: Pick<Counters, "limited">, limits: EdgeLimits) {
+  constructor(hub: Hub, counters: Pick<Counters, "limited">, limits: EdgeLimits, outbound: Pick<Outbound, "look">) {
     this.#hub = hub;
     this.#counters = counters;
     this.#limits = limits;
+    this.#outbound = outbound;
   }
 
   /** The next tenth. Closing a session puts another one in its place, which then waits for the next round. */
@@ -39,6 +42,7 @@ export class Heartbeat {
 
   #look(session: Session, nowMs: number): void {
     if (session.rate?.fresh(nowMs)) session.rate = null;
+    this.#outbound.look(session, nowMs);
     if (nowMs >= session.endsMs) {
       this.#counters.limited("sessionMsMax");
       close(session, CLOSES.LIFETIME.code, CLOSES.LIFETIME.message);

@@ -86,7 +86,7 @@ test("lifecycle - closes are counted under the code that says why", () => {
 test("heartbeat - a ping every 20 s of silence, a close after 60 s, in ten slices", () => {
   const l = life(() => undefined);
   const sessions = Array.from({ length: 25 }, () => l.open());
-  const heartbeat = new Heartbeat(l.hub, l.counters, DEFAULT_LIMITS);
+  const heartbeat = new Heartbeat(l.hub, l.counters, DEFAULT_LIMITS, { look: () => undefined });
   const round = (ms: number) => {
     l.at(ms);
     for (let slice = 0; slice < 10; slice++) heartbeat.sweep(ms);

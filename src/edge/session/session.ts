@@ -10,6 +10,7 @@ import { CLOSES } from "../../protocol/codes.ts";
 import type { Dialect, Opening, StreamRequest } from "../../protocol/dialect.ts";
 import type { EndpointConfig } from "../config.ts";
 import type { Counters } from "../counters.ts";
+import type { Meter } from "../delivery/outbound.ts";
 import type { Watch } from "../delivery/watch.ts";
 import { frameHeadBytes, type Stream } from "../hub.ts";
 import type { Joins } from "./joins.ts";
@@ -63,6 +64,8 @@ export class Session {
   endsMs: number;
   /** What is known of it while its outbox is not empty, or it is slowed. */
   watch: Watch | null;
+  /** What it was sent, where there is a limit on that. */
+  meter: Meter | null;
   /** Set when the socket opens. */
   parting: Parting | null;
 
@@ -83,6 +86,7 @@ export class Session {
     this.userPlace = UNSEATED;
     this.endsMs = Number.POSITIVE_INFINITY;
     this.watch = null;
+    this.meter = null;
     this.parting = null;
   }
 
@@ -107,6 +111,7 @@ export function send(session: Session, frame: string, counters: Counters): void 
     counters.delivered++;
     counters.deliveredBytes += size;
     session.watch?.sent(size + frameHeadBytes(size));
+    session.meter?.sent(size + frameHeadBytes(size));
     return;
   }
   // 0: over outboxBytesMax. Bun closes the socket; nothing before its last byte was skipped.
