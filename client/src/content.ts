@@ -9,7 +9,7 @@ import { type Family, familyOf } from "./data.ts";
 import type { Gap } from "./events.ts";
 import type { ChannelPush, DataPush } from "./frames.ts";
 import { BatchQueue, LatestQueue, type Queue } from "./queues.ts";
-import type { AnyUpdate } from "./subscription.ts";
+import type { BookUpdate, ValueUpdate } from "./subscription.ts";
 import { Updates } from "./updates.ts";
 
 export class Content {
@@ -89,7 +89,7 @@ export class Content {
     return new LatestQueue(() => this.#current());
   }
 
-  #current(): AnyUpdate | null {
+  #current(): BookUpdate | ValueUpdate<unknown> | null {
     const push = this.#last;
     if (push === null) return null;
     const { channel, seq, time, sentUs, data } = push;

@@ -9,7 +9,7 @@
 import type { Candle } from "./data.ts";
 import type { Gap } from "./events.ts";
 import type { DataPush } from "./frames.ts";
-import type { AnyUpdate, CandlesUpdate, GapUpdate, ItemsUpdate } from "./subscription.ts";
+import type { AnyUpdate, BookUpdate, CandlesUpdate, GapUpdate, ItemsUpdate, ValueUpdate } from "./subscription.ts";
 
 export interface Queue {
   /** The next update; null: there is none now. */
@@ -20,12 +20,13 @@ export interface Queue {
   changed(): void;
 }
 
-/** For books and values: whether there is something new. */
+/** For books and values: whether there is something new. The same state is not given twice. */
 export class LatestQueue implements Queue {
-  readonly #current: () => AnyUpdate | null;
+  readonly #current: () => BookUpdate | ValueUpdate<unknown> | null;
   #changed: boolean;
+  #given: BookUpdate | ValueUpdate<unknown> | null = null;
 
-  constructor(current: () => AnyUpdate | null) {
+  constructor(current: () => BookUpdate | ValueUpdate<unknown> | null) {
     this.#current = current;
     this.#changed = current() !== null;
   }
@@ -33,7 +34,11 @@ export class LatestQueue implements Queue {
   take(): AnyUpdate | null {
     if (!this.#changed) return null;
     this.#changed = false;
-    return this.#current();
+    const [given, current] = [this.#given, this.#current()];
+    if (given?.seq === current?.seq && given?.sentUs === current?.sentUs && given?.stale === current?.stale)
+      return null;
+    this.#given = current;
+    return current;
   }
 
   data(): void {

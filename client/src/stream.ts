@@ -83,7 +83,7 @@ export class Stream implements Subscription {
     this.cadenceWanted = cadence;
     this.#cadenceAccepted = cadence;
     this.#host = host;
-    this.#content = new Content(channel, host.buffer, () => this.#trust.state !== "fresh");
+    this.#content = new Content(channel, host.buffer, () => !this.#trust.isFresh);
     this.#repairs = new Repairs(host.random);
     this.#refusals = new Backoff(200, 10_000, host.random);
     if (since !== null) this.#chain.resume(since);
@@ -297,12 +297,13 @@ export class Stream implements Subscription {
     if (restart) this.#newEpoch(push.epoch ?? "", previous ?? "", push.type === "gap" ? push.to : push.seq);
     this.#tellUnsure(push);
     if (push.type === "snapshot" && have !== null && !restart) this.#compareSnapshot(push, have);
+    this.#trusted(push);
     if (push.type === "gap") this.#tellGap({ ...push, reason: push.reason as Gap["reason"] });
     else this.#content.take(push);
     if (push.type === "delta") this.#compare(push);
     this.#repairs.worked();
     this.#emitPush(push, raw, restart);
-    this.#trusted(push);
+    this.#look();
   }
 
   /** What a push that was taken says about trust. */
@@ -317,7 +318,6 @@ export class Stream implements Subscription {
       this.#repairing = false;
     }
     if (trust.target !== null && (seq >= trust.target || push.type === "value")) trust.target = null;
-    this.#look();
   }
 
   /** Where a reply says the stream stands; true if that is a new epoch. */

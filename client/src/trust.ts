@@ -29,10 +29,14 @@ export class Trust {
     this.target = null;
   }
 
+  get isFresh(): boolean {
+    const { running, hasData, staleBySource, broken, target } = this;
+    return running && hasData && !staleBySource && !broken && target === null;
+  }
+
   /** What has changed since the last look; null: nothing. */
   look(): "fresh" | StaleReason | null {
-    const { running, hasData, staleBySource, broken, target } = this;
-    const isFresh = running && hasData && !staleBySource && !broken && target === null;
+    const { isFresh, staleBySource, broken } = this;
     if (isFresh === (this.#shown === "fresh") || (!isFresh && this.#shown === "waiting")) return null;
     this.#shown = isFresh ? "fresh" : "stale";
     if (isFresh) return "fresh";
