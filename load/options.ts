@@ -19,8 +19,10 @@ export interface LoadOptions {
   readonly cadence: number | null;
   /** Length of the window; null: until it is ended otherwise. */
   readonly durationMs: number | null;
-  /** Ends after so many messages; null: by time only. */
+  /** Ends after so many messages in the window; null: by time only. */
   readonly messages: number | null;
+  /** Ends at the first fault. */
+  readonly failFast: boolean;
   readonly warmupMs: number;
   /** 0 to 1. */
   readonly slowShare: number;

@@ -26,10 +26,11 @@ export function partHere(plan: PartPlan): PartHandle {
   return { tried: part.tried, tally: () => part.wire(), measure: () => part.measure(), stop: () => part.stop() };
 }
 
-type ChildLine =
-  | { readonly type: "tried" }
-  | { readonly type: "tally"; readonly tally: TallyWire }
-  | { readonly type: "end"; readonly tally: TallyWire };
+/** `tried`: each of its connections was. */
+interface ChildLine {
+  readonly type: "tried" | "tally" | "end";
+  readonly tally: TallyWire;
+}
 
 const stopMsMax = 20_000;
 
@@ -47,8 +48,8 @@ export function partElsewhere(plan: PartPlan, command: readonly string[]): PartH
   const ended = (async () => {
     for await (const text of linesOf(child.stdout)) {
       const line = JSON.parse(text) as ChildLine;
+      newest = line.tally;
       if (line.type === "tried") tried.resolve();
-      else newest = line.tally;
     }
     const status = await child.exited;
     const broken = new GatewayError("LOAD", `a process of this run ended with status ${status}`);
@@ -81,7 +82,7 @@ export async function runChild(input: ReadableStream<Uint8Array>, write: (line: 
   if (first.done === true) return;
   const part = new Part(JSON.parse(first.value) as PartPlan, systemClock());
   part.start();
-  void part.tried.then(() => say({ type: "tried" }));
+  void part.tried.then(() => say({ type: "tried", tally: part.wire() }));
   const timer = setInterval(() => say({ type: "tally", tally: part.wire() }), tallyMs);
   for await (const line of lines) {
     if (line === "measure") part.measure();

@@ -43,9 +43,12 @@ export async function runLoad(options: LoadOptions, world: LoadWorld): Promise<R
   let failure: unknown = null;
   try {
     await connected(parts, () => ended);
-    if (!ended && options.messages === null) await sleepUnless(options.warmupMs, () => ended);
+    // Nobody to measure: the report says why.
+    if (now().counts.opened === 0) ended = true;
+    const over = (): boolean => ended || isEnough(options, now);
+    await sleepUnless(options.warmupMs, over);
     for (const part of parts) part.measure();
-    await sleepUnless(options.durationMs, () => ended || isEnough(options, now));
+    await sleepUnless(options.durationMs, over);
   } catch (error) {
     failure = error;
   }
@@ -69,8 +72,12 @@ async function connected(parts: readonly PartHandle[], ended: () => boolean): Pr
   await Promise.race([tried, sleepUnless(null, () => done || ended())]);
 }
 
-const isEnough = ({ messages }: LoadOptions, now: () => Tally): boolean =>
-  messages !== null && now().counts.messages >= messages;
+function isEnough({ messages, failFast }: LoadOptions, now: () => Tally): boolean {
+  if (messages === null && !failFast) return false;
+  const tally = now();
+  if (failFast && tally.allFaults > 0) return true;
+  return messages !== null && tally.counts.measuredMessages >= messages;
+}
 
 /** null: only `over` ends it. */
 async function sleepUnless(ms: number | null, over: () => boolean): Promise<void> {

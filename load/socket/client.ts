@@ -84,9 +84,9 @@ export class Client implements FrameSink {
     const options = { hostname, port, data: this as Client, socket: HANDLERS };
     const local = localAddress === null ? {} : { localAddress };
     // The rejection says what `connectError` says; where there was no such call, it is the only word.
-    Bun.connect<Client>({ ...options, ...local, ...(tls === null ? {} : { tls }) }).catch((error: unknown) =>
-      this.#end(1006, reasonOf(error)),
-    );
+    Bun.connect<Client>({ ...options, ...local, ...(tls === null ? {} : { tls }) }).catch((error: unknown) => {
+      this.#end(1006, reasonOf(error))?.terminate();
+    });
   }
 
   send(frame: Buffer): void {
@@ -97,15 +97,12 @@ export class Client implements FrameSink {
   close(code = 1000): void {
     if (this.#state === "closed") return;
     if (this.#state === "open") this.#write(closeFrame(code));
-    this.#socket?.end();
-    this.#end(code, "closed by this side");
+    this.#end(code, "closed by this side")?.end();
   }
 
   /** As if the network was gone: no goodbye. */
   drop(reason = "dropped by this side"): void {
-    if (this.#state === "closed") return;
-    this.#socket?.terminate();
-    this.#end(1006, reason);
+    this.#end(1006, reason)?.terminate();
   }
 
   pause(): void {
@@ -135,8 +132,7 @@ export class Client implements FrameSink {
 
   /** The other side is gone. */
   ended(reason: string): void {
-    this.#socket?.terminate();
-    this.#end(1006, reason);
+    this.#end(1006, reason)?.terminate();
   }
 
   // ---- FrameSink
@@ -157,8 +153,7 @@ export class Client implements FrameSink {
   goodbye(code: number, reason: string): void {
     if (this.#state !== "open") return;
     this.#write(closeFrame(code === 1005 ? 1000 : code));
-    this.#socket?.end();
-    this.#end(code, reason);
+    this.#end(code, reason)?.end();
   }
 
   fault(sentence: string): void {
@@ -181,7 +176,7 @@ export class Client implements FrameSink {
   }
 
   refused(error: Error): void {
-    this.#end(1006, reasonOf(error));
+    this.#end(1006, reasonOf(error))?.terminate();
   }
 
   drained(): void {
@@ -221,18 +216,20 @@ export class Client implements FrameSink {
   }
 
   #refuse(reason: string): void {
-    this.#socket?.terminate();
-    this.#end(1006, reason);
+    this.#end(1006, reason)?.terminate();
   }
 
-  #end(code: number, reason: string): void {
-    if (this.#state === "closed") return;
+  /** Returns the socket, to be closed: its own callbacks come then, and find everything over. */
+  #end(code: number, reason: string): Bun.Socket<Client> | null {
+    const socket = this.#socket;
+    if (this.#state === "closed") return null;
     const opened = this.#state === "open";
     this.#state = "closed";
     this.#socket = null;
     this.#head = null;
     this.#waiting = null;
     this.#listener.closed(code, reason, opened);
+    return socket;
   }
 }
 

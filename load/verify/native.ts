@@ -57,7 +57,11 @@ export class NativeFeed implements Feed {
 
   /** The socket is gone; chains go on from their positions. */
   lost(): void {
-    for (const subscription of this.#subscriptions) subscription.fresh = true;
+    for (const subscription of this.#subscriptions) {
+      subscription.fresh = true;
+      // Who has nothing yet begins anew, wherever the stream stood when it was answered.
+      if (subscription.chain.position === null) subscription.chain.forget();
+    }
   }
 
   /** Commands that ask for the whole of each kept book again: it must be the book we have. */

@@ -47,6 +47,7 @@ interface LoadFlags {
   readonly cadence?: number;
   readonly duration?: string;
   readonly messages?: number;
+  readonly failFast?: true;
   readonly warmup?: string;
   readonly slow?: string;
   readonly slowRate?: string;
@@ -97,7 +98,8 @@ export function addLoad(program: Command, world: Surroundings, ended: (status: n
     .option("--by-url", "Binance: name the streams in the URL, not in a SUBSCRIBE")
     .option("--cadence <MS>", "native: at most one push in so many ms", number(0))
     .option("--duration <TIME>", "from when all are connected: 10m, 30s, 500ms (default: 30s; none with --messages)")
-    .option("--messages <N>", "end when so many were received and verified", number(1))
+    .option("--messages <N>", "end when so many were received and verified in the window", number(1))
+    .option("--fail-fast", "end at the first fault")
     .option("--warmup <TIME>", "behind the connecting and not measured yet (default: 1s)")
     .option("--slow <SHARE>", "connections that read slowly, such as 1%")
     .option("--slow-rate <RATE>", "how fast they read: 5% of what others get, or 10kB/s (default: 5%)")
@@ -180,6 +182,7 @@ async function optionsOf(flags: LoadFlags, env: Surroundings["env"]): Promise<Lo
       messages === null ? DEFAULTS.durationMs : null,
     ),
     messages,
+    failFast: flags.failFast === true,
     warmupMs: read(flags.warmup, readDuration, "warmup", DEFAULTS.warmupMs),
     slowShare: read(flags.slow, readShare, "slow", 0),
     slowRate: read(flags.slowRate, readSlowRate, "slow-rate", DEFAULTS.slowRate),
