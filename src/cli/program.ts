@@ -8,6 +8,7 @@ import { CONFIG_FLAG, envName, SETTINGS } from "../config/settings.ts";
 import { GatewayError } from "../lib/errors.ts";
 import { adminUrl, drain } from "./drain.ts";
 import { addLoad, type LoadSurroundings } from "./load.ts";
+import { readPem } from "./pem.ts";
 import { record } from "./record.ts";
 import { type StartNode, serve } from "./serve.ts";
 import { type TailWorld, tail } from "./tail/tail.ts";
@@ -91,14 +92,21 @@ function build(world: CliWorld, ended: (status: number) => void): Command {
     .argument("<channel...>", "for example btcusdt@depth btcusdt@trade")
     .option("--json", "one push per line, as it came, for pipes")
     .option("--url <URL>", `the node: a port, host:port or URL (${envName("url")}, ${DEFAULT_URL})`)
+    .option("--ca <FILE>", "PEM of the authorities to trust for wss:// (the system's)")
     .option("--cadence <MS>", "at most one push in so many ms; what is merged stays exact", number(0))
     .option("-n, --count <N>", "end after so many pushes", number(1))
     .addHelpText("after", TAIL_EXAMPLES)
-    .action(async (channels: string[], flags: { json?: true; url?: string; cadence?: number; count?: number }) => {
-      const url = nodeUrl(flags.url ?? (world.env[envName("url")] || DEFAULT_URL));
-      const { json = false, cadence = null, count = null } = flags;
-      ended(await tail({ url, channels, cadence, json, count }, world.tailWorld()));
-    });
+    .action(
+      async (
+        channels: string[],
+        flags: { json?: true; url?: string; ca?: string; cadence?: number; count?: number },
+      ) => {
+        const url = nodeUrl(flags.url ?? (world.env[envName("url")] || DEFAULT_URL));
+        const { json = false, cadence = null, count = null } = flags;
+        const ca = flags.ca === undefined ? null : readPem("--ca", flags.ca);
+        ended(await tail({ url, channels, cadence, ca, json, count }, world.tailWorld()));
+      },
+    );
 
   program
     .command("record")
@@ -202,5 +210,6 @@ Examples:
   tidegate tail btcusdt@depth ethusdt@trade
   tidegate tail btcusdt@depth --cadence 500
   tidegate tail --url gateway.example.com:8080 usdm:btcusdt@markPrice
+  tidegate tail --url wss://gateway.example.com --ca ca.pem btcusdt@trade
   tidegate tail --json -n 10 btcusdt@trade
 `;

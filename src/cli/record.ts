@@ -3,12 +3,12 @@
  *
  * Invariants: what goes wrong with the connection is told on stderr and tried again; the file is whole when it ends.
  */
-import { readFileSync } from "node:fs";
 import { Recorder } from "../ingest/recorder.ts";
 import type { Source } from "../ingest/source.ts";
 import { createWebSocket, parseUpstream, rawLink, upstreamInputs } from "../ingest/websocket/mod.ts";
 import { systemClock } from "../lib/clock.ts";
 import { GatewayError } from "../lib/errors.ts";
+import { readPem } from "./pem.ts";
 
 export interface RecordRequest {
   /** `kraken:BTC/USD`, or the URL of a WebSocket. */
@@ -62,7 +62,7 @@ function recordingsOf(request: RecordRequest, world: RecordWorld): Recording[] {
     warn: (message: string, fields: Readonly<Record<string, unknown>> = {}) =>
       world.err(`${message}: ${String(fields.error ?? fields.frame ?? "")}\n`),
   };
-  const tls = ca === undefined ? {} : { tls: { ca: pem(ca) } };
+  const tls = ca === undefined ? {} : { tls: { ca: readPem("--upstream-ca", ca) } };
   const parts = { clock, random: Math.random, log, ...tls };
   if (/^wss?:\/\//.test(what)) {
     if (url !== undefined) throw new GatewayError("USAGE", "--upstream-url is for a venue's name, not for a URL");
@@ -94,12 +94,4 @@ function counting(recorder: Recorder, count: number | null, end: () => void) {
     },
     busy: () => recorder.busy(),
   };
-}
-
-function pem(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (cause) {
-    throw new GatewayError("USAGE", `--upstream-ca: cannot read ${path}`, { cause });
-  }
 }

@@ -83,18 +83,22 @@ async function announce(config: StaticConfig, { publicUrl, adminUrl }: RunningNo
 }
 
 function urlFlag(publicUrl: string): string {
-  const { hostname, port } = new URL(publicUrl);
-  if (port === "8080" && hostname === "127.0.0.1") return "";
+  const { protocol, hostname, port } = new URL(publicUrl);
+  if (protocol === "http:" && port === "8080" && hostname === "127.0.0.1") return "";
   const local = hostname === "127.0.0.1" || hostname === "0.0.0.0";
+  if (protocol === "https:") return ` -- --url wss://${local ? "localhost" : hostname}:${port}`;
   return ` -- --url ${local ? port : `${hostname}:${port}`}`;
 }
+
+/** It is our own node that is asked, whomever its certificate names. */
+const OURS = { rejectUnauthorized: false };
 
 /** A channel that exists; a replay's instruments are in its first records. */
 async function channelToTry(source: SourceConfig, publicUrl: string): Promise<string> {
   if (source.kind === "sim") return "btcusdt@depth";
   if (source.kind === "synthetic") return "c0";
   for (let tries = 0; tries < 40; tries += 1) {
-    const [symbol] = await symbolsOf(publicUrl);
+    const [symbol] = await symbolsOf(publicUrl, OURS);
     if (symbol !== undefined) return `${symbol}@depth`;
     await Bun.sleep(50);
   }

@@ -35,7 +35,7 @@ class Stage {
       this.#stir();
     };
     this.#feed = openFeed(
-      { url: `ws://127.0.0.1:${this.#server.port}/`, channels, cadence: null },
+      { url: `ws://127.0.0.1:${this.#server.port}/`, channels, cadence: null, ca: null },
       {
         connected: () => note("connected"),
         lost: (reason, _, first) => note(`lost ${first ? "never connected" : reason}`),
@@ -172,7 +172,7 @@ test("tail feed - a node that is not there is tried again until it is", async ()
   const lost: boolean[] = [];
   const twice = Promise.withResolvers<void>();
   const feed = openFeed(
-    { url: `ws://127.0.0.1:${probe.port}/`, channels: ["a"], cadence: 100 },
+    { url: `ws://127.0.0.1:${probe.port}/`, channels: ["a"], cadence: 100, ca: null },
     {
       connected: () => twice.reject(new Error("connected to something that is no gateway")),
       lost(reason, retryMs, first) {

@@ -7,6 +7,7 @@
  */
 import { type ChannelPush, type Client, connect, type DrainPush, TidegateError } from "../../../client/src/mod.ts";
 import { GatewayError } from "../../lib/errors.ts";
+import { trusting } from "./trusting.ts";
 
 const pingMs = 5000;
 const silenceMsMax = 15_000;
@@ -30,14 +31,16 @@ export interface FeedOptions {
   readonly channels: readonly string[];
   /** ms; null: real time. */
   readonly cadence: number | null;
+  /** PEM of the authorities to trust; null: the system's. */
+  readonly ca: string | null;
 }
 
 export interface Feed {
   close(): void;
 }
 
-export function openFeed({ url, channels, cadence }: FeedOptions, listener: FeedListener): Feed {
-  const client = connected(url, cadence);
+export function openFeed({ channels, ...options }: FeedOptions, listener: FeedListener): Feed {
+  const client = connected(options);
   client.on("connected", () => listener.connected());
   client.on("lost", ({ reason, retryMs, first }) => listener.lost(reason, retryMs, first));
   client.on("refused", ({ channel, error }) => listener.refused(channel, Number(error.code), error.text));
@@ -49,9 +52,10 @@ export function openFeed({ url, channels, cadence }: FeedOptions, listener: Feed
   return client;
 }
 
-function connected(url: string, cadence: number | null): Client {
+function connected({ url, cadence, ca }: Omit<FeedOptions, "channels">): Client {
+  const own = { ...(cadence === null ? {} : { cadence }), ...(ca === null ? {} : { WebSocket: trusting(ca) }) };
   try {
-    return connect(url, { pingMs, silenceMsMax, ...(cadence === null ? {} : { cadence }) });
+    return connect(url, { pingMs, silenceMsMax, ...own });
   } catch (error) {
     if (error instanceof TidegateError) throw new GatewayError("USAGE", error.message, { cause: error });
     throw error;

@@ -15,6 +15,8 @@ export interface TailOptions {
   readonly url: string;
   readonly channels: readonly string[];
   readonly cadence: number | null;
+  /** PEM of the authorities to trust; null: the system's. */
+  readonly ca: string | null;
   readonly json: boolean;
   /** Ends after so many pushes; null: never. */
   readonly count: number | null;
@@ -32,9 +34,11 @@ export interface TailWorld {
 /** Streams whose pushes are lines of their own: with only these the terminal scrolls instead of being redrawn. */
 const LINE_STREAMS = /@(trade|aggTrade|forceOrder)$/;
 
+const DISTRUST = "--ca FILE names the authorities to trust, for a certificate of your own the certificate itself";
+
 /** Resolves with the exit status. */
 export function tail(options: TailOptions, world: TailWorld): Promise<number> {
-  const { url, cadence } = options;
+  const { url, cadence, ca } = options;
   const channels = [...new Set(options.channels)];
   return new Promise((resolve) => {
     const view = chooseView(
@@ -59,7 +63,8 @@ export function tail(options: TailOptions, world: TailWorld): Promise<number> {
       connected: () => view.note(`connected to ${url}`),
       lost(reason, retryMs, first) {
         view.distrust();
-        const what = first ? `cannot reach ${url} (${reason}): is a node running there? npm start starts one` : reason;
+        const hint = /certificate/i.test(reason) ? DISTRUST : "is a node running there? npm start starts one";
+        const what = first ? `cannot reach ${url} (${reason}): ${hint}` : reason;
         view.note(`${what}; trying again in ${duration(retryMs)}`);
       },
       refused(channel, code, message) {
@@ -68,7 +73,7 @@ export function tail(options: TailOptions, world: TailWorld): Promise<number> {
           return;
         }
         view.drop(channel);
-        void explain(url, channel, code, message).then((sentence) => {
+        void explain(options, channel, code, message).then((sentence) => {
           view.note(sentence);
           explained += 1;
           if (explained === channels.length) end(1);
@@ -86,7 +91,7 @@ export function tail(options: TailOptions, world: TailWorld): Promise<number> {
       drain: ({ afterMs }) => view.note(`the node is stopping, it will close this connection in ${duration(afterMs)}`),
       odd: (frame) => view.note(`not a frame of the native protocol: ${frame.slice(0, 80)}`),
     };
-    const feed = openFeed({ url, channels, cadence }, listener);
+    const feed = openFeed({ url, channels, cadence, ca }, listener);
     world.onEnd(() => end(0));
   });
 }
@@ -100,11 +105,11 @@ function chooseView(options: TailOptions, outputs: Outputs, { size, nowUs }: Tai
 const NAMES_SHOWN = 12;
 
 /** A refusal, and for an unknown channel what the node has instead. */
-async function explain(url: string, channel: string, code: number, message: string): Promise<string> {
+async function explain({ url, ca }: TailOptions, channel: string, code: number, message: string): Promise<string> {
   const sentence = `${channel}: ${message} (${code})`;
   const [, symbol = "", stream = ""] = /^(?:.*:)?([^@]*)@(.*)$/.exec(channel) ?? [];
   if (code !== 1203 || stream === "") return sentence;
-  const symbols = await symbolsOf(httpOrigin(url));
+  const symbols = await symbolsOf(httpOrigin(url), ca === null ? {} : { ca });
   if (symbols.length === 0) return sentence;
   const close = nearest(symbol, symbols);
   if (close === symbol) return `${sentence}: the symbol exists, the stream "${stream}" does not`;
