@@ -135,3 +135,12 @@ test("client chain - a kept position is gone on from, a late gap moves nothing b
   ]);
   expect(chain.position).toEqual({ epoch: "k1", seq: 21 });
 });
+
+test("client chain - a reply of a node that knows no epoch yet changes nothing", () => {
+  const chain = new Chain();
+  chain.begins("", null);
+  expect(verdicts(chain, snapshot(10))).toEqual(["take"]);
+  chain.begins("", null);
+  expect(chain.position).toEqual({ epoch: "k1", seq: 10 });
+  expect(verdicts(chain, snapshot(3, "k2"))).toEqual(["restart"]);
+});

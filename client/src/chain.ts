@@ -55,8 +55,12 @@ export class Chain {
     this.#start = undefined;
   }
 
-  /** The subscribe reply. Pushes may have come before it, and those that fill up from `since` may come after it. */
+  /**
+   * The subscribe reply. Pushes may have come before it, and those that fill up from `since` may come after it. An empty
+   * epoch says nothing: the node has not heard of the channel's owner yet.
+   */
   begins(epoch: string, seq: number | null): void {
+    if (epoch === "") return;
     const same = this.#epoch === null || this.#epoch === epoch;
     this.#epoch = epoch;
     if (same && this.#have !== null) return;

@@ -326,10 +326,11 @@ export class Stream implements Subscription {
     const before = this.#chain.have;
     this.cadence = cadence;
     this.#chain.begins(epoch, seq);
-    const isNew = previous !== null && previous !== epoch;
+    const isNew = previous !== null && this.#chain.epoch !== previous;
     if (isNew) this.#newEpoch(epoch, previous, seq ?? (before ?? 0) + 1);
     const { have } = this.#chain;
-    this.#trust.target = have !== null && seq !== null && have < seq ? seq : null;
+    // Without a seq the node has nothing yet: what we have is of before, until its first push.
+    this.#trust.target = have !== null && have < (seq ?? Number.POSITIVE_INFINITY) ? (seq ?? 0) : null;
     return isNew;
   }
 

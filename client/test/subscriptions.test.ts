@@ -382,6 +382,27 @@ test("client subscriptions - a reconnect into another epoch: the book is void un
   expect(on.news()).toEqual([`${DEPTH} epoch k1 -> k2`, `${DEPTH} running 3`, `${DEPTH} snapshot 3`, `${DEPTH} fresh`]);
 });
 
+test("client subscriptions - a node that has nothing of the channel yet: stale until its first push", async () => {
+  const on = await running(DEPTH, TRADE);
+  on.socket.says(snapshot(10, [["1", "1"]]), items(10, 11));
+  on.socket.ends(1012);
+  await on.clock.advance(1000);
+  on.socket.opens();
+  on.news();
+  on.socket.says(reply(on.socket.last.id, { [DEPTH]: null, [TRADE]: null }, { epoch: "" }));
+  expect(on.news()).toEqual([`${DEPTH} running null`, `${TRADE} running null`]);
+  on.socket.says(snapshot(3, [["4", "1"]], [], { epoch: "k2" }), gap(12, 12, null, "epoch", { epoch: "k2" }));
+  expect(on.news()).toEqual([
+    `${DEPTH} epoch k1 -> k2`,
+    `${DEPTH} snapshot 3 restart`,
+    `${DEPTH} fresh`,
+    `${TRADE} epoch k1 -> k2`,
+    `${TRADE} gap 12-12 null epoch`,
+    `${TRADE} gap restart`,
+    `${TRADE} fresh`,
+  ]);
+});
+
 test("client subscriptions - a kept position is gone on from; a book has none to go on from", async () => {
   const on = new Stage();
   on.client.subscribe(TRADE, { since: { epoch: "k1", seq: 7 } });
