@@ -1,0 +1,269 @@
+/** Every limit of docs/limits.md once, over the wire of a real node: what a client is told, and what is counted. */
+import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
+import { TempFolder } from "../lib/temp-folder.ts";
+import { startTestNode, type TestNode } from "../lib/test-node.ts";
+import { type Upgraded, type UpgradeOptions, upgrade } from "../lib/upgrade.ts";
+import { TEST_MS_MAX, waitFor } from "../lib/wait.ts";
+
+setDefaultTimeout(TEST_MS_MAX);
+
+const DEPTH = "btcusdt@depth";
+const TRADE = "btcusdt@trade";
+
+let node: TestNode | null = null;
+let folder: TempFolder | null = null;
+const opened: Upgraded[] = [];
+
+afterEach(async () => {
+  for (const one of opened.splice(0)) one.close();
+  await node?.[Symbol.asyncDispose]();
+  folder?.[Symbol.dispose]();
+  node = null;
+  folder = null;
+});
+
+const MARKET = { source: { kind: "sim", rate: 1000 } };
+
+/** A node with these fields in its config file; without a market of its own it has next to none, so that it starts at once. */
+async function start(content: Readonly<Record<string, unknown>>, workers = "1"): Promise<TestNode> {
+  folder = new TempFolder();
+  const source = { kind: "synthetic", shape: "channels=3,rate=1,size=200" };
+  const config = folder.write("tidegate.json", JSON.stringify({ source, ...content }));
+  node = await startTestNode({ config, workers });
+  return node;
+}
+
+async function connect(options: UpgradeOptions = {}): Promise<Upgraded> {
+  if (node === null) throw new Error("no node");
+  const one = await upgrade(node.port, options);
+  opened.push(one);
+  return one;
+}
+
+const forwarded = (address: string): UpgradeOptions => ({ headers: { "X-Forwarded-For": address } });
+const statuses = (all: readonly Upgraded[]) => all.map(({ status }) => status);
+
+async function counted(limit: string, atLeast = 1): Promise<void> {
+  await waitFor(
+    async () => (await node!.metric("tidegate_limited_total", `limit="${limit}"`)) >= atLeast,
+    `${atLeast} counted for ${limit}`,
+  );
+}
+
+test("limits - sessions of the node, over both workers; a closed one makes room", async () => {
+  await start({ limits: { sessionsMax: 5 } }, "2");
+  const inside: Upgraded[] = [];
+  for (let n = 0; n < 5; n++) inside.push(await connect());
+  expect(statuses(inside)).toEqual([101, 101, 101, 101, 101]);
+  const over = await connect();
+  expect([over.status, over.body]).toMatchObject([503, { code: 1502, limit: "sessionsMax" }]);
+  expect(over.body?.error).toContain("connect to another node");
+  const retry = Number(over.headers.get("retry-after"));
+  expect(retry >= 5 && retry <= 10).toBe(true);
+  await waitFor(over.closed, "a refused connection is closed");
+  inside[0]!.close();
+  await waitFor(async () => (await connect()).status === 101, "there is room again");
+  expect((await connect()).status).toBe(503);
+  await counted("sessionsMax", 2);
+  expect(await node!.metric("tidegate_errors_total", 'code="1502"')).toBeGreaterThanOrEqual(2);
+});
+
+test("limits - what a worker held that died is free again, and not more", async () => {
+  await start({ limits: { sessionsMax: 6 } }, "2");
+  for (let n = 0; n < 6; n++) expect((await connect()).status).toBe(101);
+  const edge = node!.node.parts.edge!;
+  edge.post(0, { is: "inject", fault: "throw", ms: 0 });
+  await waitFor(() => edge.workers()[0]!.restarts === 1 && edge.ready === 2, "the worker is replaced");
+  const alive = () => opened.filter((one) => one.status === 101 && !one.closed()).length;
+  await waitFor(async () => (await connect()).status === 503, "the node is full again");
+  await waitFor(
+    () => alive() === 6,
+    () => `six sessions live, not ${alive()}`,
+  );
+});
+
+test("limits - sessions of one address: IPv4 alone, IPv6 by its first 64 bits", async () => {
+  await start({ limits: { sessionsPerIpMax: 2, trustedProxies: ["127.0.0.1"] } }, "2");
+  const from = async (address: string) => (await connect(forwarded(address))).status;
+  expect([await from("1.1.1.1"), await from("1.1.1.1"), await from("1.1.1.1")]).toEqual([101, 101, 429]);
+  expect([await from("1.1.1.2"), await from("9.9.9.9, 1.1.1.1")]).toEqual([101, 429]);
+  expect([await from("2001:db8::1"), await from("2001:db8::2"), await from("2001:db8::3")]).toEqual([101, 101, 429]);
+  expect(await from("2001:db8:0:1::1")).toBe(101);
+  expect(opened[2]!.body).toEqual({
+    error: "too many sessions (an address may have 2): close those you do not need",
+    code: 1303,
+    limit: "sessionsPerIpMax",
+  });
+  opened[0]!.close();
+  await waitFor(async () => (await from("1.1.1.1")) === 101, "a closed session makes room");
+  await counted("sessionsPerIpMax", 3);
+});
+
+test("limits - who is not trusted cannot speak for others", async () => {
+  await start({ limits: { sessionsPerIpMax: 1, trustedProxies: ["127.0.0.7"] } });
+  const other = (address: string) => connect({ from: "127.0.0.8", ...forwarded(address) });
+  expect(statuses([await other("1.1.1.1"), await other("1.1.1.2")])).toEqual([101, 429]);
+  const proxied = (address: string) => connect({ from: "127.0.0.7", ...forwarded(address) });
+  expect(statuses([await proxied("1.1.1.1"), await proxied("1.1.1.2")])).toEqual([101, 101]);
+});
+
+test("limits - connects of one address: the burst, then 429 with the time to wait", async () => {
+  await start({ limits: { connects: { perSecond: 0.01, burst: 3 }, trustedProxies: ["127.0.0.1"] } }, "2");
+  const from = (address: string) => connect(forwarded(address));
+  const four = [await from("1.1.1.1"), await from("1.1.1.1"), await from("1.1.1.1"), await from("1.1.1.1")];
+  expect(statuses(four)).toEqual([101, 101, 101, 429]);
+  expect(four[3]!.body).toMatchObject({ code: 1304, limit: "connects" });
+  const retry = Number(four[3]!.headers.get("retry-after"));
+  expect(retry > 20 && retry <= 100).toBe(true);
+  expect((await from("1.1.1.2")).status).toBe(101);
+  await counted("connects");
+});
+
+test("limits - addresses allowed and denied, REST included", async () => {
+  await start({
+    limits: { allow: ["127.0.0.0/8", "2001:db8::/32"], deny: ["127.0.0.9"], trustedProxies: ["127.0.0.1"] },
+  });
+  expect((await connect()).status).toBe(101);
+  expect((await connect(forwarded("2001:db8:1::1"))).status).toBe(101);
+  const outside = await connect(forwarded("2001:db9::1"));
+  expect([outside.status, outside.body?.code, outside.body?.limit]).toEqual([403, 1305, "allow"]);
+  const denied = await connect({ from: "127.0.0.9" });
+  expect([denied.status, denied.body?.code, denied.body?.limit]).toEqual([403, 1305, "deny"]);
+  expect(denied.body?.error).toContain("127.0.0.9");
+  const rest = (headers: Record<string, string>) => fetch(`${node!.http}/api/v3/ping`, { headers });
+  expect((await rest({})).status).toBe(200);
+  expect((await rest({ "X-Forwarded-For": "8.8.8.8" })).status).toBe(403);
+  await counted("allow", 2);
+  await counted("deny");
+});
+
+test("limits - origins: a page that is not allowed is refused, a program is not asked", async () => {
+  await start({ limits: { origins: ["https://app.example.com", "https://*.example.org"] } });
+  const of = async (origin: string) => (await connect({ headers: { Origin: origin } })).status;
+  expect([await of("https://app.example.com"), await of("https://a.example.org")]).toEqual([101, 101]);
+  expect([await of("https://evil.example.net"), await of("null")]).toEqual([403, 403]);
+  expect(opened[2]!.body).toMatchObject({ code: 1306, limit: "origins" });
+  expect((await connect()).status).toBe(101);
+  await counted("origins", 2);
+});
+
+test("limits - frames, subscriptions and commands of a session", async () => {
+  await start({
+    limits: {
+      frameBytesMax: 512,
+      subscriptionsMax: 2,
+      commands: { native: { perSecond: 1, burst: 5, refusalsMax: 3 } },
+    },
+  });
+  const big = await node!.native();
+  big.send({ op: "ping", id: "x".repeat(600) });
+  expect((await big.untilClosed()).code).toBe(1009);
+  await counted("frameBytesMax");
+
+  const many = await node!.native();
+  const reply = await many.subscribe(["c0", "c1", "c2"]);
+  expect(Object.keys(reply.channels)).toEqual(["c0", "c1"]);
+  expect(reply.errors).toMatchObject([{ channel: "c2", code: 1301 }]);
+  await counted("subscriptionsMax");
+
+  const fast = await node!.native();
+  for (let id = 1; id <= 60; id++) fast.send({ op: "ping", id });
+  expect(await fast.untilClosed()).toEqual({ code: 1008, reason: "Too many requests" });
+  expect(
+    fast.others.filter(({ error }) => (error as { code?: number } | undefined)?.code === 1302).length,
+  ).toBeGreaterThan(0);
+  await counted("commands", 4);
+});
+
+test("limits - a session's life ends 4012, and the next one may begin", async () => {
+  await start({ limits: { sessionMsMax: 1000 } });
+  const client = await node!.native();
+  expect(await client.untilClosed()).toEqual({ code: 4012, reason: "session reached its age limit" });
+  await counted("sessionMsMax");
+  expect((await connect()).status).toBe(101);
+});
+
+test("limits - silence: pinged first, then closed 4009", async () => {
+  await start({ limits: { pingAfterMs: 200, idleMsMax: 5000 } });
+  const silent = await connect();
+  const answering = await node!.native();
+  await waitFor(silent.closed, "who answers no ping is closed");
+  await counted("idleMsMax");
+  expect(answering.closed).toBeNull();
+  expect(await answering.ask({ op: "ping" })).toMatchObject({ ok: true });
+});
+
+test("limits - what a session is sent: slower and slower until it fits, nothing left out", async () => {
+  await start({ ...MARKET, limits: { outbound: { framesPerSecond: 10 } } });
+  const client = await node!.native();
+  await client.subscribe([DEPTH, TRADE, "btcusdt@bookTicker"]);
+  const told = () => client.stream(TRADE).notices.filter(({ type }) => type === "cadence");
+  await waitFor(
+    () => Number(told().at(-1)?.ms) >= 250,
+    () => `the cadence falls: ${JSON.stringify(told())}; closed: ${JSON.stringify(client.closed)}`,
+    40_000,
+  );
+  expect(told().every(({ reason }) => reason === "slow")).toBe(true);
+  // Its chains are whole, and so is the sequence of its trades.
+  expect(client.faults).toEqual([]);
+  const ids = client.stream(TRADE).items.map(({ id }) => Number(id));
+  expect(ids).toEqual(ids.map((_, at) => ids[0]! + at));
+  await counted("outbound", 2);
+});
+
+const TOPICS = {
+  ...MARKET,
+  topics: [
+    { version: 1, topic: "{symbol}@depth", rate: 2 },
+    { version: 1, topic: TRADE, rate: 20, burst: 60, auth: "public" },
+    { version: 1, topic: "ethusdt@trade", auth: "private" },
+  ],
+};
+
+test("topics - a rate is the ceiling of every cadence, and the replies tell what holds", async () => {
+  await start(TOPICS);
+  const client = await node!.native();
+  const cadences = async (channel: string, cadence?: number) =>
+    (await client.subscribe([channel], cadence === undefined ? {} : { cadence })).channels[channel]?.cadence;
+  expect(await cadences(DEPTH)).toBe(500);
+  expect(await cadences(TRADE)).toBe(50);
+  expect(await cadences("ethusdt@depth", 2000)).toBe(2000);
+  expect(await cadences("btcusdt@bookTicker")).toBe(0);
+  const ask = async (channel: string, ms: number) => (await client.ask({ op: "cadence", channel, ms })).cadence;
+  expect([await ask(DEPTH, 0), await ask(DEPTH, 700), await ask("ethusdt@depth", 100)]).toEqual([500, 1000, 500]);
+  await waitFor(
+    () => client.stream("ethusdt@depth").notices.some(({ type, ms }) => type === "cadence" && ms === 500),
+    "the move to the ceiling has happened",
+  );
+  const { have } = client.stream("ethusdt@depth");
+  await client.reaches("ethusdt@depth", Number(have) + 1);
+  expect(client.faults).toEqual([]);
+});
+
+test("topics - no more flushes than the rate allows, and every one exact", async () => {
+  await start(TOPICS);
+  const client = await node!.native();
+  await client.subscribe([DEPTH]);
+  const deltas = () => client.stream(DEPTH).pushes.filter(({ type }) => type === "delta");
+  await waitFor(() => deltas().length >= 7, "some flushes");
+  const times = deltas().map(({ sentUs }) => Number(sentUs) / 1000);
+  // Flushes of 500 ms lie in different half seconds: of n the first and the last are more than n - 2 apart.
+  expect(times.at(-1)! - times[0]!).toBeGreaterThan((times.length - 2) * 500);
+  expect(client.faults).toEqual([]);
+  const binance = await node!.binance("/ws");
+  await binance.ask({ method: "SUBSCRIBE", params: ["btcusdt@depth@100ms"] });
+  await waitFor(() => binance.of("").length >= 4, "events of the stream");
+  const spans = binance.of("").map((event) => Number(event.E));
+  expect(spans.at(-1)! - spans[0]!).toBeGreaterThan((spans.length - 2) * 500);
+});
+
+test("topics - a private topic wants a login", async () => {
+  await start(TOPICS);
+  const client = await node!.native();
+  const reply = await client.subscribe([TRADE, "ethusdt@trade"]);
+  expect(reply.errors).toEqual([{ channel: "ethusdt@trade", code: 1101, message: "the channel is private" }]);
+  expect(Object.keys(reply.channels)).toEqual([TRADE]);
+  const binance = await node!.binance("/ws/ethusdt@trade");
+  expect(await binance.ask({ method: "LIST_SUBSCRIPTIONS" })).toMatchObject({ result: [] });
+  expect(await binance.ask({ method: "SUBSCRIBE", params: ["ethusdt@trade"] })).toMatchObject({ error: { code: 2 } });
+});
