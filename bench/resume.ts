@@ -25,16 +25,16 @@ const { values } = parseArgs({
     seconds: { type: "string", default: "6" },
     clients: { type: "string", default: "5000" },
     spread: { type: "string", default: "2" },
-    away: { type: "string", default: "10" },
+    away: { type: "string", default: "5" },
     cadence: { type: "string", default: "1000" },
     sessions: { type: "string", default: "50" },
-    updates: { type: "string", default: "1000" },
+    updates: { type: "string", default: "500" },
     help: { type: "boolean", default: false },
   },
 });
 if (values.help) {
-  console.log(`bun bench/resume.ts [--rounds 3] [--seconds 6] [--clients 5000] [--spread 2] [--away 10] [--cadence 1000]
-  [--sessions 50] [--updates 1000]
+  console.log(`bun bench/resume.ts [--rounds 3] [--seconds 6] [--clients 5000] [--spread 2] [--away 5] [--cadence 1000]
+  [--sessions 50] [--updates 500]
   --seconds   length of each measurement of the healthy sessions; the storm begins with it
   --spread    seconds in which the clients come back
   --away      seconds that the first to leave has been away; the others evenly less
@@ -55,6 +55,8 @@ interface StormResult {
   readonly exact: Quantiles;
   readonly open: Quantiles;
   readonly bytes: number;
+  /** CPU of the clients' process until the last was exact. */
+  readonly clientCpuSeconds: number;
   readonly faultCount: number;
   readonly faults: readonly string[];
 }
@@ -171,12 +173,12 @@ function threadSeconds(pid: number): Record<string, number> {
 }
 
 function lineOf({ round, storm, quiet, during, cpu, otherCores, faults }: Run): string {
-  const { exact, open, clients, bytes } = storm;
+  const { exact, open, clients, bytes, clientCpuSeconds } = storm;
   const wrong = faults.length === 0 ? "" : `  FAULT (${storm.faultCount}): ${faults.join("; ")}`;
   return (
     `round ${round + 1}: ${grouped(clients)} clients exact after p50 ${fixed(exact.p50, 0)} p99 ${fixed(exact.p99, 0)} ` +
     `max ${fixed(exact.max, 0)} ms (connected p99 ${fixed(open.p99, 0)} ms), ${fixed(bytes / 2 ** 20, 1)} MiB to them; ` +
-    `CPU main ${fixed(cpu.main, 2)} s, workers ${fixed(cpu.workers, 2)} s, other ${fixed(cpu.other, 2)} s; healthy p99 ` +
+    `CPU main ${fixed(cpu.main, 2)} s, workers ${fixed(cpu.workers, 2)} s, other ${fixed(cpu.other, 2)} s, clients ${fixed(clientCpuSeconds, 2)} s; healthy p99 ` +
     `${fixed((quiet.latencyUs.p99 ?? 0) / 1000, 2)} -> ${fixed((during.latencyUs.p99 ?? 0) / 1000, 2)} ms, ` +
     `others ${fixed(otherCores, 2)} cores${wrong}`
   );

@@ -1,5 +1,6 @@
 /**
- * What every client of a resume storm must end with: one native session that stays, on real time, and remembers all of it.
+ * What every client of a resume storm must end with: a native session that stays, and remembers all of it. On real time it
+ * is the truth; on the clients' cadence it says where they stood.
  *
  * Invariant: its own chain is whole (prev == have), or `faults` says where it was not.
  */
@@ -95,16 +96,16 @@ export class Truth {
   readonly faults: string[] = [];
   readonly #socket: WebSocket;
 
-  private constructor(url: string, names: readonly string[]) {
+  private constructor(url: string, names: readonly string[], cadence: number) {
     for (const name of names) this.channels.set(name, new ChannelTruth());
     this.#socket = new WebSocket(url);
-    this.#socket.onopen = () => this.#socket.send(JSON.stringify({ op: "subscribe", channels: names }));
+    this.#socket.onopen = () => this.#socket.send(JSON.stringify({ op: "subscribe", channels: names, cadence }));
     this.#socket.onmessage = ({ data }) => this.#take(JSON.parse(data as string));
     this.#socket.onclose = ({ code }) => this.faults.push(`the session that stays was closed with ${code}`);
   }
 
-  static async follow(url: string, names: readonly string[]): Promise<Truth> {
-    const truth = new Truth(url, names);
+  static async follow(url: string, names: readonly string[], cadence: number): Promise<Truth> {
+    const truth = new Truth(url, names, cadence);
     while ([...truth.channels.values()].some(({ steps }) => steps.length === 0)) {
       if (truth.faults.length > 0) throw new Error(truth.faults[0]);
       await Bun.sleep(20);
