@@ -82,8 +82,9 @@ function build(world: CliWorld, ended: (status: number) => void): Command {
     .addOption(new Option(`--${CONFIG_FLAG.flag} <${CONFIG_FLAG.value}>`, CONFIG_FLAG.help))
     .addHelpText("after", SERVE_NOTES)
     .action(async (flags: Record<string, unknown>) => ended(await serve(flags, world.loadNode)));
-  for (const { flag, value, help } of SETTINGS) {
-    serving.addOption(new Option(value === "" ? `--${flag}` : `--${flag} <${value}>`, help));
+  for (const { flag, value, help, group } of SETTINGS) {
+    const option = new Option(value === "" ? `--${flag}` : `--${flag} <${value}>`, help);
+    serving.addOption(group === undefined ? option : option.helpGroup(group));
   }
 
   program
@@ -177,6 +178,7 @@ tidegate <command> --help tells the flags of a command.
 const SERVE_NOTES = `
 Every flag is also a variable, --admin-port is TIDEGATE_ADMIN_PORT, and a field of the config file.
 Flags win over variables, variables over the file.
+The rarer limits, and the settings of single topics, are fields of the file only: docs/limits.md.
 
 Examples:
   tidegate serve --port 8100 --admin-port 9100

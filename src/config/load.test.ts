@@ -167,7 +167,10 @@ test("config - a fault is one line that names the flag, variable or field and sa
   expect(refusal({ speed: "fast", replay: "f" }, {}, { "/here/f": "" })).toBe(
     '--speed: "fast" is wrong, want a number above 0, or "max"',
   );
-  expect(refusal({ synthetic: "channels=10,rat=5" })).toContain('--synthetic: "channels=10,rat=5" is wrong, want');
+  expect(refusal({ synthetic: "foo" })).toBe(
+    '--synthetic: unknown field "foo": use channels=N, rate=N, size=N, spread',
+  );
+  expect(refusal({ synthetic: "rate=0" })).toBe('--synthetic: "rate" must be a number above 0 and up to 100000');
   expect(refusal({}, { TIDEGATE_PORT: "tcp://10.0.0.1:80" })).toContain("enableServiceLinks");
 });
 

@@ -13,7 +13,7 @@ import { nearest } from "../lib/nearest.ts";
 import { isObject, type Layers, type Raw, readLayers, refuse } from "./layers.ts";
 import { LIMIT_PATHS, sessionsMaxOf } from "./limits.ts";
 import { CONFIG_FLAG, envName, SETTINGS } from "./settings.ts";
-import { type StaticConfig, staticSchema } from "./static.ts";
+import { type StaticConfig, staticSchema, WHOLE_SENTENCE } from "./static.ts";
 
 export interface World {
   readonly cwd: string;
@@ -104,6 +104,7 @@ function sentence(issue: z.core.$ZodIssue, { raw, names }: Layers): string {
     const field = names.get([...path, key].join(".")) ?? nameOfPart([...path, key], names);
     return `${field}: no such field${known === null ? ": remove it" : `, did you mean "${known}"?`}`;
   }
+  if (issue.code === "custom" && issue.params === WHOLE_SENTENCE) return `${name}: ${issue.message}`;
   const value = path.reduce<unknown>((at, field) => (at as Raw | undefined)?.[field], raw);
   if (value === undefined) return `${name}: is missing, want ${issue.message}`;
   return `${name}: ${JSON.stringify(value)} is wrong, want ${issue.message}${kubernetes(name, value)}`;

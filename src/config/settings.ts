@@ -5,8 +5,7 @@
  * Limits come from the table of limits; those without a flag, and `topics`, are fields of the config file only.
  */
 
-import { DEFAULT_LIMITS } from "../edge/config.ts";
-import { LIMIT_TABLE, type LimitEntry, limitAt } from "../edge/limit-table.ts";
+import { defaultText, LIMIT_TABLE, type LimitEntry } from "../edge/limit-table.ts";
 
 export interface Setting {
   /** Without dashes: `admin-port`. */
@@ -18,6 +17,8 @@ export interface Setting {
   /** Name of the value in the help; '' for a switch. */
   readonly value: string;
   readonly help: string;
+  /** Heading under which the help lists it. */
+  readonly group?: string;
 }
 
 const setting = (
@@ -29,10 +30,11 @@ const setting = (
 ): Setting & { readonly path: readonly string[] } => ({ flag, value, read, path: path.split("."), help });
 
 const limitSetting = (entry: LimitEntry): Setting => {
-  const { flag, path, read, what, unit, standard = String(limitAt(DEFAULT_LIMITS, path)) } = entry;
-  const help = `${what} (${standard === "" ? "none" : standard}${unit === "ms" ? " ms" : ""})`;
+  const { flag, path, read, what, unit } = entry;
+  const help = `${what} (${defaultText(entry)}${unit === "ms" ? " ms" : ""})`;
   const value = read === "list" ? "LIST" : read === "bytes" ? "SIZE" : "N";
-  return setting(flag, value, read === "whole" ? "number" : read, `limits.${path}`, help);
+  const text = setting(flag, value, read === "whole" ? "number" : read, `limits.${path}`, help);
+  return { ...text, group: "Limits (all of them: docs/limits.md):" };
 };
 
 export const SETTINGS: readonly Setting[] = [

@@ -12,6 +12,9 @@ import { RING_BYTES_DEFAULT, RING_BYTES_MAX, RING_BYTES_MIN } from "../ring/mod.
 import { limitsSchema } from "./limits.ts";
 import { topicsSchema } from "./topics.ts";
 
+/** Of an issue whose message says all there is to say, not only what is wanted. */
+export const WHOLE_SENTENCE = { wholeSentence: true };
+
 /** A field whose refusal says what it wants instead. */
 const want = (sentence: string) => ({ error: () => sentence });
 
@@ -65,7 +68,8 @@ const syntheticSource = z.strictObject({
       return parseSynthetic(spec);
     } catch (error) {
       if (!(error instanceof GatewayError)) throw error;
-      context.addIssue({ code: "custom", message: error.message.replace(/^synthetic: /, "") });
+      const message = error.message.replace(/^synthetic: /, "");
+      context.addIssue({ code: "custom", message, params: WHOLE_SENTENCE });
       return z.NEVER;
     }
   }),

@@ -266,6 +266,20 @@ export function limitAt(limits: EdgeLimits, path: string): unknown {
   return path.split(".").reduce<unknown>((at, field) => (at as Record<string, unknown> | undefined)?.[field], limits);
 }
 
+/** The default as a person writes it, without its unit. */
+export function defaultText({ path, read, standard: text }: LimitEntry): string {
+  if (text !== undefined) return text;
+  const value = limitAt(DEFAULT_LIMITS, path);
+  if (read === "list") return "none";
+  return read === "bytes" ? sizeText(Number(value)) : Number(value).toLocaleString("en-US");
+}
+
+function sizeText(bytes: number): string {
+  if (bytes > 0 && bytes % 2 ** 20 === 0) return `${bytes / 2 ** 20} MiB`;
+  if (bytes > 0 && bytes % 1024 === 0) return `${bytes / 1024} KiB`;
+  return String(bytes);
+}
+
 /** Relations between fields: what holds, and which of the two fields is to be changed. */
 export const LIMIT_RELATIONS: readonly {
   readonly fields: readonly [string, string];
