@@ -151,6 +151,10 @@ export const METRICS: readonly Metric[] = [
     ["source", "cause"],
     (view) => ofShards(view, ({ source, resyncs }) => causes(source, resyncs)),
   ),
+  gauge("tidegate_channels", "Channels whose state this node keeps.", [], (view) => one(view.engine().channels)),
+  gauge("tidegate_topics", "Streams of encoded frames in use: a channel at one cadence in one wire form.", [], (view) =>
+    one(view.engine().topics),
+  ),
   gauge("tidegate_stale_channels", "Channels whose subscribers were told not to trust them.", [], (view) =>
     one(view.engine().stale.length),
   ),
