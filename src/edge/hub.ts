@@ -236,6 +236,12 @@ export class Hub {
     session.meter?.joined(stream);
   }
 
+  /** Looks at every session: for rare occasions. */
+  sessionsOn(topic: Topic): Set<Session> {
+    if (topic.sessions === 0) return new Set();
+    return new Set(this.sessions.filter(({ streams }) => streams.some((stream) => stream.topic === topic)));
+  }
+
   #join(session: Session, stream: Stream): void {
     this.unmute(session, stream);
     stream.topic.sessions++;

@@ -216,10 +216,16 @@ export class ChannelState implements ChannelConsumer, BookFeed, Standing {
       // Only the fastest cadence that the topic allows: who chose a slower one wants no bursts.
       const isPaced = pace !== null && period === rungNotFaster(1000 / pace.perSecond);
       const burst = isPaced ? new Burst(pace, ports.clock) : null;
-      rung = new Rung(period, this.seq, this.#family.accumulator(), ports, burst);
+      rung = new Rung(period, this.#standing(), this.#family.accumulator(), ports, burst);
       this.rungs.set(period, rung);
     }
     return rung;
+  }
+
+  /** Where a rung begins: at the channel's seq, but while it is stale where the others stand, who have not seen that. */
+  #standing(): number | null {
+    if (this.staleReason !== null) for (const { seq } of this.rungs.values()) return seq;
+    return this.seq;
   }
 
   attach(topic: Topic): void {

@@ -4,6 +4,8 @@
  * Invariants: a worker's messages reach the engine in order, a little later, and never after its death; it reads the ring
  * some time after something was written, and not always all of it.
  */
+import { clearOutboxes, createOutboxes } from "../../src/edge/delivery/outboxes.ts";
+import type { OnSlow } from "../../src/edge/delivery/slow.ts";
 import { DEFAULT_EDGE_CONFIG, type EdgeConfig } from "../../src/edge/mod.ts";
 import type { Clock } from "../../src/lib/clock.ts";
 import type { EdgeToMain } from "../../src/ring/messages.ts";
@@ -18,6 +20,10 @@ const CONFIG: EdgeConfig = {
     ...DEFAULT_EDGE_CONFIG.limits,
     outboxBytesHigh: 4 * 1024,
     outboxBytesMax: 64 * 1024,
+    outboxBytesNodeMax: 96 * 1024,
+    slowPatienceMs: 300,
+    slowPatienceMsMax: 2000,
+    closeLingerMs: 3000,
     joinsInFlightMax: 2,
     pingAfterMs: 3_000_000,
     idleMsMax: 6_000_000,
@@ -36,6 +42,7 @@ export interface CrewOptions {
   readonly memory: SharedArrayBuffer;
   readonly ring: RingWriter & RingReaders;
   readonly workers: number;
+  readonly onSlow: OnSlow;
   readonly handle: (worker: number, message: EdgeToMain) => void;
   readonly gone: (worker: number) => void;
   readonly failed: (error: unknown) => void;
@@ -56,11 +63,15 @@ export class Crew {
   laps = 0;
   restarts = 0;
   readonly #options: CrewOptions;
+  readonly #outboxes: SharedArrayBuffer;
+  /** What was done about slow sessions, in workers that have ended. */
+  readonly slow: Record<string, number> = {};
   readonly #places: readonly Place[];
   #ended = false;
 
   constructor(options: CrewOptions) {
     this.#options = options;
+    this.#outboxes = createOutboxes(options.workers);
     this.#places = Array.from({ length: options.workers }, (_, index) => ({
       index,
       worker: null,
@@ -114,7 +125,7 @@ export class Crew {
     for (const { worker } of this.#places) {
       if (worker === null) continue;
       left += [...worker.hub.topics()].length + worker.sessions + worker.server.topics;
-      this.laps += worker.counters.laps;
+      this.#count(worker);
       worker.end(1001);
     }
     return left;
@@ -127,12 +138,14 @@ export class Crew {
   }
 
   #launch(place: Place): void {
-    const { clock, memory, failed } = this.#options;
+    const { clock, memory, failed, onSlow } = this.#options;
     place.generation++;
     place.lastPostMs = 0;
     const worker: TestWorker = new TestWorker({
       config: CONFIG,
       ring: memory,
+      outboxes: this.#outboxes,
+      onSlow,
       worker: place.index,
       generation: place.generation,
       clock,
@@ -174,7 +187,8 @@ export class Crew {
     const { worker } = place;
     if (worker === null) return;
     this.restarts++;
-    this.laps += worker.counters.laps;
+    this.#count(worker);
+    clearOutboxes(this.#outboxes, place.index);
     place.worker = null;
     ring.removeReader(place.index);
     gone(place.index);
@@ -182,6 +196,11 @@ export class Crew {
     clock.after(downMs, () => {
       if (!this.#ended) this.#launch(place);
     });
+  }
+
+  #count({ counters }: TestWorker): void {
+    this.laps += counters.laps;
+    for (const [action, times] of Object.entries(counters.slow)) this.slow[action] = (this.slow[action] ?? 0) + times;
   }
 
   get #now(): number {

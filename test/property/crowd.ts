@@ -5,6 +5,7 @@ import type { DepthReply } from "../../src/engine/depth.ts";
 import type { Clock } from "../../src/lib/clock.ts";
 import { BinanceClient, type BinanceStream } from "./binance-client.ts";
 import type { Crew } from "./crew.ts";
+import type { FakeSocket } from "./fake-server.ts";
 import { TradesFollowing, type Truth } from "./following.ts";
 import type { Market } from "./market.ts";
 import { NativeClient } from "./native-client.ts";
@@ -45,6 +46,7 @@ export class Crowd {
   readonly #options: CrowdOptions;
   readonly #natives: NativeClient[] = [];
   readonly #binances: BinanceClient[] = [];
+  readonly #choked = new Set<FakeSocket>();
   #ended = false;
 
   constructor(options: CrowdOptions) {
@@ -90,11 +92,20 @@ export class Crowd {
   }
 
   /** It reads nothing for a while. */
-  choke(at: number, ms: number): void {
+  choke(at: number, ms: number, bytes: number): void {
     const socket = this.#client(at)?.connection?.socket;
     if (socket === undefined) return;
-    socket.choke();
-    this.#options.clock.after(ms, () => socket.unchoke());
+    socket.choke(bytes);
+    this.#choked.add(socket);
+    this.#options.clock.after(ms, () => {
+      this.#choked.delete(socket);
+      socket.unchoke();
+    });
+  }
+
+  /** From now on everybody reads. */
+  unchokeAll(): void {
+    for (const socket of this.#choked) socket.unchoke();
   }
 
   leave(): void {

@@ -4,7 +4,8 @@
  * Invariants: what is published, sent and subscribed keeps its order; a socket whose outbox would pass `outboxBytesMax`
  * dies with nothing before its last byte skipped, and its `close` handler runs a little later, as in Bun.
  */
-import type { Clock } from "../../src/lib/clock.ts";
+import { frameHeadBytes } from "../../src/edge/hub.ts";
+import type { Clock, Timer } from "../../src/lib/clock.ts";
 
 /** The far end of a socket. */
 export interface Peer {
@@ -55,6 +56,7 @@ export class FakeSocket {
   #outbox: string[] = [];
   #outboxBytes = 0;
   #choked = false;
+  #trickle: Timer | null = null;
   #dead = false;
   #ended = false;
 
@@ -108,6 +110,13 @@ export class FakeSocket {
     this.#end(code, reason);
   }
 
+  /** What is in the outbox is lost. */
+  terminate(): void {
+    this.#outbox = [];
+    this.#outboxBytes = 0;
+    this.close(1006, "");
+  }
+
   // --- what the world does ----------------------------------------------------------------------------------------
 
   /** Bytes sent, -1: queued, 0: refused. */
@@ -117,25 +126,48 @@ export class FakeSocket {
       this.#peer.receive(frame);
       return frame.length;
     }
-    if (this.#outboxBytes + frame.length > this.#outboxBytesMax) {
+    const size = frame.length + frameHeadBytes(frame.length);
+    if (this.#outboxBytes + size > this.#outboxBytesMax) {
       this.abort();
       return 0;
     }
     this.#outbox.push(frame);
-    this.#outboxBytes += frame.length;
+    this.#outboxBytes += size;
     return -1;
   }
 
-  /** The client does not read for a while. */
-  choke(): void {
+  /** The client does not read for a while, or reads only so many bytes every 20 ms. */
+  choke(bytes = 0): void {
     this.#choked = true;
+    this.#trickle?.cancel();
+    if (bytes > 0) this.#drip(bytes, 0);
   }
 
   unchoke(): void {
     if (!this.#choked) return;
     this.#choked = false;
+    this.#trickle?.cancel();
     this.#flush();
     if (!this.#dead) this.#events?.drain();
+  }
+
+  /** Whole frames, as far as the bytes go; what is left of them counts next time. */
+  #drip(bytes: number, left: number): void {
+    this.#trickle = this.#clock.after(20, () => {
+      let room = Math.min(left, bytes) + bytes;
+      let taken = 0;
+      while (!this.#dead && this.#outbox.length > 0 && this.#outbox[0]!.length <= room) {
+        const frame = this.#outbox.shift()!;
+        room -= frame.length;
+        this.#outboxBytes -= frame.length + frameHeadBytes(frame.length);
+        taken++;
+        this.#peer.receive(frame);
+      }
+      if (this.#dead) return;
+      // A frame longer than what is read at once takes several turns.
+      this.#drip(bytes, this.#outbox.length === 0 ? 0 : room + (taken === 0 ? left : 0));
+      if (taken > 0) this.#events?.drain();
+    });
   }
 
   /** The connection is gone without a close frame: the edge hears of it a little later. */
@@ -161,6 +193,7 @@ export class FakeSocket {
   #die(code: number, reason: string): void {
     if (this.#dead) return;
     this.#dead = true;
+    this.#trickle?.cancel();
     for (const name of this.#names) this.#server.leave(name, this);
     this.#names.clear();
     this.#flush();

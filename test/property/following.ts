@@ -16,6 +16,7 @@ export interface Push {
   readonly from?: number;
   readonly to?: number;
   readonly reason?: string;
+  readonly missed?: number | null;
   readonly seq?: number;
   readonly data?: unknown;
 }
@@ -190,6 +191,8 @@ export class TradesFollowing extends Following {
   #beginning: Beginning = { seq: null, epoch: "" };
   #ids: string[] = [];
   #gaps: Told[] = [];
+  /** Gaps that say how many items are in them. */
+  #counted: { readonly from: number; readonly to: number; readonly missed: number }[] = [];
   /** The last position, of whatever epoch. */
   #reached = -1;
   /** A gap has announced the epoch; its first items have no prev. */
@@ -204,6 +207,7 @@ export class TradesFollowing extends Following {
       this.#beginning = { seq, epoch };
       this.#ids = [];
       this.#gaps = [];
+      this.#counted = [];
       this.have = seq;
       this.epoch = epoch;
       this.#announced = false;
@@ -228,8 +232,10 @@ export class TradesFollowing extends Following {
     this.#items(push);
   }
 
-  #gap({ epoch, from, to, reason }: Push): void {
-    if (from === undefined || to === undefined || to < from) {
+  #gap({ epoch, from, to, reason, missed }: Push): void {
+    // Who was left out and lost nothing is told so.
+    const isEmpty = reason === "slow" && missed === 0 && to === Number(from) - 1;
+    if (from === undefined || to === undefined || (to < from && !isEmpty)) {
       this.violated("malformed gap");
       return;
     }
@@ -239,6 +245,7 @@ export class TradesFollowing extends Following {
       return;
     }
     this.#gaps.push({ from: Math.max(from, this.#reached + 1), to });
+    if (reason === "slow" && typeof missed === "number") this.#counted.push({ from, to, missed });
     this.have = to;
     this.#reached = to;
     if (epoch !== undefined) this.#enter(epoch);
@@ -287,6 +294,10 @@ export class TradesFollowing extends Following {
         (gap) => gap.from <= one.seq && ("to" in gap ? one.seq <= gap.to : one.epoch < epochOf(gap.epoch)),
       );
     const faults: string[] = [];
+    for (const { from, to, missed } of this.#counted) {
+      const lost = listing.trades.filter((trade) => trade.seq >= from && trade.seq <= to).length;
+      if (lost !== missed) faults.push(`the gap from ${from} to ${to} says ${missed} are missed, it is ${lost}`);
+    }
     const expected = listing.trades.filter((trade) => since(trade) && !told(trade)).map((trade) => trade.id);
     if (expected.join() !== this.#ids.join()) {
       const missing = expected.filter((id) => !this.#ids.includes(id));
@@ -321,7 +332,8 @@ export class CandlesFollowing extends Following {
     }
     this.stale = false;
     const fresh = epoch !== undefined && epoch !== this.epoch;
-    if (!fresh && this.have !== null && seq <= this.have) return;
+    // Equal: a flush that holds what closed before the state that was told aside (a lap, a join) stood there already.
+    if (!fresh && this.have !== null && seq < this.have) return;
     this.epoch = epoch ?? this.epoch;
     this.have = seq;
     let last = -1;

@@ -7,7 +7,7 @@
  */
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { calmPlan, type Plan, roughPlan, wildPlan } from "./plan.ts";
+import { calmPlan, type Plan, roughPlan, slowPlan, wildPlan } from "./plan.ts";
 import { run, type Stats } from "./world.ts";
 
 const RUNS = Number(process.env.TIDEGATE_PROPERTY_RUNS ?? 200);
@@ -61,6 +61,23 @@ test(
     if (runs < RUNS_TELLING / 4) return;
     expect(sum.judged).toBeGreaterThan(runs);
     expect(sum.heals).toBeGreaterThan(0);
+  },
+  TEST_MS_MAX,
+);
+
+test(
+  "path - who reads too slowly is slowed, left out and told, or closed: nothing is missing without a word",
+  async () => {
+    const runs = Math.ceil(RUNS / 4);
+    const sum = await check(slowPlan, runs, ({ stales, epochs, heals }) => {
+      expect({ stales, epochs, heals }).toEqual({ stales: 0, epochs: 0, heals: 0 });
+    });
+    if (runs < RUNS_TELLING / 4) return;
+    const { judged, slowed, raised, leftOut, broughtBack, closed } = sum;
+    expect(judged).toBeGreaterThan(runs);
+    for (const [what, count] of Object.entries({ slowed, raised, leftOut, broughtBack, closed })) {
+      expect([what, count > runs / 10]).toEqual([what, true]);
+    }
   },
   TEST_MS_MAX,
 );

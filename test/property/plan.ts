@@ -35,8 +35,8 @@ export type Step =
       readonly also: "nothing" | "lost" | "epoch" | "stale";
       readonly seed: number;
     }
-  /** A client reads nothing for a while: its outbox fills. */
-  | { readonly do: "choke"; readonly client: number; readonly ms: number }
+  /** A client reads nothing for a while, or so few bytes every 20 ms: its outbox fills. */
+  | { readonly do: "choke"; readonly client: number; readonly ms: number; readonly bytes: number }
   /** The node hears nothing of the bus. */
   | { readonly do: "deaf"; readonly ms: number }
   | { readonly do: "wait"; readonly ms: number };
@@ -53,6 +53,8 @@ export interface Plan {
   readonly duplicate: number;
   readonly delay: number;
   readonly workers: number;
+  /** What becomes of a slow session's trades. */
+  readonly onSlow: "wait" | "gap";
   readonly ringBytes: number;
   /** Publications a chain of the follower holds. */
   readonly heldMax: number;
@@ -94,6 +96,31 @@ const acts = step("act", { client, seed });
 
 const also = fc.constantFrom("nothing", "nothing", "lost", "epoch", "stale");
 
+/** Clients that read nothing, or too little. */
+const SLOW = [
+  { weight: 2, arbitrary: step("choke", { client, ms: fc.oneof(ms(1200), ms(8000)), bytes: fc.constant(0) }) },
+  { weight: 2, arbitrary: step("choke", { client, ms: ms(15_000), bytes: fc.constantFrom(1, 5, 20, 100, 500) }) },
+];
+const onSlow = fc.constantFrom("wait", "gap", "gap");
+
+/** Somebody is slow while much is published, and keeps up again after a while. */
+const slowSpell: fc.Arbitrary<readonly Step[]> = fc
+  .record({
+    client,
+    ms: fc.integer({ min: 800, max: 4000 }),
+    bytes: fc.constantFrom(0, 0, 1, 10, 50),
+    feeds: fc.array(feed("good", 40), { minLength: 1, maxLength: 3 }),
+    after: ms(4000),
+  })
+  .map(({ client: who, ms: long, bytes, feeds, after }) => [
+    { do: "choke", client: who, ms: long, bytes },
+    ...feeds,
+    { do: "wait", ms: after },
+  ]);
+/** Single steps, and sometimes a spell of several. */
+const spells = (steps: fc.MaybeWeightedArbitrary<Step>[], weight: number): fc.Arbitrary<readonly Step[]> =>
+  fc.oneof({ weight: 40, arbitrary: fc.oneof(...steps).map((one) => [one]) }, { weight, arbitrary: slowSpell });
+
 /** Clients come, go and move; the source, the bus and the workers are well. */
 const CALM = [
   { weight: 6, arbitrary: feed("good", 12) },
@@ -115,7 +142,7 @@ const WILD = [
   { weight: 1, arbitrary: step("epoch", { venue, ms: ms(800), seed }) },
   { weight: 1, arbitrary: step("restart", { worker, ms: ms(400) }) },
   { weight: 3, arbitrary: step("pause", { worker, ms: ms(900) }) },
-  { weight: 1, arbitrary: step("choke", { client, ms: ms(1200) }) },
+  ...SLOW,
   { weight: 1, arbitrary: step("deaf", { ms: fc.oneof(ms(600), ms(4000)) }) },
   { weight: 1, arbitrary: step("wait", { ms: fc.oneof(ms(7000), fc.constant(70_000)) }) },
 ];
@@ -132,6 +159,7 @@ export const calmPlan: fc.Arbitrary<Plan> = fc.record({
   duplicate: fc.constant(0),
   delay: fc.constant(0),
   workers: fc.constantFrom(1, 2),
+  onSlow: fc.constant("wait"),
   ringBytes: fc.constant(1024 * 1024),
   heldMax: fc.constant(10_000),
   ownIds: fc.boolean(),
@@ -151,20 +179,32 @@ export const roughPlan: fc.Arbitrary<Plan> = fc
   })
   .map(({ calm, ...rough }) => ({ ...calm, ...rough }));
 
+/** Everything is well but for some clients, which are slow. */
+export const slowPlan: fc.Arbitrary<Plan> = fc
+  .record({
+    calm: calmPlan,
+    steps: fc
+      .tuple(
+        fc.array(opens, { minLength: 3, maxLength: 6 }),
+        fc.array(spells([...CALM, ...SLOW], 20), { minLength: 5, maxLength: 25 }),
+      )
+      .map(([first, then]) => [...first, ...then.flat()]),
+    onSlow,
+  })
+  .map(({ calm, ...slow }) => ({ ...calm, ...slow }));
+
 export const wildPlan: fc.Arbitrary<Plan> = fc.record({
   seed,
   kinds,
   rungs,
   steps: fc
-    .tuple(
-      fc.array(opens, { minLength: 2, maxLength: 6 }),
-      fc.array(fc.oneof(...WILD), { minLength: 10, maxLength: 60 }),
-    )
-    .map(([first, then]) => [...first, ...then]),
+    .tuple(fc.array(opens, { minLength: 2, maxLength: 6 }), fc.array(spells(WILD, 4), { minLength: 10, maxLength: 60 }))
+    .map(([first, then]) => [...first, ...then.flat()]),
   drop: fc.constantFrom(0, 0, 0.02, 0.2),
   duplicate: fc.constantFrom(0, 0.1),
   delay: fc.constantFrom(0, 0, 0.1, 0.4),
   workers: fc.constantFrom(1, 2),
+  onSlow,
   ringBytes: fc.constantFrom(64 * 1024, 256 * 1024),
   heldMax: fc.constantFrom(5, 10_000),
   ownIds: fc.boolean(),

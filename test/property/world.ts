@@ -46,6 +46,11 @@ export interface Stats {
   readonly stales: number;
   readonly restarts: number;
   readonly oversize: number;
+  /** Slow sessions that were sent down a rung, up again, left out, and brought back. */
+  readonly slowed: number;
+  readonly raised: number;
+  readonly leftOut: number;
+  readonly broughtBack: number;
   /** Sessions that were closed by the node. */
   readonly closed: number;
 }
@@ -141,6 +146,7 @@ class World {
       memory,
       ring: this.#ring,
       workers,
+      onSlow: plan.onSlow,
       handle: (worker, message) => this.#engine.handle(worker, message),
       gone: (worker) => this.#engine.workerGone(worker),
       failed: (error) => this.#threw("a command", error),
@@ -198,7 +204,7 @@ class World {
         await this.#lap(step);
         break;
       case "choke":
-        crowd.choke(step.client, step.ms);
+        crowd.choke(step.client, step.ms, step.bytes);
         break;
       case "deaf":
         this.#deafUntilMs = Math.max(this.#deafUntilMs, this.#clock.monotonicMs() + step.ms);
@@ -220,6 +226,7 @@ class World {
     this.#faults.calm();
     this.#deafUntilMs = 0;
     this.#crew.resumeAll();
+    this.#crowd.unchokeAll();
     if (!quietEnd) await this.#lastRecords();
     await this.#clock.run(SETTLE_MS);
     if (quietEnd) return;
@@ -256,7 +263,7 @@ class World {
   async outcome(): Promise<Outcome> {
     const { counters } = this.#engine;
     const { judged, moves, gaps, closes } = this.#crowd;
-    const { laps, restarts } = this.#crew;
+    const { laps, restarts, slow } = this.#crew;
     const stats: Stats = {
       judged,
       laps,
@@ -267,6 +274,10 @@ class World {
       stales: Object.values(counters.stale).reduce((sum, n) => sum + n, 0),
       restarts,
       oversize: counters.oversize,
+      slowed: (slow.down ?? 0) + (slow.downAge ?? 0) + (slow.down1000 ?? 0),
+      raised: slow.up ?? 0,
+      leftOut: slow.leftOut ?? 0,
+      broughtBack: slow.gap ?? 0,
       closed: Object.entries(closes).reduce((sum, [code, n]) => (code === "1006" ? sum : sum + n), 0),
     };
     const saved = await Promise.all(this.#shards.map((shard) => this.#checkpoints.load(shard.id)));

@@ -7,12 +7,13 @@
  * are lost, those that history still had follow the notice. At the limit: who is slow again soon gets only the notice,
  * and so does everybody for whom the items are more than half of `outboxBytesHigh`.
  */
+import { CLOSES } from "../../protocol/codes.ts";
 import type { DirectHead } from "../../ring/messages.ts";
 import type { EdgeLimits } from "../config.ts";
 import type { Counters } from "../counters.ts";
 import type { Hub, Stream } from "../hub.ts";
 import type { Requests } from "../requests.ts";
-import { type Session, send } from "../session/session.ts";
+import { close, type Session, send } from "../session/session.ts";
 import type { Watch } from "./watch.ts";
 
 /** Where one stream went on without its session. */
@@ -87,12 +88,23 @@ export class LeavingOut {
     leftOut.asked = false;
     // It may have unsubscribed, moved to another rung, or closed meanwhile.
     const isHere = watch.session.open && watch.leftOut.get(stream) === leftOut;
-    if (isHere && head.is === "joined" && head.seq !== null) {
-      if (head.epoch !== leftOut.epoch) this.#inNewEpoch(watch, stream, frames);
-      else this.#return(watch, stream, leftOut, head.seq, frames);
-    }
+    if (isHere) this.#comeBackWith(watch, stream, leftOut, head, frames);
     topic.uses--;
     this.#hub.release(topic);
+  }
+
+  #comeBackWith(watch: Watch, stream: Stream, leftOut: LeftOut, head: DirectHead, frames: readonly string[]): void {
+    const { epoch, seq, key } = stream.topic;
+    if (head.is === "joined") {
+      if (head.epoch !== leftOut.epoch) this.#inNewEpoch(watch, stream, frames);
+      else if (head.seq !== null) this.#return(watch, stream, leftOut, head.seq, frames);
+    } else if (epoch === leftOut.epoch && seq !== null) {
+      // Too much for one answer: it is lost, and counted.
+      this.#return(watch, stream, leftOut, seq, []);
+    } else {
+      const { code, message } = CLOSES.RESTART;
+      close(watch.session, code, `${key.channel}: ${message}`);
+    }
   }
 
   /** Main has said itself what is missing: a gap of unknown size, then what there is. */

@@ -11,7 +11,7 @@ import { Joining } from "../session/joins.ts";
 import { Lifecycle } from "../session/lifecycle.ts";
 import { Moves } from "../session/moves.ts";
 import { Session, type Socket, type Wire } from "../session/session.ts";
-import { LeavingOut } from "./left-out.ts";
+import { LeavingOut, type ReturnRequest } from "./left-out.ts";
 import { createOutboxes, Outboxes } from "./outboxes.ts";
 import { type OnSlow, SLOW_SWEEP_MS, Slow } from "./slow.ts";
 
@@ -83,6 +83,14 @@ function world({ limits: some = {}, onSlow = () => "wait", nodeMax = 2 ** 30 }: 
     nowMs: clock,
     onSlow,
   });
+  const taken = (): ReturnRequest => {
+    const message = posted.findLast((one) => one.is === "join");
+    if (message?.is !== "join") throw new Error("nothing was asked");
+    const request = requests.peek(message.request);
+    if (request?.is !== "return") throw new Error("not a return");
+    requests.done(message.request);
+    return request;
+  };
   let number = 0;
   // It has been running for a while.
   for (let sweep = 0; sweep < 5; sweep++) {
@@ -137,13 +145,13 @@ function world({ limits: some = {}, onSlow = () => "wait", nodeMax = 2 ** 30 }: 
     /** The request under way for a stream that was left out, and main's answer to it. */
     asked: () => posted.findLast((message) => message.is === "join"),
     answer(head: Partial<DirectHead & { is: "joined" }>, frames: readonly string[] = []) {
-      const message = posted.findLast((one) => one.is === "join");
-      if (message?.is !== "join") throw new Error("nothing was asked");
-      const request = requests.peek(message.request);
-      if (request?.is !== "return") throw new Error("not a return");
-      requests.done(message.request);
+      const request = taken();
       const joined = { is: "joined", family: "items", epoch: "e1", seq: 1, recovered: true, later: "ask" } as const;
       request.back.answered(request, { ...joined, ...head }, frames);
+    },
+    refuse() {
+      const request = taken();
+      request.back.answered(request, { is: "refused", code: 1501, message: "too big" }, []);
     },
     lose: () => {
       counters.laps++;
@@ -489,6 +497,22 @@ test("slow - what is too much to send at once is lost and counted; after a lap i
   lapped.ask();
   lapped.w.answer({ seq: lapped.have + 1, recovered: false }, []);
   expect(lapped.socket.frames[0]).toContain('"missed":null');
+});
+
+test("slow - what main cannot send is lost and counted", () => {
+  const { w, session, socket, stream, have, ask } = leftOut();
+  w.publish(stream, 10, 3);
+  ask();
+  w.refuse();
+  const range = `"from":${have + 1},"to":${have + 1},"reason":"slow"}`;
+  expect(socket.frames).toEqual([`{"channel":"a@trade","type":"gap","missed":3,${range}`]);
+  expect([session.open, session.watch?.leftOut.size]).toEqual([true, 0]);
+  // Of another epoch nothing can be said.
+  const other = leftOut();
+  other.ask();
+  other.stream.topic.epoch = "e2";
+  other.w.refuse();
+  expect([other.session.open, other.socket.closed?.code]).toEqual([false, 1012]);
 });
 
 test("slow - a new epoch while left out is told in main's words", () => {

@@ -139,6 +139,8 @@ export class Moves {
       to.floor = from.floor;
     }
     to.family = from.family;
+    // Opened after the channel had turned stale: whoever is on it already knew, whoever comes now may have seen it.
+    if (from.staleJoiners !== null && to.staleJoiners === null) to.staleJoiners = this.#hub.sessionsOn(to);
     for (const [session, names] of move.movers) {
       for (const [asked, reason] of names) this.#moveOne(session, asked, from, to, reason);
     }
