@@ -254,6 +254,19 @@ test("engine - a book whose source lost its footing is not fresh because its own
   expect(rig.engine.status().stale).toEqual([]);
 });
 
+test("engine - a rung opened while the book is stale begins where the others stand, so a move to it keeps its chain", () => {
+  const rig = new Rig();
+  rig.join(DEPTH, 100);
+  readyBook(rig);
+  const from = rig.topic(DEPTH, 100);
+  rig.publish(DEPTH, 11, { type: "stale", data: "checksum" });
+  rig.tell({ is: "move", request: 99, from, key: { channel: DEPTH, rung: 250, dialect: "native", timeUnit: "ms" } });
+  rig.clock.advance(300);
+  rig.depth(DEPTH, 12, [["100", "1"]], [], "snapshot");
+  expect(rig.frames(from).at(-1)).toMatchObject({ type: "snapshot", prev: 10, seq: 12 });
+  expect(rig.frames(rig.topic(DEPTH, 250)).at(-1)).toMatchObject({ type: "snapshot", prev: 10, seq: 12 });
+});
+
 test("engine - a worker dies while another waits for the same channel: that one is answered and served", () => {
   const rig = new Rig();
   rig.join(TRADE, 0, "native", { worker: 1 });
