@@ -9,7 +9,7 @@ import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { ensureInstalled, findBun, root, stop } from "./install.mjs";
 
-const NAMES = ["ring", "pipeline", "venues", "fanout", "rest", "memory", "connections", "resume"];
+const NAMES = ["ring", "pipeline", "venues", "fanout", "rest", "memory", "connections", "resume", "tls", "drain"];
 const HELP = `npm run bench [-- NAME...] [--rounds N] [--seconds S]
 
   NAME       ${NAMES.join(", ")}; all of them if none is named (about 20 minutes)
@@ -25,6 +25,8 @@ const TAKES = {
   fanout: ["rounds", "seconds"],
   rest: ["rounds", "seconds"],
   memory: ["rounds"],
+  tls: ["rounds", "seconds"],
+  drain: ["rounds", "seconds"],
   resume: ["rounds", "seconds"],
   connections: ["rounds", "seconds"],
 };

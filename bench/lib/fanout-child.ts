@@ -6,7 +6,11 @@ export interface Child {
   line(): Promise<string | null>;
   /** What it wrote to stderr so far (the last 4 KiB). */
   errors(): string;
+  /** Writes a line to its stdin. */
+  ask(): void;
   closeInput(): void;
+  /** Its exit status. */
+  readonly exited: Promise<number>;
   /** SIGTERM, after 5 s SIGKILL; returns the remaining lines. */
   stop(): Promise<string[]>;
 }
@@ -33,8 +37,13 @@ export function startChild(command: readonly string[], env: Readonly<Record<stri
   };
   return {
     pid: child.pid,
+    exited: child.exited,
     line,
     errors: () => errors,
+    ask() {
+      child.stdin.write("\n");
+      child.stdin.flush();
+    },
     closeInput: () => void child.stdin.end(),
     async stop() {
       child.kill("SIGTERM");
