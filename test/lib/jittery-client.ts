@@ -1,0 +1,93 @@
+/**
+ * A native client whose connection is lost again and again: it comes back with `since` on everything, and keeps its state.
+ *
+ * Invariants: its streams outlive its connections, so each of their faults is one of the client's whole life; a connection
+ * ends by the network or the node, and by the client itself only in `stop`.
+ */
+import { NativeClient, type Since } from "./native-client.ts";
+import { NativeStream } from "./native-stream.ts";
+
+export interface JitterOptions {
+  readonly url: string;
+  readonly channels: readonly string[];
+  readonly cadence?: number;
+  /** ms between a loss and the next attempt. */
+  readonly awayMs: () => number;
+}
+
+export class JitteryClient {
+  readonly streams: ReadonlyMap<string, NativeStream>;
+  /** Subscribes that went through, those of them that had positions, and replies that did not bring all. */
+  connects = 0;
+  resumes = 0;
+  notRecovered = 0;
+  /** Codes of closes, by how often. */
+  readonly closes = new Map<number, number>();
+  readonly #options: JitterOptions;
+  #client: NativeClient | null = null;
+  #stopped = false;
+  readonly #done: Promise<void>;
+
+  constructor(options: JitterOptions) {
+    this.#options = options;
+    this.streams = new Map(options.channels.map((asked) => [asked, new NativeStream(asked, null)]));
+    this.#done = this.#run();
+  }
+
+  stream(asked: string): NativeStream {
+    const stream = this.streams.get(asked);
+    if (stream === undefined) throw new Error(`not subscribed: ${asked}`);
+    return stream;
+  }
+
+  get faults(): string[] {
+    return [...this.streams.values()].flatMap(({ asked, faults }) => faults.map((fault) => `${asked}: ${fault}`));
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#client?.socket.close();
+    await this.#done;
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stopped) {
+      await this.#live();
+      if (!this.#stopped) await Bun.sleep(this.#options.awayMs());
+    }
+  }
+
+  /** One connection. */
+  async #live(): Promise<void> {
+    try {
+      this.#client = await NativeClient.connect(this.#options.url);
+      for (const [asked, stream] of this.streams) this.#client.streams.set(asked, stream);
+      await this.#subscribe(this.#client);
+      const { code } = await this.#client.untilClosed(LIFE_MS_MAX);
+      this.closes.set(code, (this.closes.get(code) ?? 0) + 1);
+    } catch (error) {
+      // Refused, or lost before the reply: tried again.
+      if (!(error instanceof Error)) throw error;
+    } finally {
+      // What still comes of a lost connection is not its own any more.
+      this.#client?.streams.clear();
+      this.#client?.socket.close();
+      this.#client = null;
+    }
+  }
+
+  async #subscribe(client: NativeClient): Promise<void> {
+    const since: Record<string, Since[string]> = {};
+    for (const [asked, { epoch, have }] of this.streams)
+      if (epoch !== null && have !== null) since[asked] = { epoch, seq: have };
+    const { channels, cadence } = this.#options;
+    const reply = await client.subscribe(channels, { since, ...(cadence === undefined ? {} : { cadence }) });
+    if (!reply.ok) throw new Error(`refused: ${JSON.stringify(reply)}`);
+    this.connects++;
+    if (Object.keys(since).length > 0) this.resumes++;
+    for (const [asked, { recovered }] of Object.entries(reply.channels))
+      if (since[asked] !== undefined && !recovered) this.notRecovered++;
+  }
+}
+
+const LIFE_MS_MAX = 3_600_000;
