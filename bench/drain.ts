@@ -56,7 +56,7 @@ class Node {
       "--log-format",
       "json",
       "--synthetic",
-      "channels=1,rate=5,size=200",
+      "channels=1,rate=1,size=200",
     ];
     const own = ["--port", String(port), "--drain-seconds", String(drainSeconds)];
     this.child = startChild([...gatewayCommand(), "serve", ...flags, ...own], { NODE_ENV: "production" });

@@ -67,6 +67,7 @@ class Client {
       const outcome = channels[CHANNEL];
       this.#position = { epoch: outcome.epoch, seq: outcome.seq ?? 0 };
       if (!this.#moved) running++;
+      else if (!Number.isNaN(this.#closedMs)) tally.outagesMs.push(performance.now() - this.#closedMs);
       this.ready();
     } else if (type === "drain") {
       tally.told++;
@@ -74,7 +75,6 @@ class Client {
     } else if (seq !== undefined) {
       this.#position = { epoch: epoch ?? this.#position?.epoch, seq };
       if (!Number.isNaN(this.#closedMs)) {
-        tally.outagesMs.push(performance.now() - this.#closedMs);
         tally.back++;
         this.#closedMs = Number.NaN;
       }
