@@ -8,6 +8,8 @@
  * before its last byte skipped; a connection that has not finished its request after HANDSHAKE_SECONDS is closed (Bun's
  * own limit, which a slow drip of bytes does not extend).
  */
+
+import { ERRORS } from "../protocol/codes.ts";
 import type { Admission } from "./admission/admission.ts";
 import { type EdgeConfig, HANDSHAKE_SECONDS } from "./config.ts";
 import { limitUnsent } from "./delivery/not-sent.ts";
@@ -33,7 +35,7 @@ export interface ListenerPorts {
   readonly admission: Pick<Admission, "client" | "enter" | "left">;
   readonly lifecycle: Pick<Lifecycle, "opened" | "frame" | "drained" | "pinged" | "closed">;
   readonly nowMs: () => number;
-  /** No new sessions. */
+  /** Asked, and counted, for each new session: none is taken. */
   readonly draining: () => boolean;
   /** A sign of life with every frame: a storm of commands in one turn is work, not silence. */
   beat(): void;
@@ -93,7 +95,9 @@ export function listen(config: EdgeConfig, ports: ListenerPorts, id = 1): Listen
   };
 }
 
-const RETRY = { "retry-after": "1" };
+const { code: DRAINING, message, advice } = ERRORS.NODE_DRAINING;
+/** Closed, so that a client that keeps connections makes its next one elsewhere. */
+const ELSEWHERE = { "retry-after": "1", connection: "close" };
 
 function answer(
   request: Request,
@@ -118,7 +122,7 @@ function answer(
     return sentence(426, `${url.pathname} speaks WebSocket: connect with ${scheme}://`, {}, { upgrade: "websocket" });
   }
   if (ports.draining()) {
-    return sentence(503, "the node is stopping: connect again, to another node if there is one", {}, RETRY);
+    return sentence(503, `${message}: ${advice}`, { code: DRAINING }, ELSEWHERE);
   }
   const door = ports.routes.open(route.endpoint, url.pathname, url.searchParams);
   if (typeof door === "string") return sentence(400, door);

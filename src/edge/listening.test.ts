@@ -48,7 +48,7 @@ test("listening - a drain tells and closes everybody, refuses new sessions, and 
   expect(await upgrade()).toEqual({
     status: 503,
     retry: "1",
-    text: '{"error":"the node is stopping: connect again, to another node if there is one"}',
+    text: '{"error":"the node is stopping: connect again, to another node if there is one","code":1503}',
   });
   expect((await get("/api/v3/ping")).status).toBe(200);
   await done;
@@ -59,6 +59,7 @@ test("listening - a drain tells and closes everybody, refuses new sessions, and 
   expect(h.edge.counters()).toMatchObject({ sessions: 0, closes: { "1012": 12 } });
   expect((await get("/api/v3/ping")).status).toBe(200);
   expect((await upgrade()).status).toBe(503);
+  await until(() => h.edge.counters().errors["1503"] === 2, "both are counted");
 });
 
 test("listening - what is published during a drain reaches everybody until the close", async () => {

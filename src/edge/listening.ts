@@ -12,6 +12,7 @@
  */
 import type { Clock } from "../lib/clock.ts";
 import { wallMs } from "../lib/clock.ts";
+import { ERRORS } from "../protocol/codes.ts";
 import type { EdgeConfig, TlsPair } from "./config.ts";
 import type { Counters } from "./counters.ts";
 import { Drain } from "./drain.ts";
@@ -48,7 +49,7 @@ export class Listening {
 
   constructor(config: EdgeConfig, ports: Omit<ListenerPorts, "draining">, parts: ListeningParts) {
     this.#config = config;
-    this.#ports = { ...ports, draining: () => this.#draining };
+    this.#ports = { ...ports, draining: () => this.#turnsAway() };
     this.#parts = parts;
     this.#current = this.#open(config);
     this.#publishThroughAll();
@@ -99,6 +100,11 @@ export class Listening {
 
   stop(): void {
     void this.#current.stop();
+  }
+
+  #turnsAway(): boolean {
+    if (this.#draining) this.#parts.counters.error(ERRORS.NODE_DRAINING.code);
+    return this.#draining;
   }
 
   #open(config: EdgeConfig): Listener {

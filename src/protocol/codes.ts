@@ -106,6 +106,12 @@ export const ERRORS = {
     message: "the node has all the sessions it may have",
     advice: "connect to another node, or wait as long as Retry-After says",
   },
+  NODE_DRAINING: {
+    code: 1503,
+    name: "NODE_DRAINING",
+    message: "the node is stopping",
+    advice: "connect again, to another node if there is one",
+  },
 } as const satisfies Record<string, CodeEntry>;
 
 export const CLOSES = {
@@ -113,7 +119,12 @@ export const CLOSES = {
   POLICY: { code: 1008, name: "POLICY", message: "Too many requests", advice: "slow down" },
   TOO_BIG: { code: 1009, name: "TOO_BIG", message: "frame too big", advice: "send smaller frames" },
   INTERNAL: { code: 1011, name: "INTERNAL", message: "internal error", advice: "reconnect; the node has logged it" },
-  RESTART: { code: 1012, name: "RESTART", message: "continuity was lost", advice: "reconnect and start the book over" },
+  RESTART: {
+    code: 1012,
+    name: "RESTART",
+    message: "continuity was lost",
+    advice: "reconnect with `since`, or start over; the reason says why",
+  },
   SLOW: { code: 4008, name: "SLOW", message: "too slow", advice: "read faster or subscribe to less" },
   IDLE: { code: 4009, name: "IDLE", message: "no sign of life", advice: "answer pings" },
   LOGIN_TIMEOUT: { code: 4010, name: "LOGIN_TIMEOUT", message: "no login in time", advice: "log in after connecting" },
