@@ -144,7 +144,10 @@ test("moves - under load no move loses or doubles anything", async () => {
       await Bun.sleep(1);
     }
   })();
-  for (let round = 0; round < 12; round++) {
+  const moved = (client: (typeof clients)[number]) => client.frames.some(({ type }) => type === "cadence");
+  // A busy machine may take several rounds in one turn, which is one move or none.
+  for (let round = 0; round < 12 || !clients.every(moved); round++) {
+    expect(round).toBeLessThan(300);
     for (const [at, client] of clients.entries()) {
       client.send({ id: 10 + round, op: "cadence", channel: "a@trade", ms: [0, 50, 100][(round + at) % 3] });
     }
@@ -161,9 +164,8 @@ test("moves - under load no move loses or doubles anything", async () => {
       if (have !== null) expect(frame.prev).toBe(have);
       have = frame.seq!;
     }
-    expect(client.frames.some(({ type }) => type === "cadence")).toBe(true);
   }
-});
+}, 30_000);
 
 test("moves - unsubscribing or closing while a move is pending leaves both topics", async () => {
   h = await harness();

@@ -148,8 +148,7 @@ export class Commands {
     const rung = this.#held(request.channel, request.rung);
     const at = session.indexOf(asked);
     if (at >= 0) {
-      reply.outcomes.push(outcomeOf(session, at));
-      this.#moves.ask(session, at, rung);
+      reply.outcomes.push({ ...outcomeOf(session, at), rung: this.#moves.ask(session, at, rung) });
       return true;
     }
     const pending = this.#joining.find(session, asked);

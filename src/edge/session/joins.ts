@@ -307,7 +307,7 @@ export class Joining {
     const { session, stream } = pending;
     this.#end(pending);
     const { epoch, seq, recovered } = head;
-    const outcome: StreamOutcome = { asked: stream.asked, epoch, seq, rung: stream.topic.key.rung, recovered };
+    const outcome: StreamOutcome = { asked: stream.asked, epoch, seq, rung: pending.rung, recovered };
     for (const reply of pending.replies) {
       reply.outcomes.push(outcome);
       this.#settle(session, reply);
