@@ -135,6 +135,8 @@ export const DEFAULT_ENDPOINTS: readonly EndpointConfig[] = [
   { path: "/private", dialect: "binance", market: "usdm", scope: "public" },
   // The base without a route, which on one host with spot needs a prefix: /fstream/ws, /fstream/market/stream.
   { path: "/fstream", dialect: "binance", market: "usdm", scope: "public" },
+  // Not Binance's: every stream on one connection, for programs from before it split them over routes.
+  { path: "/usdm", dialect: "binance", market: "usdm", scope: "public" },
 ];
 
 export const DEFAULT_REST: readonly RestConfig[] = [

@@ -56,10 +56,13 @@ const hasAll = (client: BinanceClient, streams: readonly string[]): Promise<void
     () => `an event of ${streams.filter((stream) => client.of(stream).length === 0)}`,
   );
 
+/** The one stream that both routes have. */
+const ON_BOTH = "btcusdt@trade";
+
 for (const route of ["public", "market"] as const) {
   test.concurrent(`usdm - /${route} delivers its streams, keys in Binance's order, and none of the other route`, async () => {
     const streams = Object.keys(KEYS[route]!);
-    const others = Object.keys(KEYS[route === "public" ? "market" : "public"]!);
+    const others = Object.keys(KEYS[route === "public" ? "market" : "public"]!).filter((name) => name !== ON_BOTH);
     const client = await node.binance(`/${route}/stream?streams=${[...streams, ...others].join("/")}`);
     await hasAll(client, streams);
     for (const stream of streams) {
@@ -74,24 +77,26 @@ for (const route of ["public", "market"] as const) {
   });
 }
 
-test.concurrent("usdm - a stream of the other route is accepted with null, on a path without route too", async () => {
-  const [publicly, marketly, bare] = await Promise.all([
+test.concurrent("usdm - a stream of the other route is accepted with null, on a path without route too; /usdm has all", async () => {
+  const [publicly, marketly, bare, unsplit] = await Promise.all([
     node.binance("/public/ws/0"),
     node.binance("/market/ws/1"),
     node.binance("/fstream/ws"),
+    node.binance("/usdm/ws"),
   ]);
-  const streams = ["ethusdt@trade", "ethusdt@markPrice@1s"];
-  for (const client of [publicly, marketly, bare]) {
+  const streams = ["ethusdt@bookTicker", "ethusdt@markPrice@1s"];
+  for (const client of [publicly, marketly, bare, unsplit]) {
     expect(await client.request("SUBSCRIBE", streams)).toEqual({ result: null, id: 1 });
   }
+  const kinds = (client: BinanceClient) => [...new Set(client.of("").map((event) => event.e))].sort();
   await waitFor(
-    () => [publicly, marketly, bare].every((client) => client.of("").length > 2),
-    "events of one of the two everywhere",
+    () => [publicly, marketly, bare].every((client) => client.of("").length > 2) && kinds(unsplit).length > 1,
+    "events of one of the two everywhere, of both where all are",
   );
-  const kinds = (client: BinanceClient) => [...new Set(client.of("").map((event) => event.e))];
-  expect(kinds(publicly)).toEqual(["trade"]);
-  expect(kinds(bare)).toEqual(["trade"]);
+  expect(kinds(publicly)).toEqual(["bookTicker"]);
+  expect(kinds(bare)).toEqual(["bookTicker"]);
   expect(kinds(marketly)).toEqual(["markPriceUpdate"]);
+  expect(kinds(unsplit)).toEqual(["bookTicker", "markPriceUpdate"]);
 });
 
 test.concurrent("usdm - /private lets clients in and stays silent", async () => {

@@ -7,7 +7,7 @@
  */
 import type { Opening } from "../dialect.ts";
 import { STREAMS_MAX } from "./decode.ts";
-import { findStreams } from "./streams.ts";
+import { findStreams, UNSPLIT } from "./streams.ts";
 
 const TIME_UNITS: Readonly<Record<string, "ms" | "us">> = {
   MILLISECOND: "ms",
@@ -16,7 +16,7 @@ const TIME_UNITS: Readonly<Record<string, "ms" | "us">> = {
   microsecond: "us",
 };
 
-const ROUTES = ["public", "market", "private"];
+const ROUTES = ["public", "market", "private", UNSPLIT];
 
 /** `<prefix>/ws`, `<prefix>/ws/<a>/<b>`, `<prefix>/stream`, `<prefix>/stream?streams=<a>/<b>`. */
 export function open(market: string, path: string, query: URLSearchParams): Opening | string {
@@ -36,7 +36,10 @@ export function open(market: string, path: string, query: URLSearchParams): Open
   return { market, form, combined: raw < 0, streams, ...(route === null ? {} : { route }) };
 }
 
-/** `/public/..`, `/market/..`, `/private/..`; a USD-M path without one counts as public (Binance, since 2026-04-23). */
+/**
+ * `/public/..`, `/market/..`, `/private/..`; a USD-M path without one counts as public (Binance, since 2026-04-23).
+ * `/usdm/..` is ours: all streams on one connection, for programs from before that.
+ */
 function routeOf(segments: readonly string[]): string {
   const end = segments.findIndex((segment) => segment === "ws" || segment === "stream");
   return segments.slice(0, end).findLast((segment) => ROUTES.includes(segment)) ?? "public";

@@ -96,7 +96,7 @@ test("binance streams - what the market does not have is no stream, and no error
 });
 
 const routed: readonly (readonly [route: string, names: readonly string[]])[] = [
-  ["public", ["s@bookTicker", "!bookTicker", "s@depth", "s@depth@100ms", "s@depth20@500ms", "s@trade"]],
+  ["public", ["s@bookTicker", "!bookTicker", "s@depth", "s@depth@100ms", "s@depth20@500ms"]],
   [
     "market",
     [
@@ -116,6 +116,12 @@ for (const [route, names] of routed) {
     }
   });
 }
+
+test("binance streams - USD-M trades are on both routes, and what is from before the split has all of them", () => {
+  const found = (route: string) => findStream("usdm", "s@trade", route) !== null;
+  expect(["public", "market", "private", "usdm"].map(found)).toEqual([true, true, false, true]);
+  for (const name of routed.flatMap(([, names]) => names)) expect(findStream("usdm", name, "usdm")).not.toBeNull();
+});
 
 test("binance streams - malformed names", () => {
   for (const name of ["", " ", "a b", "a\tb", "a\u0000", 'a"b', "a\\b", "x".repeat(129), 5, null, ["a"], undefined]) {
@@ -179,6 +185,7 @@ test("binance open - a USD-M path says its route; without one it is public", () 
   expect(route("/private/stream")).toEqual(["private"]);
   expect(route("/fstream/stream")).toEqual(["public", "btcusdt@depth"]);
   expect(route("/fstream/market/ws/0")).toEqual(["market", "btcusdt@kline_1m"]);
+  expect(route("/usdm/stream")).toEqual(["usdm", "btcusdt@depth", "btcusdt@kline_1m"]);
   expect(open("/ws")).not.toHaveProperty("route");
 });
 

@@ -14,11 +14,14 @@ import { DEFAULT_MARKET, nameOf } from "../names.ts";
 /** USD-M splits its streams over paths; spot has one for all. */
 export type StreamRoute = "public" | "market";
 
-/** Canonical stream of a channel, the rung the asked speed means, and the route it is served on. */
+/** Of a connection that is from before the split: every USD-M stream. */
+export const UNSPLIT = "usdm";
+
+/** Canonical stream of a channel, the rung the asked speed means, and the routes it is served on. */
 interface Speed {
   readonly stream: string;
   readonly rung: Rung;
-  readonly route?: StreamRoute;
+  readonly routes?: readonly StreamRoute[];
 }
 
 type Entries = readonly [name: string, speed: Speed][];
@@ -36,7 +39,9 @@ const STREAMS: Readonly<Record<string, ReadonlyMap<string, Speed>>> = {
     ...INTERVALS.flatMap((interval) => spotCandles(interval)),
   ]),
   usdm: new Map([
-    ...on("public", same(["trade", "bookTicker"], 0)),
+    // Binance does not say where; ccxt asks for it on the one, unicorn-binance-websocket-api on the other.
+    ...on(["public", "market"], same(["trade"], 0)),
+    ...on("public", same(["bookTicker"], 0)),
     ...on(
       "public",
       BOOKS.flatMap((book) => speeds(book, 250, [100, 250, 500])),
@@ -114,8 +119,9 @@ function spotCandles(interval: Interval): Entries {
   ];
 }
 
-function on(route: StreamRoute, entries: Entries): Entries {
-  return entries.map(([name, speed]) => [name, { ...speed, route }]);
+function on(route: StreamRoute | readonly StreamRoute[], entries: Entries): Entries {
+  const routes = typeof route === "string" ? [route] : route;
+  return entries.map(([name, speed]) => [name, { ...speed, routes }]);
 }
 
 /** No white space, control character, quote or backslash: anything else may be a name, known or not. */
@@ -128,9 +134,12 @@ export function isWellFormed(name: unknown): name is string {
 /** What a well-formed name asks for in a market; null if there is no such stream, or none on the connection's route. */
 export function findStream(market: string, name: string, route: string | null = null): StreamRequest | null {
   const found = name.startsWith("!") ? findAllMarket(market, name) : findSymbol(market, name);
-  if (found === null || (route !== null && found.speed.route !== route)) return null;
+  if (found === null || !isServed(found.speed, route)) return null;
   return { asked: name, channel: found.channel, rung: found.speed.rung, since: null };
 }
+
+const isServed = ({ routes }: Speed, route: string | null): boolean =>
+  route === null || route === UNSPLIT || routes?.includes(route as StreamRoute) === true;
 
 interface Found {
   readonly channel: string;
