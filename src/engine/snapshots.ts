@@ -34,7 +34,8 @@ export class Snapshots {
   #held: (() => unknown)[] = [];
   #next = 0;
   #timer = false;
-  #sliceStart = Number.NEGATIVE_INFINITY;
+  /** ms of answers since the last pause. */
+  #spentMs = 0;
   /** Answers that a reader may still have before it. */
   readonly #ahead: Written[] = [];
   #aheadBytes = 0;
@@ -64,10 +65,9 @@ export class Snapshots {
 
   /** Runs `write` now, or as soon as the readers have caught up and main has time. */
   unpaced(write: () => unknown): void {
-    const now = this.#clock.monotonicMs();
-    if (now - this.#sliceStart > SLICE_MS + PAUSE_MS) this.#sliceStart = now;
-    if (this.held === 0 && now - this.#sliceStart <= SLICE_MS && this.#roomy()) this.#write(write);
-    else this.#hold(write);
+    if (this.held === 0 && this.#spentMs < SLICE_MS && this.#roomy()) this.#write(write);
+    else this.#held.push(write);
+    if (this.held > 0 || this.#spentMs > 0) this.#arm(PAUSE_MS);
   }
 
   forget(channel: string): void {
@@ -83,7 +83,9 @@ export class Snapshots {
 
   #write(write: () => unknown): void {
     const before = this.#ring.written;
+    const startMs = this.#clock.monotonicMs();
     write();
+    this.#spentMs += this.#clock.monotonicMs() - startMs;
     const end = this.#ring.written;
     if (end === before) return;
     this.#ahead.push({ end, bytes: end - before });
@@ -99,11 +101,6 @@ export class Snapshots {
     return this.#aheadBytes < AHEAD_BYTES_MAX && lag < this.#ring.capacityBytes / 4;
   }
 
-  #hold(write: () => unknown): void {
-    this.#held.push(write);
-    this.#arm(PAUSE_MS);
-  }
-
   #arm(ms: number): void {
     if (this.#timer) return;
     this.#timer = true;
@@ -112,9 +109,9 @@ export class Snapshots {
 
   #release(): void {
     this.#timer = false;
-    this.#sliceStart = this.#clock.monotonicMs();
+    this.#spentMs = 0;
     let roomy = this.#roomy();
-    while (this.held > 0 && roomy && this.#clock.monotonicMs() - this.#sliceStart <= SLICE_MS) {
+    while (this.held > 0 && roomy && this.#spentMs < SLICE_MS) {
       this.#write(this.#held[this.#next++]!);
       roomy = this.#roomy();
     }
@@ -122,6 +119,6 @@ export class Snapshots {
       this.#held = this.#held.slice(this.#next);
       this.#next = 0;
     }
-    if (this.held > 0) this.#arm(roomy ? PAUSE_MS : RETRY_MS);
+    if (this.held > 0 || this.#spentMs > 0) this.#arm(roomy ? PAUSE_MS : RETRY_MS);
   }
 }
