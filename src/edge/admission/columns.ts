@@ -20,11 +20,6 @@ export class CensusColumns {
     this.#census = new Census(this.memory, 0);
   }
 
-  /** Sessions of the node. */
-  get sessions(): number {
-    return this.#census.sessions;
-  }
-
   /** The column of a place's worker of this generation. */
   of(worker: number, generation: number): number {
     return worker + this.#workers * (generation % 2);
