@@ -1,15 +1,23 @@
 /**
- * `npm run soak [-- --seconds 300] [--seed 1]`: installs what is missing and runs the soak (test/soak/books.ts): books of
- * real client libraries in a bad network. Exit status 1 if a book was not exact.
+ * `npm run soak [-- NAME OPTIONS]`: installs what is missing and runs a soak of test/soak.
+ *
+ * books (the default): books of real client libraries in a bad network, `--seconds 300 --seed 1`. churn: clients that come
+ * and go, `--cycles 20000 --seconds 600`, and nothing of the node may grow. jitter: clients without a connection for 1 s in
+ * every 5 that come back with `since`, `--clients 1000 --seconds 120`. Exit status 1 if anything was wrong.
  */
 
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
-import { bunFlags, ensureInstalled, findBun, root } from "./install.mjs";
+import { bunFlags, ensureInstalled, findBun, root, stop } from "./install.mjs";
+
+const NAMES = ["books", "churn", "jitter"];
 
 await ensureInstalled({ dev: true });
-const program = join(root, "test", "soak", "books.ts");
-const { status } = spawnSync(findBun(), [...bunFlags, program, ...process.argv.slice(2)], {
+const args = process.argv.slice(2);
+const name = args[0] === undefined || args[0].startsWith("-") ? "books" : args.shift();
+if (!NAMES.includes(name)) stop(`unknown soak ${name}: there are ${NAMES.join(", ")}`, 2);
+const program = join(root, "test", "soak", `${name}.ts`);
+const { status } = spawnSync(findBun(), [...bunFlags, program, ...args], {
   cwd: root,
   stdio: "inherit",
 });
