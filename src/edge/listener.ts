@@ -27,6 +27,8 @@ export interface Listener extends Broadcaster {
   readonly blind: string | null;
   /** No new connections; settles when the last one it accepted is gone. */
   stop(): Promise<void>;
+  /** Ends the connections that are left. */
+  end(): void;
 }
 
 export interface ListenerPorts {
@@ -92,6 +94,7 @@ export function listen(config: EdgeConfig, ports: ListenerPorts, id = 1): Listen
     blind: limitUnsent(port, config.limits.unsentBytesMax),
     publish: (name, text) => server.publish(name, text),
     stop: () => server.stop(false),
+    end: () => void server.stop(true),
   };
 }
 

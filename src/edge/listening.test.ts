@@ -204,6 +204,7 @@ test("listening - with too many old listeners the oldest one's sessions are drai
   }
   expect(await groups[0]!.gone()).toEqual({ code: 1012, reason: "the certificate was renewed" });
   expect(drainFrames(groups[0]!)).toHaveLength(1);
+  await until(() => h.edge.counters().limited.oldListeners === 1, "it is counted");
   const seq = h.engine.publish("a@trade");
   for (const client of groups.slice(1)) {
     await client.until((one) => one.seqs("a@trade").at(-1) === seq, "everybody else is served");

@@ -6,7 +6,7 @@
  * both until the old one is empty.
  * Invariants: exactly one listener takes new connections until the drain; with one listener publishing takes no detour;
  * a listener that cannot be opened changes nothing.
- * At the limit: over OLD_MAX old listeners the oldest one's sessions are drained. While the node drains, a WebSocket is
+ * At the limit: over OLD_MAX old listeners the oldest one's sessions are drained, then its other connections end. While the node drains, a WebSocket is
  * refused 503 (listener.ts); where the port is shared, the listener stops instead, so that the kernel gives new
  * connections to the other program.
  */
@@ -22,6 +22,9 @@ import type { Session } from "./session/session.ts";
 
 /** Old listeners of a worker. Each costs one more look-up per publication. */
 export const OLD_MAX = 3;
+
+/** For clients of a drained listener to answer the close. */
+const LINGER_MS = 1000;
 
 const STOPPING = "the node is stopping";
 const RENEWED = "the certificate was renewed";
@@ -115,12 +118,14 @@ export class Listening {
     this.#parts.hub.publishThrough(this.#old.length === 0 ? this.#current : several([this.#current, ...this.#old]));
   }
 
-  #empty({ id }: Listener, ms: number): void {
-    const sessions = this.#parts.hub.sessions.filter(({ listener }) => listener === id);
+  #empty(old: Listener, ms: number): void {
+    const sessions = this.#parts.hub.sessions.filter(({ listener }) => listener === old.id);
+    this.#parts.counters.limited("oldListeners", sessions.length);
     const drain = this.#drainOf(sessions, ms, RENEWED);
     const step = (): void => {
       const waitMs = drain.step();
-      if (!drain.done) this.#parts.clock.after(waitMs, step);
+      if (drain.done) this.#parts.clock.after(LINGER_MS, () => old.end());
+      else this.#parts.clock.after(waitMs, step);
     };
     step();
   }
