@@ -22,8 +22,8 @@ import { Watch } from "./watch.ts";
 
 export const SLOW_SWEEP_MS = 50;
 
-/** The slowest rung that the age of an outbox leads to. */
-const AGE_RUNG_MAX = 1000;
+/** The slowest rung that this policy leads to: beyond it a client sees its outbox age, not its cadence. */
+const RUNG_MAX = 1000;
 /** An outbox whose oldest byte is younger is none to act on: the time of a retransmission or two. */
 const AGE_MS_MIN = 250;
 /** An outbox that is this young is as good as empty: two sweeps, and the one in between. */
@@ -178,16 +178,16 @@ export class Slow {
     const { outboxBytesHigh } = this.#ports.limits;
     watch.calmMs = this.#clockMs;
     const isFull = bytes > outboxBytesHigh;
-    const isOld = ageMs >= AGE_RUNG_MAX;
+    const isOld = ageMs >= RUNG_MAX;
     const isStepDue =
       isFull && this.#clockMs - watch.steppedMs >= STEP_MS && (!watch.stepped || bytes >= watch.steppedBytes);
-    const least = ageMs < AGE_MS_MIN ? 0 : notSlowerThan(Math.min(ageMs, AGE_RUNG_MAX));
+    const least = ageMs < AGE_MS_MIN ? 0 : notSlowerThan(Math.min(ageMs, RUNG_MAX));
     let lowered = false;
     for (let at = 0; at < session.streams.length; at++) {
       const stream = session.streams[at]!;
       if (stream.topic.family === "items") continue;
       const rung = this.#rungOf(session, stream);
-      const next = isStepDue ? (slowerThan(rung) ?? rung) : rung;
+      const next = isStepDue && rung < RUNG_MAX ? (slowerThan(rung) ?? rung) : rung;
       const wanted = next > least ? next : least;
       if (wanted <= rung) continue;
       this.#lower(watch, at, wanted);
