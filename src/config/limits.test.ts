@@ -14,7 +14,8 @@ function load(content: unknown, flags: Record<string, string> = {}, openFilesMax
     readFile: () => JSON.stringify(content),
     isFile: () => false,
   };
-  return loadStaticConfig({ config: "c.json", ...flags }, {}, world).config;
+  const loaded = loadStaticConfig({ config: "c.json", ...flags }, {}, world);
+  return { ...loaded.config, warnings: loaded.warnings };
 }
 
 function refusal(content: unknown, flags: Record<string, string> = {}): string {
@@ -50,6 +51,10 @@ test("limits - sessions of the node follow the files it may open, unless they ar
   expect(load({}, {}, 20_000).limits.sessionsMax).toBe(19_000);
   expect(load({ limits: { sessionsMax: 0 } }, {}, 20_000).limits.sessionsMax).toBe(0);
   expect(load({}, { sessionsMax: "7" }, 20_000).limits.sessionsMax).toBe(7);
+  expect(load({}, { sessionsMax: "20000" }, 20_000).warnings).toEqual([]);
+  expect(load({}, { sessionsMax: "30000" }, 20_000).warnings).toEqual([
+    "--sessions-max is 30000, but this process may open 20000 files: raise that (ulimit -n)",
+  ]);
 });
 
 test("limits - a refusal names the field and what it wants", () => {

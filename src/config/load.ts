@@ -67,7 +67,15 @@ export function loadStaticConfig(
   if (issue !== undefined) throw refuse(sentence(issue, layers));
   const { $schema: _, ...config } = parsed.data ?? staticSchema.parse(raw);
   check(config, layers);
-  return { config: locate(config, layers, file?.path ?? null, world), warnings: unknownVariables(env) };
+  const warnings = [...unknownVariables(env), ...tooManySessions(config, layers, world)];
+  return { config: locate(config, layers, file?.path ?? null, world), warnings };
+}
+
+/** More sessions than files: the last ones would wait for ever instead of being answered. */
+function tooManySessions({ limits }: StaticConfig, { names }: Layers, { openFilesMax }: World): string[] {
+  if (openFilesMax === null || limits.sessionsMax <= openFilesMax) return [];
+  const name = names.get("limits.sessionsMax") ?? "limits.sessionsMax";
+  return [`${name} is ${limits.sessionsMax}, but this process may open ${openFilesMax} files: raise that (ulimit -n)`];
 }
 
 function readConfigFile(

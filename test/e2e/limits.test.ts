@@ -210,3 +210,19 @@ test("limits - what a session is sent: slower and slower until it fits, nothing 
   expect(ids).toEqual(ids.map((_, at) => ids[0]! + at));
   await counted("outbound", 2);
 });
+
+test("limits - a Binance session that is sent too much is slowed without a word, in an exact chain", async () => {
+  await start({ ...MARKET, limits: { outbound: { framesPerSecond: 3 } } });
+  const client = await node!.binance("/ws/btcusdt@depth@100ms");
+  const events = () => client.of("").map(({ U, u, E }) => ({ first: Number(U), last: Number(u), ms: Number(E) }));
+  const spans = () => events().map(({ ms }, at, all) => ms - (all[at - 1]?.ms ?? ms));
+  // At 100 ms it would get ten a second, at 500 ms two.
+  await waitFor(
+    () => spans().filter((ms) => ms > 200).length > 3,
+    () => `slower events: ${spans()}`,
+    40_000,
+  );
+  await counted("outbound");
+  expect(events().filter(({ first }, at, all) => at > 0 && first !== all[at - 1]!.last + 1)).toEqual([]);
+  expect(client.closed).toBeNull();
+});
