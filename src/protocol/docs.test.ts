@@ -69,6 +69,10 @@ function nativeFrames(): (string | null)[] {
     ...push("trade", (trades) =>
       trades.gap({ ...at, from: 8200, seq: 8200, epoch: "k8" }, { missed: null, reason: "epoch" }),
     ),
+    native.subscribed(13, [{ ...trade, rung: 0, recovered: true }], []),
+    ...push("trade", (trades) =>
+      trades.items({ ...at, prev: 95, seq: 99 }, [{ ...TRADE, id: "551200", time: TRADE.time - 2 }, TRADE]),
+    ),
     native.cadenceChanged("btcusdt@depth", 250, "slow"),
     native.drain(open(native, "/ws/quote/v1"), 0, 5000),
   ];
