@@ -128,7 +128,10 @@ beforeAll(async () => {
   await waitFor(() => leftOut.stream(GAP_TRADE).items.length > 0, "trades come");
 
   place.proxy.pause();
-  await Promise.all([place.did("down1000", 4), place.did("leftOut", 1), place.did("closedGap", 1)]);
+  await Promise.all([place.did("leftOut", 1), place.did("closedGap", 1)]);
+  const merged = 3 * (DEPTHS.length + VALUES.length) + DEPTHS.length;
+  const atSlowest = () => place.node.metric("tidegate_rung_sessions", 'rung="1000"');
+  await waitFor(async () => (await atSlowest()) === merged, "all that merges is on 1000 ms", LONG_MS);
   const { length } = healthy.stream(GAP_TRADE).items;
   await waitFor(() => healthy.stream(GAP_TRADE).items.length > length + 10, "more is traded");
   place.proxy.resume();
