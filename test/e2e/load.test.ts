@@ -46,13 +46,17 @@ async function loadReport(...flags: string[]): Promise<{ status: number; report:
 
 const NO_FAULTS = { chain: 0, order: 0, ids: 0, book: 0, frame: 0 };
 
-/** The first frame, of any connection, for which `which` holds, becomes what `make` says. */
+/**
+ * Once both connections have had some frames for which `which` holds, the next one of the first becomes what `make` says:
+ * what begins a subscription may overlap, and a lost trade is found by who has it.
+ */
 function once(which: (text: string) => boolean, make: (text: string) => string[]): Change {
   let done = false;
-  let seen = 0;
-  return (text) => {
-    // Not the first one: what begins a subscription may overlap.
-    if (done || !which(text) || ++seen < 5) return [text];
+  const seen = [0, 0];
+  return (text, connection) => {
+    if (done || !which(text)) return [text];
+    seen[connection] = (seen[connection] ?? 0) + 1;
+    if (connection > 0 || seen.some((count) => count < 5)) return [text];
     done = true;
     return make(text);
   };
