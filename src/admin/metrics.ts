@@ -145,6 +145,12 @@ export const METRICS: readonly Metric[] = [
   gauge("tidegate_outbox_bytes", "Bytes that wait for slow sockets.", [], (view) =>
     ofEdge(view, (totals) => one(totals.outboxBytes)),
   ),
+  gauge(
+    "tidegate_outbox_age_seconds",
+    "Age of the oldest byte that waited for the socket of an open session, the most in the last second.",
+    [],
+    (view) => ofEdge(view, (totals) => one(totals.outboxAgeMs / 1000)),
+  ),
   counter(
     "tidegate_book_resyncs_total",
     "Books that turned stale at their source and were fetched again, by cause.",

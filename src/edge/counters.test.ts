@@ -6,6 +6,8 @@ import { Totals } from "./totals.ts";
 
 const nobody = { sessions: [], subscriptions: 0, rungSessions: () => [0, 0, 0, 0, 0, 0, 0, 0] };
 
+const outboxes = (outboxBytes: number) => ({ outboxBytes, takeAgeMs: () => 0 });
+
 test("counters - a channel's metric label is its kind", () => {
   const names = ["btcusdt@trade", "usdm:btcusdt@depth", "btcusdt@depth20", "btcusdt@kline_1M", "c0", "x@forceOrder"];
   expect(names.map(kindLabel)).toEqual(["trade", "depth", "partialDepth", "kline", "json", "liquidation"]);
@@ -20,7 +22,7 @@ test("counters - latency is up to the end of the flush, weighted by sessions", (
   counters.published(counters.histogram("ethusdt@trade"), 2500, 5);
   counters.settle(2000);
   counters.settle(1_000_000);
-  const { latency } = counters.report(nobody, 0);
+  const { latency } = counters.report(nobody, outboxes(0));
   expect(Object.keys(latency)).toEqual(["trade"]);
   // Up to 100 us: the one of 100 us, and the five whose clock ran ahead; up to 1000 us: ten.
   expect(latency.trade?.counts.slice(0, 5)).toEqual([6, 0, 0, 10, 0]);
@@ -35,7 +37,7 @@ function counted(sessions: number, delivered: number): WorkerCounters {
   counters.published(counters.histogram("a@trade"), 0, delivered);
   counters.settle(50);
   counters.loopLagMs = sessions;
-  return counters.report({ ...nobody, sessions: { length: sessions }, rungSessions: () => [sessions] }, 7);
+  return counters.report({ ...nobody, sessions: { length: sessions }, rungSessions: () => [sessions] }, outboxes(7));
 }
 
 test("totals - the dead keep their totals, the living their state", () => {

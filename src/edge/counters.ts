@@ -33,6 +33,13 @@ interface Population {
   rungSessions(): number[];
 }
 
+/** What the slow policy knows of all outboxes. */
+interface OutboxView {
+  readonly outboxBytes: number;
+  /** The most since the last call. */
+  takeAgeMs(): number;
+}
+
 class Histogram {
   readonly counts: number[] = new Array<number>(LATENCY_BUCKETS_US.length + 1).fill(0);
   sumUs = 0;
@@ -106,14 +113,15 @@ export class Counters {
     this.#unsettled = 0;
   }
 
-  report(population: Population, outboxBytes: number): WorkerCounters {
+  report(population: Population, outboxes: OutboxView): WorkerCounters {
     return {
       sessions: population.sessions.length,
       subscriptions: population.subscriptions,
       delivered: this.delivered,
       deliveredBytes: this.deliveredBytes,
       laps: this.laps,
-      outboxBytes,
+      outboxBytes: outboxes.outboxBytes,
+      outboxAgeMs: outboxes.takeAgeMs(),
       errors: { ...this.errors },
       closes: { ...this.closes },
       limited: { ...this.limits },

@@ -21,6 +21,7 @@ const NOTHING: WorkerCounters = {
   deliveredBytes: 0,
   laps: 0,
   outboxBytes: 0,
+  outboxAgeMs: 0,
   errors: {},
   closes: {},
   limited: {},
@@ -49,7 +50,16 @@ export class Totals {
     this.#living.delete(worker);
     const closes = addCounts(last.closes, last.sessions > 0 ? { [GOING_AWAY]: last.sessions } : {});
     const { rungSessions } = NOTHING;
-    const ended = { ...last, sessions: 0, subscriptions: 0, outboxBytes: 0, loopLagMs: 0, rungSessions, closes };
+    const ended = {
+      ...last,
+      sessions: 0,
+      subscriptions: 0,
+      outboxBytes: 0,
+      outboxAgeMs: 0,
+      loopLagMs: 0,
+      rungSessions,
+      closes,
+    };
     this.#retired = add(this.#retired, ended);
   }
 
@@ -77,6 +87,7 @@ function add(a: WorkerCounters, b: WorkerCounters): WorkerCounters {
     deliveredBytes: a.deliveredBytes + b.deliveredBytes,
     laps: a.laps + b.laps,
     outboxBytes: a.outboxBytes + b.outboxBytes,
+    outboxAgeMs: Math.max(a.outboxAgeMs, b.outboxAgeMs),
     errors: addCounts(a.errors, b.errors),
     closes: addCounts(a.closes, b.closes),
     limited: addCounts(a.limited, b.limited),

@@ -119,7 +119,7 @@ function start(message: MainToEdge & { is: "start" }): (message: MainToEdge) => 
     requests.askAgain();
   }, SWEEP_MS);
   setInterval(() => slow.sweep(), SLOW_SWEEP_MS);
-  const report = () => post({ is: "counters", counters: counters.report(hub, slow.outboxBytes) });
+  const report = () => post({ is: "counters", counters: counters.report(hub, slow) });
   setInterval(() => {
     counters.loopLagMs = lagMs;
     lagMs = 0;
@@ -130,7 +130,10 @@ function start(message: MainToEdge & { is: "start" }): (message: MainToEdge) => 
   const listening = new Listening(
     edge,
     { routes, rest, admission, lifecycle, nowMs, failed, beat: () => reader.beat() },
-    { hub, counters, clock, random: Math.random, progress: report, drained: () => post({ is: "drained" }) },
+    {
+      ...{ hub, counters, clock, random: Math.random, parting: lifecycle.lingering },
+      ...{ progress: report, drained: () => post({ is: "drained" }) },
+    },
   );
   const renew = ({ cert, key, drainMs }: MainToEdge & { is: "renew" }): void => {
     try {

@@ -183,6 +183,8 @@ export interface WorkerCounters {
   readonly deliveredBytes: number;
   readonly laps: number;
   readonly outboxBytes: number;
+  /** The highest age of an open session's oldest unsent byte since the last report. */
+  readonly outboxAgeMs: number;
   readonly errors: Readonly<Record<string, number>>;
   readonly closes: Readonly<Record<string, number>>;
   /** Connections and commands that a limit refused, by the limit's name. */

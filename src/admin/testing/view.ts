@@ -9,6 +9,7 @@ export const NO_TOTALS: EdgeView["totals"] = {
   deliveredBytes: 0,
   laps: 0,
   outboxBytes: 0,
+  outboxAgeMs: 0,
   errors: {},
   closes: {},
   limited: {},

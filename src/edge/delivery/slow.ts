@@ -59,6 +59,7 @@ export interface SlowPorts {
 export class Slow {
   /** Bytes in all outboxes, as of the last sweep. */
   outboxBytes = 0;
+  #ageMs = 0;
   readonly #ports: SlowPorts;
   readonly #watches = new Set<Watch>();
   /** The next place to look at, and the ends of the last sweeps, newest first. */
@@ -97,6 +98,13 @@ export class Slow {
     if (this.#sweeps.length > ROUND_MS / SLOW_SWEEP_MS + 1) this.#sweeps.pop();
   }
 
+  /** The highest age that a session's oldest unsent byte has had since the last call. */
+  takeAgeMs(): number {
+    const ageMs = this.#ageMs;
+    this.#ageMs = 0;
+    return ageMs;
+  }
+
   // --- what others say ----------------------------------------------------------------------------------------------
 
   /** The session is over a limit on what it is sent: one rung down for all it has; nothing is dropped. */
@@ -124,6 +132,7 @@ export class Slow {
     }
     watch.look(watch.session.socket.getBufferedAmount(), this.#clockMs);
     const { bytes, ageMs } = watch;
+    if (ageMs > this.#ageMs) this.#ageMs = ageMs;
     if (ageMs > limits.outboxAgeMaxMs) this.#close(watch, "closedAge");
     else if (bytes > limits.outboxBytesMax * NEARLY_FULL) this.#close(watch, "closedBytes");
     else if (ageMs >= AGE_MS_MIN || bytes > limits.outboxBytesHigh) this.#slow(watch);
