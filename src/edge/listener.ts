@@ -5,8 +5,9 @@
  * Invariants: every request gets an answer that says what is wrong; no compression; pings and idle time are ours
  * (session/heartbeat.ts), not Bun's.
  * At the limit: a frame over `frameBytesMax` closes 1009; an outbox over `outboxBytesMax` closes the socket, with nothing
- * before its last byte skipped; a connection that has not finished its request after HANDSHAKE_SECONDS is closed (Bun's
- * own limit, which a slow drip of bytes does not extend).
+ * before its last byte skipped (with TLS Bun takes nothing for it any more, but closes it only with its next event:
+ * delivery/slow.ts does not wait for that); a connection that has not finished its request, or its TLS handshake, after
+ * HANDSHAKE_SECONDS is closed (Bun's own limit, which a slow drip of bytes does not extend).
  */
 
 import { ERRORS } from "../protocol/codes.ts";

@@ -1,11 +1,13 @@
 /** Drain and renewed certificates with real workers, sockets and a scripted engine. */
 import { afterEach, expect, test } from "bun:test";
+import { connect } from "node:tls";
 import { peerName, peerNames } from "../../test/lib/peer.ts";
 import { waitFor } from "../../test/lib/wait.ts";
 import { selfSigned } from "../../test/venue/certificate.ts";
 import { type Log, silentLog } from "../lib/log.ts";
 import { OLD_MAX, several } from "./listening.ts";
 import { type Client, FREE, type Harness, harness, until } from "./testing/harness.ts";
+import { clientFrame, closeCode, rawWebSocket, serverFrames, upgradeOf } from "./testing/raw-socket.ts";
 
 let h: Harness;
 const more: Harness[] = [];
@@ -106,6 +108,30 @@ test("listening - a client that does not read is no obstacle, and one that leave
   await done;
 });
 
+test("listening - who has not taken what waits for it gets that first, and then the close", async () => {
+  h = await harness({ limits: { outboxAgeMaxMs: 60_000 } });
+  const raw = await rawWebSocket(h.edge.port, "/ws/quote/v1");
+  raw.socket.write(clientFrame(1, JSON.stringify(subscribe)));
+  await until(() => raw.text().includes('"ok":true'), "it has joined");
+  raw.socket.pause();
+  const pad = `,"${"x".repeat(50_000)}"`;
+  let last = 0;
+  for (let at = 0; at < 40; at++) last = h.engine.publish("a@trade", { pad });
+  await until(() => h.edge.counters().delivered >= 41, "all of it was published");
+  let drained = false;
+  const done = h.edge.drain(0).then(() => {
+    drained = true;
+  });
+  await until(() => h.edge.counters().closes["1012"] === 1, "it is closed");
+  expect(drained).toBe(false);
+  raw.socket.resume();
+  await done;
+  await until(() => closeCode(raw) === 1012, "the close came");
+  const frames = serverFrames(raw).filter(({ opcode }) => opcode === 1);
+  expect(frames.filter(({ payload }) => payload.includes(`"seq":${last},`))).toHaveLength(1);
+  expect(frames.at(-1)!.payload.toString()).toContain('"type":"drain"');
+});
+
 test("listening - a worker that dies while draining changes nothing for the others, and the new one takes nobody", async () => {
   h = await harness({ workers: 2, limits: { commands: FREE } });
   const all = await clients(20);
@@ -154,6 +180,27 @@ test("listening - wss and https, and a plain request to a WebSocket path is told
   expect(await (await get("/api/v3/depth?symbol=A")).json()).toEqual({ path: "/api/v3/depth", query: "symbol=A" });
   expect(await (await get("/ws/quote/v1")).text()).toContain("connect with wss://");
   expect(await peerName(h.edge.port)).toBe("one");
+});
+
+test("listening - a reader over TLS that never reads is closed, the others go on", async () => {
+  h = await harness({ config: { tls: one }, limits: { outboxBytesHigh: 64 * 1024, outboxBytesMax: 256 * 1024 } });
+  const [client] = await clients(1);
+  const stuck = connect({ port: h.edge.port, host: "127.0.0.1", rejectUnauthorized: false });
+  stuck.on("error", () => undefined);
+  stuck.write(upgradeOf("/ws/quote/v1"));
+  stuck.write(clientFrame(1, JSON.stringify(subscribe)));
+  await until(() => h.edge.counters().subscriptions === 2, "it has joined");
+  stuck.pause();
+  const pad = `,"${"x".repeat(20_000)}"`;
+  for (let at = 0; h.edge.counters().sessions === 2; at++) {
+    expect(at).toBeLessThan(5000);
+    h.engine.publish("a@trade", { pad });
+    await Bun.sleep(2);
+  }
+  const last = h.engine.publish("a@trade");
+  await client!.until((one) => one.seqs("a@trade").at(-1) === last);
+  expect(client!.seqs("a@trade")).toEqual(Array.from({ length: last }, (_, at) => at + 1));
+  stuck.destroy();
 });
 
 test("listening - a renewed certificate: old sessions miss nothing, new ones see it on every worker", async () => {

@@ -34,6 +34,8 @@ export interface ListeningParts {
   readonly counters: Counters;
   readonly clock: Clock;
   readonly random: () => number;
+  /** Closed sessions whose outbox is still being sent: they end by themselves within a bounded time. */
+  readonly parting: { readonly size: number };
   /** The drain has come a step further. */
   progress(): void;
   /** No session is left, and none will come. */
@@ -85,12 +87,12 @@ export class Listening {
     if (this.#draining) return;
     this.#draining = true;
     if (this.#config.sharePort) void this.#current.stop();
-    const { hub, clock } = this.#parts;
+    const { hub, clock, parting } = this.#parts;
     let drain = this.#drainOf(hub.sessions, ms, STOPPING);
     const step = (): void => {
       const waitMs = drain.step();
       this.#parts.progress();
-      if (hub.sessions.length === 0) {
+      if (hub.sessions.length === 0 && parting.size === 0) {
         this.#parts.drained();
         return;
       }
