@@ -11,7 +11,7 @@ import { Connection, type ConnectionListener } from "./connection.ts";
 import { familyOf } from "./data.ts";
 import { TidegateError } from "./errors.ts";
 import { type ChannelEvents, type ClientEvents, Emitter, type Listener } from "./events.ts";
-import { type DrainPush, type Reply, readFrame } from "./frames.ts";
+import { type ChannelPush, type DrainPush, type Reply, readFrame } from "./frames.ts";
 import { type ConnectOptions, cadenceFault, type Settings, type SubscribeOptions, settingsOf } from "./options.ts";
 import { Outbound } from "./outbound.ts";
 import { nodeUrl, type SocketConstructor, socketConstructor } from "./socket.ts";
@@ -199,7 +199,7 @@ class StayingClient implements Client, StreamHost, ConnectionListener {
     if (read === null || text === null) this.#odd(text ?? "a binary frame");
     else if ("reply" in read) this.#replied(read.reply, text);
     else if (read.push.type === "drain") this.#drain(read.push);
-    else if (!this.#outbound.isLeaving(read.push.channel)) this.#streams.get(read.push.channel)?.push(read.push, text);
+    else if (!this.#outbound.isLeaving(read.push.channel)) this.#pushed(read.push, text);
   }
 
   beat(connection: Connection): void {
@@ -251,6 +251,14 @@ class StayingClient implements Client, StreamHost, ConnectionListener {
     if (this.#closed || this.#next !== null) return;
     if (this.#current === null) this.#current = this.#open();
     else if (this.#draining) this.#next = this.#open();
+  }
+
+  #pushed(push: ChannelPush, text: string): void {
+    const stream = this.#streams.get(push.channel);
+    if (stream === undefined) return;
+    // A command of many names is answered when the last of them runs.
+    if (stream.phase === "asked") this.#commands?.progress();
+    stream.push(push, text);
   }
 
   #replied(reply: Reply, text: string): void {

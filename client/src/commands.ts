@@ -24,6 +24,7 @@ export class Commands {
   #lastId = 0;
   #tokens = burst;
   #filledMs: number;
+  #progressMs = Number.NEGATIVE_INFINITY;
 
   constructor(send: (text: string) => void, clock: Clock) {
     this.#send = send;
@@ -66,9 +67,14 @@ export class Commands {
     this.#filledMs = this.#clock.nowMs() + refusedMs;
   }
 
-  /** Whether one has waited for its reply for so long. */
+  /** The node is at work on one of them: the time for a reply begins anew. */
+  progress(): void {
+    this.#progressMs = this.#clock.nowMs();
+  }
+
+  /** Whether one has waited for its reply for so long, and nothing was done for any. */
   isOverdue(ms: number): boolean {
     const [oldest] = this.#pending.values();
-    return oldest !== undefined && this.#clock.nowMs() - oldest.sentMs >= ms;
+    return oldest !== undefined && this.#clock.nowMs() - Math.max(oldest.sentMs, this.#progressMs) >= ms;
   }
 }

@@ -311,7 +311,11 @@ export class Stream implements Subscription {
     const trust = this.#trust;
     const seq = push.type === "gap" ? push.to : push.seq;
     const isWhole = push.type !== "delta";
-    if (push.type !== "gap") trust.hasData = true;
+    if (push.type !== "gap") {
+      trust.hasData = true;
+      // The reply to a command of many names comes when the last of them runs; this one does, and begins with the whole.
+      if (!this.#sinceSent) trust.running = true;
+    }
     if (isWhole) {
       trust.staleBySource = false;
       trust.broken = false;

@@ -101,6 +101,19 @@ test("client connection - a command without a reply is no working connection", a
   expect(on.news()).toEqual(["connected", "lost 1006, again in 200"]);
 });
 
+test("client connection - a command of many names is no dead one as long as some of them begin", async () => {
+  const on = new Stage({ pingMs: 1000, silenceMsMax: 2500, replyMsMax: 5000 });
+  const depth = on.client.subscribe(DEPTH);
+  on.client.subscribe(TRADE);
+  on.socket.opens();
+  for (let second = 0; second < 12; second++) {
+    on.socket.says({ ok: true, op: "pong" }, second === 0 ? snapshot(10) : delta(9 + second, 10 + second));
+    await on.clock.advance(1000);
+  }
+  expect([depth.state, depth.position?.seq, on.client.state]).toEqual(["fresh", 21, "connected"]);
+  expect(on.socket.closed).toBeNull();
+});
+
 test("client connection - when a node drains, another is opened at a time of one's own before this one is left", async () => {
   const on = new Stage();
   on.client.subscribe(DEPTH);
