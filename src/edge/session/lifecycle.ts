@@ -1,7 +1,7 @@
 /**
  * A session's life as its socket tells it: opened, spoken, drained, closed.
  *
- * On the path: listener -> LIFECYCLE -> limits, commands, joins, hub.
+ * On the path: listener -> LIFECYCLE -> limits, command turns, joins, hub.
  * Invariants: every frame of the client is a sign of life; a session that is being closed is not listened to; every close
  * is counted once, under the code that says why; whatever a frame does, it harms no other session.
  */
@@ -11,6 +11,7 @@ import type { Counters } from "../counters.ts";
 import { Lingering } from "../delivery/lingering.ts";
 import { outboxBytesMaxOf } from "../delivery/watch.ts";
 import type { Hub } from "../hub.ts";
+import { CommandTurns } from "./command-turns.ts";
 import type { Commands } from "./commands.ts";
 import type { Joining } from "./joins.ts";
 import { admit, admitPing, type Verdict } from "./limits.ts";
@@ -27,7 +28,7 @@ export class Lifecycle {
   /** Sockets that outlive their sessions for a while. */
   readonly lingering: Lingering;
   readonly #hub: Hub;
-  readonly #commands: CommandTaker;
+  readonly #commands: CommandTurns;
   readonly #joining: Joining;
   readonly #counters: Counters;
   readonly #limits: EdgeLimits;
@@ -44,7 +45,7 @@ export class Lifecycle {
     failed: (error: unknown) => void,
   ) {
     this.#hub = hub;
-    this.#commands = commands;
+    this.#commands = new CommandTurns({ commands, nowMs, failed: (session, error) => this.#fault(session, error) });
     this.#joining = joining;
     this.#counters = counters;
     this.#limits = limits;
@@ -77,10 +78,14 @@ export class Lifecycle {
       else if (typeof data === "string") this.#commands.execute(session, data);
       else this.#commands.refuse(session, null, ERRORS.BINARY_FRAME);
     } catch (error) {
-      // A fault of ours that one client's frame brings out must not end the worker under all the others.
-      this.#failed(error);
-      close(session, CLOSES.INTERNAL.code, CLOSES.INTERNAL.message);
+      this.#fault(session, error);
     }
+  }
+
+  /** A fault of ours that one client's frame brings out must not end the worker under all the others. */
+  #fault(session: Session, error: unknown): void {
+    this.#failed(error);
+    close(session, CLOSES.INTERNAL.code, CLOSES.INTERNAL.message);
   }
 
   /** A control frame; Bun has answered a ping already. */
