@@ -14,6 +14,8 @@ export interface Shape {
 export interface Server {
   readonly pid: number;
   readonly port: number;
+  /** Of the gateway. */
+  readonly adminPort?: number;
   /** Stops it; a JSON line it ended with, or null. */
   stop(): Promise<unknown>;
 }
@@ -47,6 +49,7 @@ export async function startServe(
   const [port, adminPort] = freePorts(2) as [number, number];
   const child = startChild([...command, "serve", "--port", String(port), "--admin-port", String(adminPort), ...flags], {
     NODE_ENV: "production",
+    TIDEGATE_DRAIN_SECONDS: "0",
   });
   // Its log is not ours, but a full pipe would stop it.
   const drained = (async () => {
@@ -60,7 +63,7 @@ export async function startServe(
       throw new Error(`the gateway ${gone ? "ended" : "was not ready in 20 s"}: ${child.errors()}`);
     }
   }
-  return { pid: child.pid, port, stop: () => stopped(child) };
+  return { pid: child.pid, port, adminPort, stop: () => stopped(child) };
 }
 
 export const gatewayCommand = (): string[] => [
