@@ -29,6 +29,8 @@ export interface Channel {
   readonly made?: Making;
   /** All-market channels: the stream that each instrument of the market adds; `instrument`: the instruments themselves. */
   readonly all?: string;
+  /** The channel `instrument`: made on each node of its own registry. */
+  readonly ofRegistry?: true;
 }
 
 /** How a channel is made from `from` (its canonical name). */

@@ -167,6 +167,16 @@ test("registry - all-market channels are known in every market, and name what th
   }
 });
 
+test("registry - the channel of instruments is known, unless it is configured to come from a source", () => {
+  const registry = new InstrumentRegistry();
+  expect(registry.resolve("instrument")).toMatchObject({ kind: "instrument", family: "items", ofRegistry: true });
+  registry.addTopic("instrument");
+  expect(registry.resolve("instrument")).toMatchObject({ kind: "instrument", family: "items" });
+  expect(registry.resolve("instrument")).not.toHaveProperty("ofRegistry");
+  registry.learn("spot", "BTCUSDT");
+  expect(registry.resolve("btcusdt@instrument")).toBeNull();
+});
+
 test("registry - channels that nodes make from others say from which, and how", () => {
   const registry = new InstrumentRegistry();
   registry.learn("usdm", "BTCUSDT");

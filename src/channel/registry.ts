@@ -19,6 +19,9 @@ export type InstrumentChange = Partial<Omit<Instrument, "market" | "symbol" | "s
 
 export type InstrumentListener = (instrument: Instrument, previous: Instrument | null) => void;
 
+/** The bare topic that tells changes of instruments, unless it is configured to come from a source. */
+const INSTRUMENTS = "instrument";
+
 interface Topic {
   readonly kind: Kind;
   readonly family: Family;
@@ -147,8 +150,9 @@ export class InstrumentRegistry implements Catalog {
     const canonical = channelName(market, symbol, stream, this.defaultMarket);
     const instrument = symbol === "" ? null : this.find(market, symbol);
     const topic = this.#topics.get(canonical);
-    const builtIn = streamKind(stream);
-    if (topic === undefined && (instrument === null || builtIn.kind === "json")) return null;
+    const ofRegistry = topic === undefined && canonical === INSTRUMENTS;
+    const builtIn = ofRegistry ? topicKind(stream) : streamKind(stream);
+    if (topic === undefined && !ofRegistry && (instrument === null || builtIn.kind === "json")) return null;
     const of = (other: string): string => channelName(market, symbol, other, this.defaultMarket);
     const derivedFrom = builtIn.derived === "depth" ? of("depth") : "";
     const made = topic === undefined && builtIn.made !== undefined ? builtIn.made : null;
@@ -164,6 +168,7 @@ export class InstrumentRegistry implements Catalog {
       derivedFrom: topic === undefined ? derivedFrom : "",
       instrument,
       ...(made === null ? {} : { made: { ...made, from: of(made.from) } }),
+      ...(ofRegistry ? { ofRegistry } : {}),
     };
   }
 

@@ -27,6 +27,7 @@ import { type DepthReply, depthReply } from "./depth.ts";
 import { deriveFrom, topOf } from "./derived.ts";
 import { History } from "./history.ts";
 import { HISTORY_LIMITS, HISTORY_TOTAL_MAX, type HistoryOf, HistoryShares } from "./history-limits.ts";
+import { followInstruments } from "./instrument-feed.ts";
 import { makeFrom } from "./made.ts";
 import { type Question, Questions } from "./questions.ts";
 import { Snapshots } from "./snapshots.ts";
@@ -71,6 +72,7 @@ type Joining = Extract<EdgeToMain, { is: "join" }>;
 export class Engine {
   readonly counters: EngineCounters = engineCounters();
   readonly #options: EngineOptions;
+  readonly #instruments: Instruments;
   readonly #entries = new Map<string, Entry>();
   readonly #topics: Topics;
   readonly #cadence: Cadence;
@@ -83,6 +85,7 @@ export class Engine {
 
   constructor(options: EngineOptions) {
     this.#options = options;
+    this.#instruments = options.instruments ?? NO_INSTRUMENTS;
     this.#ring = new WakingRing(options.ring);
     this.#topics = new Topics(this.#ring, options.encoders);
     this.#cadence = new Cadence(options.clock, this.#ring);
@@ -298,6 +301,7 @@ export class Engine {
     this.#entries.set(channel.name, entry);
     const { follower } = this.#options;
     if (channel.all !== undefined) this.#followMarket(entry, channel.all);
+    else if (channel.ofRegistry) entry.feeds.push(followInstruments(channel, state, this.#instruments, clock));
     else if (channel.made) entry.feeds.push(follower.follow(channel.made.from, makeFrom(channel, channel.made, state)));
     else if (channel.derivedFrom === "") entry.feeds.push(follower.follow(channel.name, state));
     else this.#derive(entry);
@@ -307,7 +311,6 @@ export class Engine {
   /** An all-market channel is made of the channel `stream` of every instrument. */
   #followMarket({ state, feeds }: Entry, stream: string): void {
     const { channel } = state;
-    const instruments = this.#options.instruments ?? NO_INSTRUMENTS;
     const open = ({ symbol }: Instrument): { member: Member; hold: Subscription } | null => {
       const own = this.#options.catalog.resolve(`${channel.market}:${symbol}@${stream}`);
       if (own === null) return null;
@@ -315,7 +318,7 @@ export class Engine {
       this.#showTop(member);
       return { member: member.state, hold: { close: () => this.#closeIfUnused(member) } };
     };
-    feeds.push(followMarket(channel, state, instruments, this.#options.clock.wallUs(), open));
+    feeds.push(followMarket(channel, state, this.#instruments, this.#options.clock.wallUs(), open));
   }
 
   /** A derivable channel comes from the book on this node, unless its source provides it itself. */

@@ -286,3 +286,26 @@ test("native - the reference that followed all the while has unbroken chains", (
   expect(reference.faults).toEqual([]);
   expect(reference.stream(DEPTH).notices).toEqual([]);
 });
+
+test.concurrent("native - instrument tells what is added or changes, and goes on where a client stopped", async () => {
+  await using node = await startTestNode({ synthetic: "channels=1,rate=1,size=200" });
+  const { registry } = node.node.parts;
+  registry.learn("spot", "NEWUSDT");
+  const client = await node.native();
+  const { channels } = await client.subscribe(["instrument"]);
+  expect(channels).toMatchObject({ instrument: { seq: null, recovered: false } });
+  const stream = client.stream("instrument");
+  const items = () => stream.pushes.flatMap(({ data }) => data as Frame[]);
+  registry.update("spot", "newusdt", { status: "halt" });
+  await waitFor(() => items().length === 1, "the change is told");
+  expect(items()[0]).toMatchObject({ market: "spot", symbol: "newusdt", base: "NEW", quote: "USDT", status: "halt" });
+  const { epoch, seq } = stream.pushes[0] as { epoch: string; seq: number };
+  registry.update("spot", "newusdt", { status: "trading" });
+  await waitFor(() => items().length === 2, "and the next one");
+  // The first client keeps the channel, and so its numbering, alive.
+  const late = await node.native();
+  const again = await late.subscribe(["instrument"], { since: { instrument: { epoch, seq } } });
+  expect(again.channels).toMatchObject({ instrument: { epoch, recovered: true } });
+  await waitFor(() => late.stream("instrument").pushes.length === 1, "what was missed comes");
+  expect(late.stream("instrument").pushes[0]).toMatchObject({ prev: seq, data: [{ status: "trading" }] });
+});
