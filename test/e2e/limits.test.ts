@@ -99,12 +99,51 @@ test("limits - sessions of one address: IPv4 alone, IPv6 by its first 64 bits", 
   await counted("sessionsPerIpMax", 3);
 });
 
+test("limits - a seat is given back once, however its session ends or does not begin", async () => {
+  await start({ limits: { sessionsMax: 2, sessionsPerIpMax: 2, sessionMsMax: 60_000, frameBytesMax: 128 } });
+  const keeper = await connect();
+  expect(keeper.status).toBe(101);
+  /** A masked frame with a mask of zeros. */
+  const frame = (opcode: number, body: Buffer) =>
+    Buffer.concat([Buffer.from([0x80 | opcode, 0x80 | body.length, 0, 0, 0, 0]), body]);
+  const ends: readonly (readonly [how: string, end: (one: Upgraded) => void])[] = [
+    ["the client is gone", (one) => one.close()],
+    ["the client closes", (one) => one.write(frame(8, Buffer.from([0x03, 0xe8])))],
+    ["a frame is too big", (one) => one.write(Buffer.from([0x81, 0xff, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0]))],
+    ["a frame is no frame", (one) => one.write(Buffer.alloc(20, 0xff))],
+    ["text is no text", (one) => one.write(frame(1, Buffer.from([0xff, 0xfe])))],
+  ];
+  /** The next session, as soon as there is room for it. */
+  const next = async (after: string): Promise<Upgraded> => {
+    let one = await connect();
+    await waitFor(async () => {
+      if (one.status !== 101) one = await connect();
+      return one.status === 101;
+    }, `room after: ${after}`);
+    return one;
+  };
+  let one = await next("the start");
+  for (const [how, end] of ends) {
+    expect((await connect()).status).toBe(503);
+    end(one);
+    one = await next(how);
+  }
+  one.close();
+  const malformed = { headers: { "Sec-WebSocket-Key": "short" } };
+  await waitFor(async () => (await connect(malformed)).status === 400, "a handshake that fails at the very end");
+  for (let n = 0; n < 5; n++) expect((await connect(malformed)).status).toBe(400);
+  expect([(await connect()).status, (await connect()).status]).toEqual([101, 503]);
+});
+
 test("limits - who is not trusted cannot speak for others", async () => {
   await start({ limits: { sessionsPerIpMax: 1, trustedProxies: ["127.0.0.7"] } });
   const other = (address: string) => connect({ from: "127.0.0.8", ...forwarded(address) });
   expect(statuses([await other("1.1.1.1"), await other("1.1.1.2")])).toEqual([101, 429]);
   const proxied = (address: string) => connect({ from: "127.0.0.7", ...forwarded(address) });
   expect(statuses([await proxied("1.1.1.1"), await proxied("1.1.1.2")])).toEqual([101, 101]);
+  // A header of the client's own before that of the proxy.
+  const forged = await connect({ from: "127.0.0.7", headers: { "X-Forwarded-For": ["6.6.6.6", "1.1.1.1"] } });
+  expect(forged.status).toBe(429);
 });
 
 test("limits - connects of one address: the burst, then 429 with the time to wait", async () => {

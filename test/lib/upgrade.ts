@@ -10,12 +10,15 @@ export interface Upgraded {
   readonly body: { readonly error: string; readonly code: number; readonly limit: string } | null;
   /** The other side has closed the connection. */
   closed(): boolean;
+  /** Bytes as they are. */
+  write(bytes: Uint8Array): void;
   close(): void;
 }
 
 export interface UpgradeOptions {
   readonly path?: string;
-  readonly headers?: Readonly<Record<string, string>>;
+  /** Further ones, or others; a list is as many lines. */
+  readonly headers?: Readonly<Record<string, string | readonly string[]>>;
   /** The address to connect from, in 127.0.0.0/8. */
   readonly from?: string;
 }
@@ -27,9 +30,9 @@ export async function upgrade(port: number, options: UpgradeOptions = {}): Promi
     "Host: test",
     "Upgrade: websocket",
     "Connection: Upgrade",
-    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
     "Sec-WebSocket-Version: 13",
-    ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
+    ...(headers["Sec-WebSocket-Key"] === undefined ? ["Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="] : []),
+    ...Object.entries(headers).flatMap(([name, values]) => [values].flat().map((value) => `${name}: ${value}`)),
   ];
   let text = "";
   let closed = false;
@@ -63,6 +66,7 @@ export async function upgrade(port: number, options: UpgradeOptions = {}): Promi
     headers: new Map(pairs),
     body: status === 101 || rest === "" ? null : JSON.parse(rest),
     closed: () => closed,
+    write: (bytes) => void socket.write(bytes),
     close: () => void socket.destroy(),
   };
 }
