@@ -9,7 +9,7 @@ import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { ensureInstalled, findBun, root, stop } from "./install.mjs";
 
-const NAMES = ["ring", "pipeline", "venues", "fanout", "rest", "memory", "connections", "resume", "tls", "drain"];
+const NAMES = ["ring", "pipeline", "venues", "fanout", "rest", "memory", "connections", "resume", "slow", "tls", "drain"];
 const HELP = `npm run bench [-- NAME...] [--rounds N] [--seconds S]
 
   NAME       ${NAMES.join(", ")}; all of them if none is named (about 20 minutes)
@@ -28,6 +28,7 @@ const TAKES = {
   tls: ["rounds", "seconds"],
   drain: ["rounds", "seconds"],
   resume: ["rounds", "seconds"],
+  slow: ["rounds", "seconds"],
   connections: ["rounds", "seconds"],
 };
 

@@ -7,13 +7,17 @@
  * Every text frame is checked (one whole frame, begins with { and ends with }), counted, and its "ts":<us> (wall clock
  * of the source) goes into a latency histogram (another key: --latency-key '"E":'; a second one, where frames have it, with
  * its own: --source-key '"T":'); with --channels N its "prev"/"seq" must continue the chain of "c<n>".
+ * With --names A,B,.. instead, the native chains of those channels are checked by the rules of docs/protocol.md, through
+ * changes of cadence and gaps. The last --slow N of the sessions read, from the warm-up on, only --slow-part of the bytes
+ * that the others get on average, into a receive buffer of --slow-buffer bytes; they are counted apart, and a close by the
+ * server is no fault of theirs. They read at full speed again when the measuring is over (--linger).
  * With --cpu-of PID the CPU time of that process (all threads) over the measuring window is in the result.
  * At the limit: connections that fail or close are counted, never retried; frames over 16 MiB close the connection.
  */
 #include "common.h"
 #include "histogram.h"
 
-enum { READ_BYTES = 256 * 1024, FRAME_MAX = 16 << 20, SUBSCRIBES_MAX = 64, PORTS_PER_ADDRESS = 18000 };
+enum { READ_BYTES = 256 * 1024, FRAME_MAX = 16 << 20, SUBSCRIBES_MAX = 64, PORTS_PER_ADDRESS = 18000, NAMES_MAX = 16 };
 
 typedef enum { IDLE, CONNECTING, HANDSHAKE, OPEN, CLOSED } State;
 
@@ -25,6 +29,8 @@ typedef struct {
   char *part; /* bytes of a frame that is not whole yet */
   int64_t started_us, subscribed_us;
   int64_t *last_seq; /* by channel number; 0 = none yet */
+  bool slow;
+  int64_t taken; /* bytes read while it is slow */
 } Conn;
 
 /* ---- options and state ---- */
@@ -39,6 +45,14 @@ static char *buffer;
 static int opened, failed, closed_by_server, subscribed, last_close_code;
 static char first_error[256];
 static bool measuring;
+static const char *names[NAMES_MAX];
+static int name_count, slow_count, slow_buffer = 65536;
+static double slow_part = 0.05;
+static bool slowness; /* The slow ones are slow now. */
+static int64_t fast_bytes; /* What all others have read meanwhile. */
+static int slow_closed, slow_lost, slow_last_code;
+static int64_t slow_messages, slow_bytes, cadence_changes, gaps;
+static Histogram slow_latency;
 
 /* Counted while measuring. */
 static int64_t messages, bytes;
@@ -51,7 +65,8 @@ static void note_error(const char *what, const char *text, int length) {
 }
 
 static void drop(Conn *c, bool by_server) {
-  if (c->state == OPEN) closed_by_server += by_server;
+  if (c->state == OPEN && c->slow) slow_lost += by_server;
+  else if (c->state == OPEN) closed_by_server += by_server;
   else failed++;
   close(c->fd);
   free(c->part);
@@ -87,9 +102,60 @@ static int64_t digits(const char *p, const char *end) {
 static Key key_ts = {"\"ts\":", 5, 0}, key_source, key_channel = {"\"channel\":\"c", 12, 0}, key_prev = {"\"prev\":", 7, 0},
            key_seq = {"\"seq\":", 6, 0};
 
+/* The channel of --names that a native push is of, -1 if it is none of them. */
+static int named(const char *p, int length) {
+  enum { AT = 12 }; /* {"channel":" */
+  if (length < AT || memcmp(p, "{\"channel\":\"", AT) != 0) return -1;
+  for (int i = 0; i < name_count; i++) {
+    int n = (int)strlen(names[i]);
+    if (AT + n < length && memcmp(p + AT, names[i], n) == 0 && p[AT + n] == '"') return i;
+  }
+  return -1;
+}
+
+static bool is_type(const char *p, int length, const char *type) {
+  const char *at = memmem(p, length < 120 ? length : 120, "\"type\":\"", 8);
+  return at != NULL && strncmp(at + 8, type, strlen(type)) == 0;
+}
+
+/* docs/protocol.md, "Native: keeping state"; a cadence changes nothing in the chain. */
+static void on_named(Conn *c, int channel, const char *p, int length) {
+  const char *end = p + length, *at;
+  int64_t *last = &c->last_seq[channel];
+  if (is_type(p, length, "cadence")) {
+    cadence_changes++;
+    return;
+  }
+  if (is_type(p, length, "gap")) {
+    gaps++;
+    if ((at = memmem(p, length, "\"to\":", 5))) *last = digits(at + 5, end);
+    return;
+  }
+  if (!(at = after(&key_seq, p, length))) return;
+  int64_t seq = digits(at, end);
+  bool whole = is_type(p, length, "snapshot"), value = is_type(p, length, "value");
+  if (*last != 0 && seq < *last) seq_not_rising++;
+  if (*last != 0 && seq > *last && !whole && !value) {
+    at = after(&key_prev, p, length);
+    if (at == NULL || digits(at, end) != *last) {
+      chain_breaks++;
+      note_error("chain: ", p, length);
+    }
+  }
+  if (seq > *last) *last = seq;
+}
+
 static void on_push(Conn *c, const char *p, int length, int64_t now) {
   const char *end = p + length, *at;
-  if (measuring) {
+  if (name_count > 0) {
+    int channel = named(p, length);
+    if (channel >= 0) on_named(c, channel, p, length);
+  }
+  if (measuring && c->slow) {
+    slow_messages++;
+    int64_t ts = (at = after(&key_ts, p, length)) ? digits(at, end) : -1;
+    if (ts > 0) record(&slow_latency, now - ts);
+  } else if (measuring) {
     messages++;
     if ((at = after(&key_ts, p, length))) {
       int64_t ts = digits(at, end);
@@ -174,8 +240,13 @@ static int on_frames(Conn *c, const uint8_t *p, int length, int64_t now) {
     if (f[0] == 0x81) on_text(c, payload, (int)size, now);
     else if (f[0] == 0x89) send_frame(c, 10, payload, (int)size);
     else if (f[0] == 0x88) {
-      if (size >= 2) last_close_code = (uint8_t)payload[0] << 8 | (uint8_t)payload[1];
-      note_error("closed by the server: ", size > 2 ? payload + 2 : "", size > 2 ? (int)size - 2 : 0);
+      int code = size >= 2 ? (uint8_t)payload[0] << 8 | (uint8_t)payload[1] : 1005;
+      if (c->slow) {
+        slow_closed++, slow_lost--, slow_last_code = code;
+      } else {
+        last_close_code = code;
+        note_error("closed by the server: ", size > 2 ? payload + 2 : "", size > 2 ? (int)size - 2 : 0);
+      }
       drop(c, true);
     } else if (f[0] != 0x8a) others++;
     if (c->state == CLOSED) return -1;
@@ -198,18 +269,21 @@ static void on_handshake(Conn *c, char *p, int length, int *used) {
   *used = (int)(end + 4 - p);
 }
 
-static void readable(Conn *c) {
+static void readable(Conn *c, int bytes_max) {
   int held = c->part_length;
   if (held > 0) memcpy(buffer, c->part, held);
-  ssize_t n = recv(c->fd, buffer + held, READ_BYTES, 0);
+  ssize_t n = recv(c->fd, buffer + held, bytes_max, 0);
   if (n <= 0) {
     if (n < 0 && errno == EAGAIN) return;
-    note_error("connection lost: ", n == 0 ? "end of stream" : strerror(errno), 100);
+    if (!c->slow) note_error("connection lost: ", n == 0 ? "end of stream" : strerror(errno), 100);
     drop(c, true);
     return;
   }
   int64_t now = wall_us();
-  if (measuring) bytes += n;
+  if (slowness && c->slow) c->taken += n;
+  else if (slowness) fast_bytes += n;
+  if (measuring && c->slow) slow_bytes += n;
+  else if (measuring) bytes += n;
   int length = held + (int)n, used = 0;
   if (c->state == HANDSHAKE) {
     on_handshake(c, buffer, length, &used);
@@ -235,6 +309,8 @@ static void connect_one(Conn *c, int index) {
   c->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
   if (c->fd < 0) fail("cannot open socket %d: %s", index, strerror(errno));
   nonblocking_nodelay(c->fd);
+  c->slow = index >= wanted - slow_count;
+  if (c->slow) setsockopt(c->fd, SOL_SOCKET, SO_RCVBUF, &slow_buffer, sizeof slow_buffer);
   c->started_us = monotonic_us();
   struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port)};
   inet_pton(AF_INET, host, &to.sin_addr);
@@ -280,13 +356,44 @@ static void poll_once(int64_t until_us) {
   for (int i = 0; i < n; i++) {
     Conn *c = events[i].data.ptr;
     if (c->state == CONNECTING) on_connected(c);
-    else if (c->state != CLOSED) readable(c);
+    else if (c->state != CLOSED) readable(c, READ_BYTES);
+  }
+}
+
+/* ---- slow ones ---- */
+
+/* Takes the slow sessions out of the loop, or gives them back. */
+static void slow_down(bool slow) {
+  slowness = slow;
+  for (int i = wanted - slow_count; i < wanted; i++) {
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = &conns[i]};
+    if (conns[i].state == OPEN) epoll_ctl(epoll, slow ? EPOLL_CTL_DEL : EPOLL_CTL_ADD, conns[i].fd, &event);
+  }
+}
+
+/* Each reads what it is behind its part of what the others read on average. */
+static void slow_turn(void) {
+  int64_t part = (int64_t)(slow_part * (double)fast_bytes / (wanted - slow_count));
+  for (int i = wanted - slow_count; i < wanted; i++) {
+    Conn *c = &conns[i];
+    int64_t left = part - c->taken;
+    if (c->state == OPEN && left > 0) readable(c, left < READ_BYTES ? (int)left : READ_BYTES);
   }
 }
 
 static void run_for(double s) {
-  int64_t end = monotonic_us() + (int64_t)(s * 1e6);
-  while (monotonic_us() < end) poll_once(end);
+  int64_t end = monotonic_us() + (int64_t)(s * 1e6), turn = 0;
+  for (int64_t now; (now = monotonic_us()) < end;) {
+    if (!slowness || slow_count == 0) {
+      poll_once(end);
+      continue;
+    }
+    if (now >= turn) {
+      slow_turn();
+      turn = now + 20000;
+    }
+    poll_once(turn < end ? turn : end);
+  }
 }
 
 static void connect_all(void) {
@@ -361,6 +468,14 @@ static void options(int argc, char **argv) {
     else if ((v = option(argc, argv, &i, "--connect-rate"))) connect_rate = number("--connect-rate", v);
     else if ((v = option(argc, argv, &i, "--subscribe-rate"))) subscribe_rate = number("--subscribe-rate", v);
     else if ((v = option(argc, argv, &i, "--channels"))) channel_count = (int)number("--channels", v);
+    else if ((v = option(argc, argv, &i, "--names"))) {
+      for (char *name = strtok(strdup(v), ","); name != NULL; name = strtok(NULL, ",")) {
+        if (name_count == NAMES_MAX) fail("at most %d --names", NAMES_MAX);
+        names[name_count++] = name;
+      }
+    } else if ((v = option(argc, argv, &i, "--slow"))) slow_count = (int)number("--slow", v);
+    else if ((v = option(argc, argv, &i, "--slow-part"))) slow_part = number("--slow-part", v);
+    else if ((v = option(argc, argv, &i, "--slow-buffer"))) slow_buffer = (int)number("--slow-buffer", v);
     else if ((v = option(argc, argv, &i, "--hold"))) hold_s = number("--hold", v);
     else if ((v = option(argc, argv, &i, "--warmup"))) warmup_s = number("--warmup", v);
     else if ((v = option(argc, argv, &i, "--seconds"))) seconds = number("--seconds", v);
@@ -376,9 +491,10 @@ static void options(int argc, char **argv) {
     else
       fail("unknown option %s (known: --host --port --path --connections --connect-rate --subscribe FRAME "
            "--subscribe-rate --channels --hold --warmup --seconds --patience --cpu-of "
-           "--latency-key --source-key --linger)", argv[i]);
+           "--latency-key --source-key --names --slow --slow-part --slow-buffer --linger)", argv[i]);
   }
   if (port < 1 || port > 65535) fail("--port is 1 to 65535");
+  if (slow_count >= wanted) fail("--slow is below --connections");
   if (wanted < 1 || connect_rate <= 0 || subscribe_rate <= 0) fail("--connections and the rates are over 0");
 }
 
@@ -388,12 +504,14 @@ int main(int argc, char **argv) {
   epoll = epoll_create1(0);
   buffer = malloc(READ_BYTES + FRAME_MAX + 64);
   conns = calloc(wanted, sizeof *conns);
-  int64_t *seqs = calloc((size_t)wanted * (channel_count > 0 ? channel_count : 1), sizeof *seqs);
-  for (int i = 0; i < wanted; i++) conns[i].last_seq = seqs + (size_t)i * channel_count;
+  int chains = channel_count > name_count ? channel_count : name_count;
+  int64_t *seqs = calloc((size_t)wanted * (chains > 0 ? chains : 1), sizeof *seqs);
+  for (int i = 0; i < wanted; i++) conns[i].last_seq = seqs + (size_t)i * chains;
 
   connect_all();
   if (hold_s > 0) run_for(hold_s);
   double subscribe_s = subscribe_count > 0 ? subscribe_all() : 0;
+  if (slow_count > 0) slow_down(true);
   run_for(warmup_s);
 
   printf("{\"event\":\"begin\"}\n");
@@ -405,6 +523,8 @@ int main(int argc, char **argv) {
   double window = (double)(monotonic_us() - start) / 1e6;
   int64_t server_cpu_end = cpu_pid ? process_cpu_us(cpu_pid) : -1;
   own_cpu = own_cpu_us() - own_cpu;
+  int slow_open = 0;
+  for (int i = wanted - slow_count; i < wanted; i++) slow_open += conns[i].state == OPEN;
 
   printf("{\"event\":\"result\",\"connections\":%d,\"connected\":%d,\"failed\":%d,\"closedByServer\":%d,"
          "\"lastCloseCode\":%d,\"subscribed\":%d,\"refusals\":%ld,\"subscribeSeconds\":%.3f,\"windowSeconds\":%.6f,"
@@ -412,6 +532,14 @@ int main(int argc, char **argv) {
          "\"otherFrames\":%ld,", wanted, opened, wanted - opened, closed_by_server, last_close_code, subscribed,
          (long)refusals, subscribe_s, window, (long)messages, (long)bytes, (long)broken_frames, (long)chain_breaks,
          (long)seq_not_rising, (long)others);
+  if (slow_count > 0) {
+    printf("\"slow\":{\"sessions\":%d,\"open\":%d,\"closed\":%d,\"lost\":%d,\"lastCloseCode\":%d,\"messages\":%ld,"
+           "\"bytes\":%ld,", slow_count, slow_open, slow_closed, slow_lost, slow_last_code, (long)slow_messages,
+           (long)slow_bytes);
+    print_histogram("latencyUs", &slow_latency);
+    printf("},");
+  }
+  printf("\"cadenceChanges\":%ld,\"gaps\":%ld,", (long)cadence_changes, (long)gaps);
   if (server_cpu >= 0 && server_cpu_end >= 0) printf("\"serverCpuSeconds\":%.6f,", (double)(server_cpu_end - server_cpu) / 1e6);
   printf("\"clientCpuSeconds\":%.6f,", (double)own_cpu / 1e6);
   print_histogram("latencyUs", &latency);
@@ -427,6 +555,7 @@ int main(int argc, char **argv) {
   fflush(stdout);
   if (linger_open) {
     /* Until the caller closes our stdin; the sessions stay served meanwhile. */
+    if (slow_count > 0) slow_down(false);
     fcntl(0, F_SETFL, fcntl(0, F_GETFL) | O_NONBLOCK);
     char byte;
     while (read(0, &byte, 1) != 0) run_for(0.05);

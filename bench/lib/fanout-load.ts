@@ -15,6 +15,10 @@ export interface LoadOptions {
   readonly sourceKey?: string;
   readonly connectRate: number;
   readonly subscribeRate: number;
+  /** Channels that all sessions ask for, and whose chains are checked; instead of `channels`. */
+  readonly names?: readonly string[];
+  /** The last `sessions` of them read only `part` of what the others get, into so big a receive buffer. */
+  readonly slow?: { readonly sessions: number; readonly part: number; readonly bufferBytes: number };
   readonly warmupSeconds: number;
   readonly seconds: number;
   /** Waits this long between connecting and subscribing. */
@@ -22,6 +26,20 @@ export interface LoadOptions {
   readonly cpuOf: number;
   /** Called at each phase's end; at "result" the sessions are still open. */
   readonly onPhase?: (phase: Phase) => Promise<void> | void;
+}
+
+/** What became of the slow sessions. */
+export interface SlowResult {
+  readonly sessions: number;
+  /** Still open at the end of the window. */
+  readonly open: number;
+  /** Closed by the server with a code, and gone without one. */
+  readonly closed: number;
+  readonly lost: number;
+  readonly lastCloseCode: number;
+  readonly messages: number;
+  readonly bytes: number;
+  readonly latencyUs: Histogram;
 }
 
 export type Phase = "connected" | "subscribed" | "begin" | "result";
@@ -53,6 +71,10 @@ export interface LoadResult {
   readonly chainBreaks: number;
   readonly seqNotRising: number;
   readonly otherFrames: number;
+  readonly slow?: SlowResult;
+  /** Of all sessions: changes of cadence and gaps that were told. */
+  readonly cadenceChanges: number;
+  readonly gaps: number;
   readonly serverCpuSeconds: number;
   readonly clientCpuSeconds: number;
   readonly latencyUs: Histogram;
@@ -63,7 +85,8 @@ export interface LoadResult {
 }
 
 export async function runLoad(options: LoadOptions): Promise<LoadResult> {
-  const channels = Array.from({ length: options.channels }, (_, index) => `c${index}`);
+  const { names, slow } = options;
+  const channels = names ?? Array.from({ length: options.channels }, (_, index) => `c${index}`);
   const numbers = {
     port: options.port,
     connections: options.connections,
@@ -74,11 +97,13 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
     seconds: options.seconds,
     hold: options.holdSeconds ?? 0,
     "cpu-of": options.cpuOf,
+    ...(slow === undefined ? {} : { slow: slow.sessions, "slow-part": slow.part, "slow-buffer": slow.bufferBytes }),
   };
   const child = startChild([
     compiled("load"),
     ...Object.entries(numbers).flatMap(([name, value]) => [`--${name}`, String(value)]),
     ...(channels.length > 0 ? ["--subscribe", JSON.stringify({ id: 1, op: "subscribe", channels })] : []),
+    ...(names === undefined ? [] : ["--names", names.join(",")]),
     ...(options.path === undefined ? [] : ["--path", options.path]),
     ...(options.latencyKey === undefined ? [] : ["--latency-key", options.latencyKey]),
     ...(options.sourceKey === undefined ? [] : ["--source-key", options.sourceKey]),
