@@ -112,6 +112,24 @@ export interface Candle {
   readonly partial: boolean;
 }
 
+/** A tradable symbol that was added or changed; the bare topic `instrument` tells of those of all markets. */
+export interface Instrument {
+  /** `spot`, `usdm`. */
+  readonly market: string;
+  /** As in names of channels. */
+  readonly symbol: string;
+  /** As its source spells it: `BTC/USD`. */
+  readonly spelling: string;
+  readonly base: string;
+  readonly quote: string;
+  /** Smallest steps of price and quantity. */
+  readonly tick: string;
+  readonly lot: string;
+  readonly status: "trading" | "halt" | "auction" | "delisted";
+  /** Tick and lot were inferred from data that was seen. */
+  readonly inferred: boolean;
+}
+
 /** By stream: nothing is merged, nothing is left out silently. */
 export interface ItemsByStream {
   trade: Trade;
@@ -154,8 +172,9 @@ const VALUES: ReadonlySet<string> = new Set<keyof ValuesByStream>([
 
 /** How a channel behaves, as far as its name says. */
 export function familyOf(channel: string): Family {
-  const stream = channel.slice(channel.indexOf("@") + 1);
+  if (channel === "instrument") return "items";
   if (!channel.includes("@")) return "unknown";
+  const stream = channel.slice(channel.indexOf("@") + 1);
   if (stream === "depth") return "book";
   if (ITEMS.has(stream)) return "items";
   if (VALUES.has(stream)) return "value";

@@ -8,6 +8,7 @@ export type {
   AvgPrice,
   BookTicker,
   Candle,
+  Instrument,
   Liquidation,
   MarkPrice,
   MiniTicker,

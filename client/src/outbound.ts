@@ -220,12 +220,12 @@ export class Outbound {
   #paced(commands: Commands, stream: Stream, reply: Reply): void {
     const { error } = reply;
     if (stream.phase === "over") return;
-    if (error === undefined) stream.cadenceReplied(reply.cadence ?? stream.cadenceWanted ?? 0);
+    if (error === undefined) stream.paced(reply.cadence ?? stream.cadenceWanted ?? 0);
     else if (isPassing(error.code)) {
       this.#refusedForNow(commands, reply);
       stream.wanted.add("cadence");
       this.wants(stream);
-    } else stream.cadenceReplied(refusal(error, stream.channel));
+    } else if (!stream.cadenceRefused(refusal(error, stream.channel))) this.#odd(reply);
   }
 
   #refusedForNow(commands: Commands, reply: Reply): void {

@@ -7,34 +7,29 @@
  * mend are told as a gap.
  */
 import { Backoff } from "./backoff.ts";
-import type { Book, LevelDifference } from "./book.ts";
+import type { Book } from "./book.ts";
 import { Chain } from "./chain.ts";
-import type { Clock } from "./clock.ts";
 import { Content } from "./content.ts";
 import { isPassing, TidegateError, UNKNOWN_CHANNEL } from "./errors.ts";
 import { type ChannelEvents, Emitter, type Gap, type Listener } from "./events.ts";
-import type { ChannelPush, DataPush, GapPush, Outcome, Position } from "./frames.ts";
+import type { ChannelPush, DataPush, DeltaPush, GapPush, Outcome, Position, SnapshotPush } from "./frames.ts";
 import { cadenceFault } from "./options.ts";
+import { Pace } from "./pace.ts";
 import { Repairs } from "./repairs.ts";
 import { Settling } from "./settling.ts";
 import type { AnyUpdate, Subscription, SubscriptionState } from "./subscription.ts";
 import { Trust } from "./trust.ts";
-import { Verifier } from "./verifier.ts";
+import { Verifier, type VerifierHost } from "./verifier.ts";
 
-const VERIFY_APART_MS = 5000;
 /** So long a refusal that nobody has heard of waits for somebody to ask. */
 const UNHEARD_MS = 1000;
 
 /** What a stream wants of the node besides being subscribed; `reopen`: unsubscribe, then subscribe from where it stands. */
 export type Want = "resync" | "reopen" | "cadence";
 
-export interface StreamHost {
-  readonly clock: Clock;
-  readonly random: () => number;
+export interface StreamHost extends VerifierHost {
   /** Items or candles that an iterator may hold. */
   readonly buffer: number;
-  /** How often a book is compared with a snapshot; null: only when there is a reason. */
-  readonly verifyMs: number | null;
   /** It is idle, or its `wanted` has grown. */
   wants(stream: Stream): void;
   left(stream: Stream): void;
@@ -44,8 +39,6 @@ export interface StreamHost {
 
 export class Stream implements Subscription {
   readonly channel: string;
-  /** What was asked for, ms; null: real time. */
-  cadenceWanted: number | null;
   /** `idle`: to be subscribed. `asked`: its reply is awaited. */
   phase: "idle" | "asked" | "running" | "over" = "idle";
   /** Id of the subscribe whose reply counts. */
@@ -53,8 +46,6 @@ export class Stream implements Subscription {
   /** Not to be subscribed before this time. */
   notBeforeMs = 0;
   readonly wanted = new Set<Want>();
-  /** As the node has it now. */
-  cadence: number | null = null;
 
   readonly #host: StreamHost;
   readonly #chain = new Chain();
@@ -62,11 +53,10 @@ export class Stream implements Subscription {
   readonly #trust = new Trust();
   readonly #repairs: Repairs;
   readonly #refusals: Backoff;
-  readonly #verifier = new Verifier();
+  readonly #verifier: Verifier;
+  readonly #pace: Pace;
   readonly #events = new Emitter<ChannelEvents>();
   readonly #ready = new Settling<this>();
-  #cadenceSettling: Settling<number> | null = null;
-  #cadenceAccepted: number | null;
   #outcome: "refused" | "ended" | null = null;
   #hasRun = false;
   #sinceSent = false;
@@ -74,17 +64,19 @@ export class Stream implements Subscription {
   #unsure: number | null = null;
   /** What is missing was asked for and the reply is awaited. */
   #repairing = false;
-  #verifiedMs = Number.NEGATIVE_INFINITY;
   #cancelRepair: () => void = () => undefined;
-  #cancelVerify: () => void = () => undefined;
 
   constructor(channel: string, cadence: number | null, since: Position | null, host: StreamHost) {
     this.channel = channel;
-    this.cadenceWanted = cadence;
-    this.#cadenceAccepted = cadence;
     this.#host = host;
+    this.#pace = new Pace(cadence);
     this.#content = new Content(channel, host.buffer, () => !this.#trust.isFresh);
     this.#repairs = new Repairs(host.random);
+    this.#verifier = new Verifier(
+      host,
+      () => this.#trust.state === "fresh" && this.#want("resync"),
+      (differences, push) => this.#emit("broken", { channel, reason: "different", push, differences }),
+    );
     this.#refusals = new Backoff(200, 10_000, host.random);
     if (since !== null) this.#chain.resume(since);
   }
@@ -93,6 +85,10 @@ export class Stream implements Subscription {
 
   get state(): SubscriptionState {
     return this.#outcome ?? this.#trust.state;
+  }
+
+  get cadence(): number | null {
+    return this.#pace.now;
   }
 
   get position(): Position | null {
@@ -131,12 +127,10 @@ export class Stream implements Subscription {
 
   /** As `setCadence`, for who does not wait for the answer. */
   changeCadence(ms: number): Settling<number> {
-    this.cadenceWanted = ms;
-    this.#cadenceSettling ??= new Settling();
-    const settling = this.#cadenceSettling;
+    const waiting = this.#pace.want(ms);
     // Before it is subscribed, the cadence is part of that.
     this.#want("cadence");
-    return settling;
+    return waiting;
   }
 
   unsubscribe(): void {
@@ -146,6 +140,11 @@ export class Stream implements Subscription {
   }
 
   // --- what the client says ---------------------------------------------------------------------------------------------
+
+  /** What to ask for, ms; null: real time. */
+  get cadenceWanted(): number | null {
+    return this.#pace.wanted;
+  }
 
   /** The position that its next subscribe goes on from; null: from now. */
   sinceToSend(): Position | null {
@@ -169,8 +168,7 @@ export class Stream implements Subscription {
     this.wanted.clear();
     this.notBeforeMs = 0;
     this.#cancelRepair();
-    this.#cancelVerify();
-    this.#verifier.forget();
+    this.#verifier.stop();
     this.#repairing = false;
     this.#trust.disconnected();
     this.#look();
@@ -195,10 +193,10 @@ export class Stream implements Subscription {
     // Whatever is missing still is behind `target`.
     this.#trust.broken = false;
     this.#trust.hasData ||= this.#content.family === "items";
-    this.cadenceReplied(outcome.cadence);
+    this.paced(outcome.cadence);
     this.#ready.resolve(this);
     this.#look();
-    this.#armVerify();
+    if (this.#content.family === "book") this.#verifier.start();
   }
 
   /** The reply to a resync. */
@@ -208,20 +206,16 @@ export class Stream implements Subscription {
     this.#look();
   }
 
-  /** The node's answer to a cadence that was asked for. */
-  cadenceReplied(answer: number | TidegateError): void {
-    const settling = this.#cadenceSettling;
-    if (typeof answer === "number") this.cadence = answer;
+  /** The cadence that the node has agreed to. */
+  paced(ms: number): void {
+    this.#pace.now = ms;
     // Another change is under way: that one's answer counts.
-    if (this.wanted.has("cadence")) return;
-    this.#cadenceSettling = null;
-    if (typeof answer === "number") {
-      this.#cadenceAccepted = this.cadenceWanted;
-      settling?.resolve(answer);
-    } else {
-      this.cadenceWanted = this.#cadenceAccepted;
-      settling?.reject(answer);
-    }
+    if (!this.wanted.has("cadence")) this.#pace.agreed(ms);
+  }
+
+  /** A change of cadence was refused; false if nobody hears of it. */
+  cadenceRefused(error: TidegateError): boolean {
+    return this.wanted.has("cadence") || this.#pace.refused(error);
   }
 
   /** Its subscribe was refused: for ever, or for now. */
@@ -259,11 +253,11 @@ export class Stream implements Subscription {
     this.phase = "over";
     this.wanted.clear();
     this.#cancelRepair();
-    this.#cancelVerify();
+    this.#verifier.stop();
     this.#outcome = error === null ? "ended" : "refused";
     const closed = error ?? new TidegateError("CLOSED", `${channel} was ended`, channel);
     this.#ready.reject(closed);
-    this.#cadenceSettling?.reject(closed);
+    this.#pace.refused(closed);
     this.#content.finish(error);
   }
 
@@ -271,7 +265,7 @@ export class Stream implements Subscription {
 
   push(push: ChannelPush, raw: string): void {
     if (push.type === "stale") this.#trust.staleBySource = true;
-    else if (push.type === "cadence") this.cadence = push.ms;
+    else if (push.type === "cadence") this.#pace.now = push.ms;
     else {
       this.#content.learn(push);
       this.#numbered(push, raw);
@@ -290,7 +284,7 @@ export class Stream implements Subscription {
       this.#giveUpOn(push.prev ?? push.seq, previous);
       verdict = this.#chain.accept(push);
     }
-    if (push.type === "delta" && verdict === "ignore") this.#compare(push);
+    if (push.type === "delta" && verdict === "ignore") this.#compareDelta(push);
     if (verdict === "broken") this.#repair(push);
     if (verdict === "ignore" || verdict === "broken") return;
     const restart = verdict === "restart";
@@ -300,7 +294,7 @@ export class Stream implements Subscription {
     this.#trusted(push);
     if (push.type === "gap") this.#tellGap({ ...push, reason: push.reason as Gap["reason"] });
     else this.#content.take(push);
-    if (push.type === "delta") this.#compare(push);
+    if (push.type === "delta") this.#compareDelta(push);
     this.#repairs.worked();
     this.#emitPush(push, raw, restart);
     this.#look();
@@ -328,7 +322,7 @@ export class Stream implements Subscription {
   #begins({ epoch, seq, cadence }: Outcome): boolean {
     const previous = this.#chain.epoch;
     const before = this.#chain.have;
-    this.cadence = cadence;
+    this.#pace.now = cadence;
     this.#chain.begins(epoch, seq);
     const isNew = previous !== null && this.#chain.epoch !== previous;
     if (isNew) this.#newEpoch(epoch, previous, seq ?? (before ?? 0) + 1);
@@ -390,52 +384,26 @@ export class Stream implements Subscription {
     this.#emit("gap", gap);
   }
 
-  // --- verifying --------------------------------------------------------------------------------------------------------
-
-  #compareSnapshot(push: ChannelPush & { type: "snapshot" }, have: number): void {
+  #compareSnapshot(push: SnapshotPush, have: number): void {
     const { book, last } = this.#content;
     // One in the chain ends `stale`: the book before it was wrong, and that was told.
     const isRepair = push.prev !== undefined || this.#trust.staleBySource;
     if (book === null || last === null || isRepair) this.#verifier.forget();
-    else this.#different(this.#verifier.snapshot(book, have, push), push);
+    else this.#verifier.snapshot(book, have, push);
   }
 
-  #compare(push: ChannelPush & { type: "delta" }): void {
-    const { book } = this.#content;
-    if (book === null) return;
-    this.#different(this.#verifier.delta(push, book), push);
-    // An exchange's book crosses only in an auction; whether it is the exchange's, a snapshot says.
-    if (book.crossed) this.#verify();
-  }
-
-  #different(differences: readonly LevelDifference[] | null, push: ChannelPush): void {
-    if (differences !== null) this.#emit("broken", { channel: this.channel, reason: "different", push, differences });
-  }
-
-  /** Asks for a snapshot to compare with. */
-  #verify(): void {
-    const now = this.#host.clock.nowMs();
-    if (this.#trust.state !== "fresh" || now - this.#verifiedMs < VERIFY_APART_MS) return;
-    this.#verifiedMs = now;
-    this.#want("resync");
-  }
-
-  #armVerify(): void {
-    const { verifyMs, clock, random } = this.#host;
-    this.#cancelVerify();
-    if (verifyMs === null || this.#content.family !== "book") return;
-    this.#cancelVerify = clock.after(verifyMs * (0.5 + random()), () => {
-      this.#verify();
-      this.#armVerify();
-    });
+  #compareDelta(push: DeltaPush): void {
+    if (this.#content.book !== null) this.#verifier.delta(push, this.#content.book);
   }
 
   // --- telling ----------------------------------------------------------------------------------------------------------
 
-  #want(want: Want): void {
-    if (this.phase === "over" || this.phase === "idle") return;
+  /** False if there is nothing on the node to ask for. */
+  #want(want: Want): boolean {
+    if (this.phase === "over" || this.phase === "idle") return false;
     this.wanted.add(want);
     this.#host.wants(this);
+    return true;
   }
 
   #look(): void {

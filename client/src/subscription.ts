@@ -1,6 +1,6 @@
 /** Subscriptions as their user sees them, typed by the name of the channel. */
 import type { Book } from "./book.ts";
-import type { Candle, ItemsByStream, ValuesByStream } from "./data.ts";
+import type { Candle, Instrument, ItemsByStream, ValuesByStream } from "./data.ts";
 import type { ChannelEvents, Gap, Listener } from "./events.ts";
 import type { Position } from "./frames.ts";
 
@@ -86,7 +86,9 @@ type StreamOf<Name extends string> = Name extends `${string}@${infer Stream}` ? 
 export type SubscriptionTo<Name extends string> = string extends Name
   ? Subscription
   : [StreamOf<Name>] extends [never]
-    ? Subscription
+    ? Name extends "instrument"
+      ? ItemsSubscription<Instrument>
+      : Subscription
     : StreamOf<Name> extends "depth"
       ? BookSubscription
       : StreamOf<Name> extends keyof ItemsByStream

@@ -88,6 +88,13 @@ test("client subscriptions - a cadence that the node refuses is told to who aske
   await on.flush();
   on.socket.says({ id: 2, error: { code: 1005, message: "too fast for this topic", channel: DEPTH } });
   expect(await refused).toBe(1005);
+  expect(on.news()).toEqual([]);
+  // Asked for in passing: nobody waits for the answer, but it is not lost.
+  on.client.subscribe(DEPTH, { cadence: 50 });
+  await on.flush();
+  const error = { code: 1005, message: "too fast for this topic", channel: DEPTH };
+  on.socket.says({ id: 3, error });
+  expect(on.news()).toEqual([`odd ${JSON.stringify({ id: 3, error })}`]);
   on.socket.ends(1006);
   await on.clock.advance(1000);
   on.socket.opens();
