@@ -1,18 +1,17 @@
 /**
  * The soak of coming and going: clients connect, subscribe and leave in every way there is, again and again; afterwards
  * the node holds what it held before: memory, descriptors, sessions, topics, channels, timers and heap of every thread.
+ * A second node like it that nobody comes to shows what grows by itself.
  *
  * `npm run soak -- churn [--cycles 20000] [--seconds 600]`: so many cycles, spread over so long. Exit status 1 if
  * anything grew or a client was not served.
  */
-import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { Random } from "../../sim/random.ts";
-import { TempFolder } from "../lib/temp-folder.ts";
 import { waitFor } from "../lib/wait.ts";
 import { ChurnClient } from "./lib/churn-client.ts";
-import { HEAP_FOLDER } from "./lib/heap-watch.ts";
-import { growths, type Held, held, metricsOf, type Watched } from "./lib/held.ts";
+import { growths, type Held, held, metricsOf, type Span } from "./lib/held.ts";
+import { startWatched, type Watched } from "./lib/watched.ts";
 
 const { values } = parseArgs({
   options: {
@@ -41,71 +40,23 @@ const LINGER_MS = 90_000;
 /** The source's own histories reach back a minute: until they are full, the node grows by itself. */
 const WARM_SECONDS = 90;
 
-const WORKERS = 2;
-const PROGRAM = join(import.meta.dir, "lib/watched-node.ts");
-const FLAGS = [
-  "--port",
-  "0",
-  "--admin-port",
-  "0",
-  "--workers",
-  String(WORKERS),
-  "--ring-bytes",
-  "16MiB",
-  "--log-format",
-  "json",
-  "--sim-rate",
-  "300",
-];
+const FLAGS = ["--sim-rate", "300"];
 
-using folder = new TempFolder();
-const child = Bun.spawn([process.execPath, "--max-http-header-size=131072", PROGRAM, "serve", ...FLAGS], {
-  stdin: "ignore",
-  stdout: "pipe",
-  stderr: "inherit",
-  env: { ...process.env, [HEAP_FOLDER]: folder.path },
-});
-let failed = true;
-try {
-  failed = await soak();
-} finally {
-  child.kill("SIGTERM");
-  await child.exited;
-}
+const failed = await soak();
 process.exit(failed ? 1 : 0);
 
 async function soak(): Promise<boolean> {
-  const { ws, admin } = await addresses();
-  const watched: Watched = { pid: child.pid, admin, folder: folder.path, threads: 1 + WORKERS };
-  await waitFor(async () => (await fetch(`${admin}/readyz`)).ok, "the node is ready", 60_000);
+  await using visited = await startWatched(FLAGS);
+  await using alone = await startWatched(FLAGS);
   console.log(
     `${cycles} cycles of connecting, subscribing and leaving in ${seconds} s, after ${WARM} in ${WARM_SECONDS} s to warm up (seed ${seed})`,
   );
   const random = new Random(seed);
-  await churn(ws, WARM, WARM_SECONDS, random);
-  const before = await quiet(watched);
-  const { unserved } = await churn(ws, cycles, seconds, random);
-  const after = await quiet(watched);
-  return report(before, after, unserved);
-}
-
-/** Where the node listens, from its log; the rest of the log is read and dropped. */
-async function addresses(): Promise<{ ws: string; admin: string }> {
-  const decoder = new TextDecoder();
-  const lines = child.stdout.getReader();
-  let log = "";
-  for (;;) {
-    const { value, done } = await lines.read();
-    if (done) throw new Error(`the node ended: ${log}`);
-    log += decoder.decode(value, { stream: true });
-    const up = log.split("\n").find((line) => line.includes('"node is up"') && line.endsWith("}"));
-    if (up === undefined) continue;
-    void (async () => {
-      while (!(await lines.read()).done);
-    })();
-    const { public: http, admin } = JSON.parse(up) as { public: string; admin: string };
-    return { ws: http.replace("http", "ws"), admin };
-  }
+  await churn(visited.ws, WARM, WARM_SECONDS, random);
+  const [before, aloneBefore] = [await quiet(visited), await held(alone)];
+  const { unserved } = await churn(visited.ws, cycles, seconds, random);
+  const [after, aloneAfter] = [await quiet(visited), await held(alone)];
+  return report({ before, after }, { before: aloneBefore, after: aloneAfter }, unserved);
 }
 
 /** So many cycles by a few clients, evenly spread over the time, or as fast as it goes if that is slower. */
@@ -150,15 +101,16 @@ async function quiet(watched: Watched): Promise<Held> {
   return await held(watched);
 }
 
-function report(before: Held, after: Held, unserved: readonly string[]): boolean {
-  const rows = growths(before, after);
+function report(visited: Span, alone: Span, unserved: readonly string[]): boolean {
+  const rows = growths(visited, alone);
   const round = (value: number): number => Math.round(value * 10) / 10;
   console.table(
-    rows.map(({ what, before: from, after: to, allowed, ok }) => ({
+    rows.map(({ what, before, after, other, more, ok }) => ({
       what,
-      before: round(from),
-      after: round(to),
-      "may grow by": round(allowed),
+      before: round(before),
+      after: round(after),
+      "left alone, grew": round(other),
+      "may grow more": round(more),
       ok,
     })),
   );

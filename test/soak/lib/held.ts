@@ -3,6 +3,7 @@ import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { waitFor } from "../../lib/wait.ts";
 import { HEAP_ASK, type HeapSample } from "./heap-watch.ts";
+import type { Watched } from "./watched.ts";
 
 export interface Held {
   readonly residentBytes: number;
@@ -14,14 +15,6 @@ export interface Held {
   readonly subscriptions: number;
   readonly channels: number;
   readonly topics: number;
-}
-
-export interface Watched {
-  readonly pid: number;
-  readonly admin: string;
-  /** Of the heap samples. */
-  readonly folder: string;
-  readonly threads: number;
 }
 
 export async function metricsOf(admin: string): Promise<(name: string) => number> {
@@ -51,48 +44,55 @@ export async function held({ pid, admin, folder, threads }: Watched): Promise<He
   };
 }
 
+/** What a node held before and after. */
+export interface Span {
+  readonly before: Held;
+  readonly after: Held;
+}
+
 export interface Growth {
   readonly what: string;
   readonly before: number;
   readonly after: number;
-  readonly allowed: number;
+  /** How much the other node grew. */
+  readonly other: number;
+  /** How much more than that it may. */
+  readonly more: number;
   readonly ok: boolean;
 }
 
 const MIB = 2 ** 20;
 
-/** Each thing with what it may have grown by: nothing that a client leaves behind, a little of what breathes. */
-export function growths(before: Held, after: Held): Growth[] {
-  const row = (what: string, from: number, to: number, allowed: number): Growth => ({
-    what,
-    before: from,
-    after: to,
-    allowed,
-    ok: to - from <= allowed,
-  });
+/**
+ * Each thing, against a node that nobody came to: a source's own state grows by the hour. Nothing that a client leaves
+ * behind is allowed, a little of what breathes is.
+ */
+export function growths(visited: Span, alone: Span): Growth[] {
+  const row = (what: string, of: (held: Held) => number, more: number): Growth => {
+    const [before, after] = [of(visited.before), of(visited.after)];
+    const other = Math.max(0, of(alone.after) - of(alone.before));
+    return { what, before, after, other, more, ok: after - before <= other + more };
+  };
+  const share = (of: (held: Held) => number, least: number): number => Math.max(least, of(visited.before) * 0.05);
+  const resident = ({ residentBytes }: Held): number => residentBytes / MIB;
   const rows = [
-    row(
-      "resident MiB",
-      before.residentBytes / MIB,
-      after.residentBytes / MIB,
-      Math.max(16, (before.residentBytes / MIB) * 0.1),
-    ),
-    row("descriptors", before.descriptors, after.descriptors, 2),
-    row("sessions", before.sessions, after.sessions, 0),
-    row("subscriptions", before.subscriptions, after.subscriptions, 0),
-    row("topics", before.topics, after.topics, 0),
-    row("channels", before.channels, after.channels, 0),
+    row("resident MiB", resident, share(resident, 16)),
+    row("descriptors", ({ descriptors }) => descriptors, 2),
+    row("sessions", ({ sessions }) => sessions, 0),
+    row("subscriptions", ({ subscriptions }) => subscriptions, 0),
+    row("topics", ({ topics }) => topics, 0),
+    row("channels", ({ channels }) => channels, 0),
+    row("threads", ({ heaps }) => heaps.length, 0),
   ];
-  for (const last of after.heaps) {
-    const first = before.heaps.find(({ thread }) => thread === last.thread);
-    if (first === undefined) rows.push(row(`${last.thread}: a thread that was not there`, 0, 1, 0));
-    else {
-      rows.push(
-        row(`${last.thread}: timers`, first.timers, last.timers, 5),
-        row(`${last.thread}: heap MiB`, first.bytes / MIB, last.bytes / MIB, Math.max(4, (first.bytes / MIB) * 0.1)),
-        row(`${last.thread}: objects`, first.objects, last.objects, Math.max(20_000, first.objects * 0.1)),
-      );
-    }
+  for (const { thread } of visited.before.heaps) {
+    const heap = ({ heaps }: Held): HeapSample | undefined => heaps.find((sample) => sample.thread === thread);
+    const bytes = (held: Held): number => (heap(held)?.bytes ?? Number.NaN) / MIB;
+    const objects = (held: Held): number => heap(held)?.objects ?? Number.NaN;
+    rows.push(
+      row(`${thread}: timers`, (held) => heap(held)?.timers ?? Number.NaN, 5),
+      row(`${thread}: heap MiB`, bytes, share(bytes, 2)),
+      row(`${thread}: objects`, objects, share(objects, 2000)),
+    );
   }
   return rows;
 }
