@@ -81,7 +81,7 @@ test("load options - names with ranges and with every symbol, each once", async 
 
 test("load plan - so many processes as descriptors ask for, each with its share of connections and of the rate", () => {
   const parts = (connections: number, more: Partial<LoadOptions> = {}, descriptors = 20_000) =>
-    partsOf({ ...OPTIONS, connections, ...more }, descriptors, null, true);
+    partsOf({ ...OPTIONS, connections, ...more }, descriptors, true);
   expect(parts(18_000).map(({ first, count }) => [first, count])).toEqual([[0, 18_000]]);
   expect(parts(25_000).map(({ first, count, connectRate }) => [first, count, connectRate])).toEqual([
     [0, 12_500, 500],
@@ -99,9 +99,7 @@ test("load plan - so many processes as descriptors ask for, each with its share 
 
 test("load plan - loopback runs that need more ports than one address has get addresses of their own", () => {
   const addresses = (connections: number, more: Partial<LoadOptions> = {}, linux = true) =>
-    partsOf({ ...OPTIONS, connections, ...more }, 20_000, null, linux).map(({ localAddresses }) =>
-      localAddresses.join(),
-    );
+    partsOf({ ...OPTIONS, connections, ...more }, 20_000, linux).map(({ localAddresses }) => localAddresses.join());
   expect(addresses(20_000)).toEqual(["", ""]);
   expect(addresses(40_000)).toEqual(["127.0.0.2", "127.0.0.3", "127.0.0.4"]);
   expect(addresses(40_000, { urls: ["ws://127.0.0.1:1", "ws://127.0.0.1:2"] })).toEqual(["", "", ""]);
@@ -112,7 +110,7 @@ test("load plan - loopback runs that need more ports than one address has get ad
 
 test("load plan - channels go round the connections, who wants the same shares the plan", () => {
   const places = (more: Partial<LoadOptions>): Places => {
-    const [part] = partsOf({ ...OPTIONS, ...more }, 20_000, null, true);
+    const [part] = partsOf({ ...OPTIONS, ...more }, 20_000, true);
     return new Places(part!);
   };
   const two = places({ perConnection: 2 });
@@ -135,9 +133,9 @@ test("load plan - URLs in turn, streams in the URL, ports and TLS", () => {
       dialect: "binance",
       byUrl: true,
       perConnection: 1,
+      tls: { ca: "PEM", insecure: false },
     },
     20_000,
-    "PEM",
     true,
   );
   const places = new Places(part!);

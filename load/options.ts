@@ -36,6 +36,7 @@ export interface LoadOptions {
   readonly verify: VerifyLevel;
   /** Source addresses in turn; `auto`: loopback ones where one is not enough. */
   readonly localAddresses: readonly string[] | "auto";
+  /** `ca`: PEM. */
   readonly tls: { readonly ca: string | null; readonly insecure: boolean };
   /** null: as many as the descriptor limit asks for. */
   readonly processes: number | null;

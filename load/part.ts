@@ -6,7 +6,7 @@
  * At the limit: what this process cannot read in time shows as latency: the report has the process's CPU for that.
  */
 import type { Clock } from "../src/lib/clock.ts";
-import { depthUrl, isCombined, type PartPlan, type Place, Places } from "./plan.ts";
+import { depthUrl, isCombined, type PartPlan, type Place, Places, trust } from "./plan.ts";
 import { Session, type SessionHost } from "./session.ts";
 import { SlowReaders } from "./slow.ts";
 import { Tally, type TallyWire } from "./tally.ts";
@@ -171,7 +171,7 @@ export class Part implements SessionHost {
     const combined = isCombined(new URL(url));
     return new BinanceFeed(
       plan,
-      { combined, byUrl, depthUrl: (symbol) => depthUrl(url, symbol) },
+      { combined, byUrl, trust: trust(this.#plan.options), depthUrl: (symbol) => depthUrl(url, symbol) },
       this.checks,
       keepsBooks,
     );

@@ -12,8 +12,6 @@ export interface PartPlan {
   readonly count: number;
   readonly connectRate: number;
   readonly localAddresses: readonly string[];
-  /** PEM. */
-  readonly ca: string | null;
 }
 
 export interface Place {
@@ -31,7 +29,7 @@ export const socketsOfAProcess = (descriptors: number): number =>
   Math.max(1, Math.min(SOCKETS_MAX, descriptors - DESCRIPTORS_BESIDES));
 
 /** `descriptors`: how many one process may have. */
-export function partsOf(options: LoadOptions, descriptors: number, ca: string | null, linux: boolean): PartPlan[] {
+export function partsOf(options: LoadOptions, descriptors: number, linux: boolean): PartPlan[] {
   const { connections, connectRate } = options;
   const most = socketsOfAProcess(descriptors);
   const processes = Math.min(connections, options.processes ?? Math.ceil(connections / most));
@@ -45,7 +43,7 @@ export function partsOf(options: LoadOptions, descriptors: number, ca: string | 
   for (let at = 0, first = 0; at < processes; at++) {
     const count = Math.ceil((connections - first) / (processes - at));
     const localAddresses = addressesOf(options, at, linux);
-    parts.push({ options, first, count, connectRate: (connectRate * count) / connections, localAddresses, ca });
+    parts.push({ options, first, count, connectRate: (connectRate * count) / connections, localAddresses });
     first += count;
   }
   return parts;
@@ -66,13 +64,11 @@ function addressesOf(
 /** Where each connection goes and what it wants. Connections that want the same share it. */
 export class Places {
   readonly #options: LoadOptions;
-  readonly #ca: string | null;
   readonly #plans = new Map<number, FeedPlan>();
   readonly #targets = new Map<string, Target>();
 
-  constructor({ options, ca }: PartPlan) {
+  constructor({ options }: PartPlan) {
     this.#options = options;
-    this.#ca = ca;
   }
 
   of(connection: number): Place {
@@ -109,20 +105,23 @@ export class Places {
     const url = new URL(text);
     const secure = url.protocol === "wss:";
     const hostname = url.hostname.replace(/^\[|\]$/g, "");
-    const { insecure } = this.#options.tls;
     const target: Target = {
       hostname,
       port: url.port === "" ? (secure ? 443 : 80) : Number(url.port),
       host: url.host,
       path: this.#options.byUrl ? withStreams(url, names) : url.pathname + url.search,
-      tls: secure
-        ? { serverName: hostname, rejectUnauthorized: !insecure, ...(this.#ca === null ? {} : { ca: this.#ca }) }
-        : null,
+      tls: secure ? { serverName: hostname, ...trust(this.#options) } : null,
     };
     this.#targets.set(key, target);
     return target;
   }
 }
+
+/** Whom to believe that it is the node. */
+export const trust = ({ tls }: LoadOptions): { rejectUnauthorized: boolean; ca?: string } => ({
+  rejectUnauthorized: !tls.insecure,
+  ...(tls.ca === null ? {} : { ca: tls.ca }),
+});
 
 /** `/ws` + `/a/b`, or `/stream` + `?streams=a/b`. */
 function withStreams(url: URL, names: readonly string[]): string {

@@ -4,7 +4,6 @@
  * Invariants: the parts' tallies are only added up here; whatever ends the run, the parts are stopped and counted.
  */
 import { readFileSync } from "node:fs";
-import { GatewayError } from "../src/lib/errors.ts";
 import type { LoadOptions } from "./options.ts";
 import { partsOf } from "./plan.ts";
 import { type PartHandle, partElsewhere, partHere } from "./processes.ts";
@@ -25,7 +24,7 @@ const checkMs = 100;
 
 export async function runLoad(options: LoadOptions, world: LoadWorld): Promise<Report> {
   const descriptors = descriptorsMax();
-  const plans = partsOf(options, descriptors, caOf(options), process.platform === "linux");
+  const plans = partsOf(options, descriptors, process.platform === "linux");
   const progress = new Progress(world.progress, options.connections, options.durationMs);
   if (plans.length > 1 && options.processes === null) {
     progress.note(
@@ -84,15 +83,6 @@ async function sleepUnless(ms: number | null, over: () => boolean): Promise<void
   const end = ms === null ? Number.POSITIVE_INFINITY : performance.now() + ms;
   for (let left = end - performance.now(); left > 0 && !over(); left = end - performance.now())
     await Bun.sleep(Math.min(left, checkMs));
-}
-
-function caOf({ tls }: LoadOptions): string | null {
-  if (tls.ca === null) return null;
-  try {
-    return readFileSync(tls.ca, "utf8");
-  } catch (error) {
-    throw new GatewayError("USAGE", `--ca: cannot read ${tls.ca}: ${(error as Error).message}`);
-  }
 }
 
 const DESCRIPTORS_ELSEWHERE = 4096;

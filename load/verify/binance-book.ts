@@ -24,6 +24,7 @@ const retryMs = 500;
 export class BinanceBook {
   readonly #name: string;
   readonly #url: string;
+  readonly #trust: BunFetchRequestInitTLS;
   readonly #checks: Checks;
   readonly #book = new Book();
   #id: number | null = null;
@@ -32,7 +33,8 @@ export class BinanceBook {
   /** Rises at each new beginning: what was asked for before it is late. */
   #generation = 0;
 
-  constructor(name: string, url: string, checks: Checks) {
+  constructor(name: string, url: string, trust: BunFetchRequestInitTLS, checks: Checks) {
+    this.#trust = trust;
     this.#name = name;
     this.#url = url;
     this.#checks = checks;
@@ -77,7 +79,7 @@ export class BinanceBook {
   /** null: the node has none just now. */
   async #fetch(): Promise<(Depth & { readonly lastUpdateId: number }) | null> {
     try {
-      const response = await fetch(this.#url, { signal: AbortSignal.timeout(answerMsMax) });
+      const response = await fetch(this.#url, { signal: AbortSignal.timeout(answerMsMax), tls: this.#trust });
       return response.ok ? ((await response.json()) as Depth & { readonly lastUpdateId: number }) : null;
     } catch (error) {
       // Refused, cut or late: asked again, and the tries are counted.

@@ -33,6 +33,8 @@ export interface BinanceOptions {
   readonly combined: boolean;
   /** The node's HTTP side and its depth call, for books that are kept. */
   readonly depthUrl: (symbol: string) => string;
+  /** Whom to believe there. */
+  readonly trust: Bun.TLSOptions & { readonly rejectUnauthorized?: boolean };
   /** The URL names the streams: nothing is to be subscribed. */
   readonly byUrl: boolean;
 }
@@ -53,7 +55,8 @@ export class BinanceFeed implements Feed {
     this.#streams = plan.names.map((name) => {
       const kind = kindOf(name);
       const symbol = name.slice(0, name.indexOf("@"));
-      const book = keepsBooks && kind === "depth" ? new BinanceBook(name, options.depthUrl(symbol), checks) : null;
+      const book =
+        keepsBooks && kind === "depth" ? new BinanceBook(name, options.depthUrl(symbol), options.trust, checks) : null;
       return { name, kind, last: null, lastId: null, book };
     });
   }

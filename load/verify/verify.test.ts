@@ -32,7 +32,7 @@ function rig(): Rig {
     checks,
     native: (...names) => new NativeFeed(planOf(...names), checks, true),
     binance: (combined, ...names) =>
-      new BinanceFeed(planOf(...names), { combined, byUrl: false, depthUrl }, checks, false),
+      new BinanceFeed(planOf(...names), { combined, byUrl: false, trust: {}, depthUrl }, checks, false),
   };
 }
 

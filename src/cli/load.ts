@@ -22,6 +22,7 @@ import {
 } from "../../load/mod.ts";
 import { envName } from "../config/settings.ts";
 import { GatewayError } from "../lib/errors.ts";
+import { readPem } from "./pem.ts";
 import { symbolsOf } from "./symbols.ts";
 import { DEFAULT_URL, httpOrigin, nodeUrl } from "./tail/url.ts";
 import { collected, number } from "./values.ts";
@@ -148,7 +149,8 @@ async function optionsOf(flags: LoadFlags, env: Surroundings["env"]): Promise<Lo
   const urls = given.map(nodeUrl);
   const dialect = flags.dialect ?? (urls.every(isBinance) ? "binance" : "native");
   const named = flags.subscribe.join(",");
-  const channels = await expandNames(named, () => marketSymbols(urls[0]!, dialect));
+  const tls = { ca: flags.ca === undefined ? null : readPem("--ca", flags.ca), insecure: flags.insecure === true };
+  const channels = await expandNames(named, () => marketSymbols(urls[0]!, dialect, tls));
   if (channels.length === 0) {
     throw new GatewayError(
       "USAGE",
@@ -193,7 +195,7 @@ async function optionsOf(flags: LoadFlags, env: Surroundings["env"]): Promise<Lo
     reconnect: flags.reconnect,
     verify: flags.verify,
     localAddresses: read<LoadOptions["localAddresses"]>(flags.localAddress, readAddresses, "local-address", "auto"),
-    tls: { ca: flags.ca ?? null, insecure: flags.insecure === true },
+    tls,
     processes: flags.processes ?? null,
     limits: {
       maxP99Ms: flags.maxP99 ?? null,
@@ -213,9 +215,20 @@ const isBinance = (url: string): boolean => {
   return BINANCE_PATHS.test(pathname) && !pathname.startsWith("/ws/quote/");
 };
 
-/** Binance streams have no prefix: a URL is of one market. */
-async function marketSymbols(url: string, dialect: LoadOptions["dialect"]): Promise<readonly string[]> {
-  const symbols = await symbolsOf(httpOrigin(url));
+const SYMBOL_TRIES = 5;
+
+/** Binance streams have no prefix: a URL is of one market. A busy node is asked again. */
+async function marketSymbols(
+  url: string,
+  dialect: LoadOptions["dialect"],
+  { ca, insecure }: LoadOptions["tls"],
+): Promise<readonly string[]> {
+  const tls = { rejectUnauthorized: !insecure, ...(ca === null ? {} : { ca }) };
+  let symbols: readonly string[] = [];
+  for (let tries = 0; symbols.length === 0 && tries < SYMBOL_TRIES; tries++) {
+    if (tries > 0) await Bun.sleep(500);
+    symbols = await symbolsOf(httpOrigin(url), tls);
+  }
   if (dialect === "native") return symbols;
   const usdm = /^\/(public|market|private|fstream)\b/.test(new URL(url).pathname);
   return symbols.filter((symbol) => symbol.startsWith("usdm:") === usdm).map((symbol) => symbol.replace(/^usdm:/, ""));
