@@ -23,7 +23,7 @@ const recheckMs = 10_000;
 const returnMsFirst = 500;
 const returnMsMax = 8000;
 const slowTickMs = 50;
-/** Of the sessions, one in a hundred keeps its books: at least two, at most twenty. */
+/** Of the sessions with books one in a hundred keeps them: at least two, at most twenty. */
 const booksEvery = 100;
 const booksMin = 2;
 const booksMax = 20;
@@ -46,6 +46,8 @@ export class Part implements SessionHost {
   #startMs = 0;
   #begun = 0;
   #waiting: number;
+  /** Sessions so far that have books to keep. */
+  #withBooks = 0;
   #allTried: () => void = () => undefined;
   #measuredFromMs: number | null = null;
   #stopping = false;
@@ -156,17 +158,16 @@ export class Part implements SessionHost {
     const { options, localAddresses } = this.#plan;
     const place = this.#places.of(index);
     const address = localAddresses.length === 0 ? null : localAddresses[index % localAddresses.length]!;
-    const feed = this.#feed(place, index, options.urls[index % options.urls.length]!);
+    const feed = this.#feed(place, options.urls[index % options.urls.length]!);
     const session = new Session(this, index, place, address, feed, inShare(index, options.slowShare));
     this.#sessions.push(session);
     this.#begun += 1;
     this.#connect(session);
   }
 
-  #feed({ plan }: Place, index: number, url: string): Feed {
+  #feed({ plan }: Place, url: string): Feed {
     const { verify, dialect, byUrl } = this.#plan.options;
-    const keepsBooks =
-      verify === "books" || (verify === "chains" && (index - this.#plan.first) % this.#bookEvery === 0);
+    const keepsBooks = plan.hasBook && (verify === "books" || (verify === "chains" && this.#isBooksTurn()));
     if (dialect === "native") return new NativeFeed(plan, this.checks, keepsBooks);
     const combined = isCombined(new URL(url));
     return new BinanceFeed(
@@ -175,6 +176,10 @@ export class Part implements SessionHost {
       this.checks,
       keepsBooks,
     );
+  }
+
+  #isBooksTurn(): boolean {
+    return this.#withBooks++ % this.#bookEvery === 0;
   }
 
   #connect(session: Session): void {

@@ -3,6 +3,7 @@ import { GatewayError } from "../src/lib/errors.ts";
 import type { LoadOptions } from "./options.ts";
 import type { Target } from "./socket/client.ts";
 import { textFrame } from "./socket/frames.ts";
+import { contentOf } from "./verify/checks.ts";
 import type { FeedPlan } from "./verify/feed.ts";
 
 /** One process's part: connections `first` to `first + count - 1` of the run. */
@@ -91,6 +92,7 @@ export class Places {
     const plan: FeedPlan = {
       names,
       indexOf: new Map(names.map((name, at) => [name, at])),
+      hasBook: names.some((name) => contentOf(name) === "book"),
       command,
       subscribeFrame: textFrame(JSON.stringify(command)),
     };

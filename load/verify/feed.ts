@@ -5,6 +5,8 @@ import type { Histogram } from "../histogram.ts";
 export interface FeedPlan {
   readonly names: readonly string[];
   readonly indexOf: ReadonlyMap<string, number>;
+  /** One of the names has books to keep. */
+  readonly hasBook: boolean;
   /** The subscribe command; its `id` is that of its reply. */
   readonly command: Readonly<Record<string, unknown>> & { readonly id: number };
   readonly subscribeFrame: Buffer;

@@ -11,6 +11,7 @@ import { NativeFeed } from "./native.ts";
 const planOf = (...names: string[]): FeedPlan => ({
   names,
   indexOf: new Map(names.map((name, at) => [name, at])),
+  hasBook: true,
   command: { id: 1, op: "subscribe", channels: names },
   subscribeFrame: textFrame("{}"),
 });
