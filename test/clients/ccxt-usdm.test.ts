@@ -9,6 +9,7 @@ import type { NativeClient } from "../lib/native-client.ts";
 import { PlainBook } from "../lib/plain-book.ts";
 import { startTestNode, type TestNode } from "../lib/test-node.ts";
 import { waitFor } from "../lib/wait.ts";
+import { PATIENT } from "./lib/patient.ts";
 
 const MARKET = "BTC/USDT:USDT";
 const ROUNDS = 3;
@@ -22,7 +23,7 @@ let usdm: Usdm;
 let spot: Spot;
 
 beforeAll(async () => {
-  node = await startTestNode({ simRate: "1000", seed: "6" });
+  node = await startTestNode({ simRate: "1000", seed: "6", config: PATIENT });
   native = await node.native();
   const streams = ["trade", "depth", "miniTicker", "bookTicker", "kline_1m", "markPrice"];
   const reply = await native.subscribe(streams.map((stream) => `usdm:btcusdt@${stream}`));

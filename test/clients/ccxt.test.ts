@@ -10,6 +10,7 @@ import type { NativeStream } from "../lib/native-stream.ts";
 import { PlainBook } from "../lib/plain-book.ts";
 import { startTestNode, type TestNode } from "../lib/test-node.ts";
 import { TEST_MS_MAX, waitFor } from "../lib/wait.ts";
+import { PATIENT } from "./lib/patient.ts";
 
 setDefaultTimeout(TEST_MS_MAX);
 
@@ -23,7 +24,7 @@ let native: NativeClient;
 let exchange: Exchange;
 
 beforeAll(async () => {
-  node = await startTestNode({ simRate: "1000", seed: "5" });
+  node = await startTestNode({ simRate: "1000", seed: "5", config: PATIENT });
   native = await node.native();
   const streams = ["trade", "depth", "miniTicker", "bookTicker", "kline_1m"].map((stream) => `btcusdt@${stream}`);
   const reply = await native.subscribe(streams);

@@ -6,6 +6,7 @@
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { startTestNode, type TestNode } from "../lib/test-node.ts";
+import { PATIENT } from "./lib/patient.ts";
 import { type Program, type ProgramName, startProgram } from "./lib/program.ts";
 import { confirmRest } from "./lib/rest-facts.ts";
 import { type Event, type Market, Truth } from "./lib/truth.ts";
@@ -26,7 +27,7 @@ let truth: Truth;
 const programs = new Map<ProgramName, Promise<Program>>();
 
 beforeAll(async () => {
-  node = await startTestNode({ simRate: "600", seed: "11" });
+  node = await startTestNode({ simRate: "600", seed: "11", config: PATIENT });
   truth = await Truth.start(await node.native());
   const asked = { http: node.http, ws: node.ws, mode: "readme" } as const;
   for (const name of ["binance", "@binance/spot", "@binance/derivatives-trading-usds-futures"] as const)

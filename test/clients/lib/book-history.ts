@@ -1,5 +1,6 @@
 /**
- * Every book a node had, by seq, from a native subscription in real time: what a client's book is compared with.
+ * Every book a node had, by seq, from a native subscription in real time: what a client's book is compared with. On a busy
+ * machine that client may be slowed too: what was merged for it meanwhile cannot be compared with (`knows`).
  *
  * A book is compared by a digest that does not depend on the order of its levels; where two differ, the book is folded
  * again to show how.
@@ -62,6 +63,8 @@ export class BookHistory {
   readonly stream: NativeStream;
   readonly #digests = new Map<number, bigint>();
   readonly #book = new DigestBook();
+  /** First and last seq of what came merged. */
+  readonly #merged: (readonly [from: number, seq: number])[] = [];
   /** Pushes of the stream that were looked at. */
   #taken = 0;
 
@@ -77,6 +80,18 @@ export class BookHistory {
 
   get last(): number {
     return this.stream.have ?? -1;
+  }
+
+  /** Nothing came merged: it saw every publication. */
+  get whole(): boolean {
+    this.#advance();
+    return this.#merged.length === 0;
+  }
+
+  /** False if a publication may have ended at `seq` that came here merged with others. */
+  knows(seq: number): boolean {
+    this.#advance();
+    return this.#digests.has(seq) || !this.#merged.some(([from, last]) => from <= seq && seq < last);
   }
 
   /** What is wrong with a client's book: null if it is the node's. Its seq must have been reached. */
@@ -102,8 +117,9 @@ export class BookHistory {
   #advance(): void {
     const { pushes } = this.stream;
     for (; this.#taken < pushes.length; this.#taken++) {
-      const { type, seq, data } = pushes[this.#taken]!;
+      const { type, from = 0, seq, data } = pushes[this.#taken]!;
       if (type !== "snapshot" && type !== "delta") continue;
+      if (type === "delta" && from < seq!) this.#merged.push([from, seq!]);
       if (type === "snapshot") this.#book.clear();
       const { bids, asks } = data as Depth;
       this.#book.apply(bids, asks);

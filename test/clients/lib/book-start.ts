@@ -152,5 +152,6 @@ async function bookFault(
     id = u;
   }
   await native.reaches(history.stream.asked, id);
+  if (!history.knows(id)) return null;
   return history.fault({ id, digest: book.digest, ...book.levels() });
 }
