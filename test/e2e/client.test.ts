@@ -4,6 +4,7 @@
  * What it has is compared with a client of the tests that shares no code with it and is not cut.
  */
 import { expect, setDefaultTimeout, test } from "bun:test";
+import { connect as connectTcp, createServer, type Server, type Socket } from "node:net";
 import { type Client, type ConnectOptions, connect, type Gap, type Trade } from "../../client/src/mod.ts";
 import { CuttingProxy } from "../lib/cutting-proxy.ts";
 import type { NativeClient } from "../lib/native-client.ts";
@@ -62,6 +63,49 @@ class Watched implements Disposable {
 
   [Symbol.dispose](): void {
     this.client.close();
+  }
+}
+
+/** A TCP door that leads to whatever port it is told to, for connections from then on. */
+class Door implements Disposable {
+  port: number;
+  readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+
+  private constructor(port: number) {
+    this.port = port;
+    this.#server = createServer((client) => {
+      const node = connectTcp(this.port, "127.0.0.1");
+      client.pipe(node).pipe(client);
+      for (const [socket, other] of [
+        [client, node],
+        [node, client],
+      ] as const) {
+        this.#sockets.add(socket);
+        socket.on("error", () => other.destroy());
+        socket.on("close", () => {
+          this.#sockets.delete(socket);
+          other.destroy();
+        });
+      }
+    });
+  }
+
+  static async open(port: number): Promise<Door> {
+    const door = new Door(port);
+    await new Promise<void>((resolve) => door.#server.listen(0, "127.0.0.1", resolve));
+    return door;
+  }
+
+  get url(): string {
+    const address = this.#server.address();
+    if (address === null || typeof address === "string") throw new Error("the door is not open");
+    return `ws://127.0.0.1:${address.port}`;
+  }
+
+  [Symbol.dispose](): void {
+    this.#server.close();
+    for (const socket of this.#sockets) socket.destroy();
   }
 }
 
@@ -140,6 +184,31 @@ test("client - a node that is replaced by another: a new epoch, its gap told, th
   expect(book).toEqual(await bookAt(reference, seq));
   watched.client.close();
   await watched.loop;
+});
+
+test("client - a node that drains is left before it closes anybody, without a moment in which nothing is connected", async () => {
+  await using old = await startTestNode({ simRate: "500", seed: "45", nodeId: "old" });
+  await using next = await startTestNode({ simRate: "500", seed: "46", nodeId: "next" });
+  using door = await Door.open(old.port);
+  // An early time of its own, so that a busy machine has the rest for it.
+  using watched = new Watched(door.url, { random: () => 0.1 });
+  const drains: { afterMs: number; moveMs: number }[] = [];
+  watched.client.on("drain", (drain) => drains.push(drain));
+  await waitFor(() => watched.depth.state === "fresh" && watched.trades.length > 2, "it follows the old node");
+  door.port = next.port;
+  const drained = old.node.drain(20_000, "test");
+  await waitFor(() => watched.told.connected === 2, "it has left the old node", 30_000);
+  const before = watched.trades.length;
+  await waitFor(
+    () => watched.depth.state === "fresh" && watched.trades.length > before + 5,
+    () => `it follows the new node: ${watched.depth.state}, ${JSON.stringify(watched.told)}`,
+  );
+  expect(drains).toHaveLength(1);
+  expect(drains[0]?.moveMs).toBeLessThanOrEqual((drains[0]?.afterMs ?? 0) * 0.8 + 1);
+  expect(watched.told).toMatchObject({ lost: 0, epoch: 2, broken: 0, odd: 0, refused: 0 });
+  expect(watched.gaps).toMatchObject([{ missed: null, reason: "epoch" }]);
+  // Nobody is left there: it need not wait.
+  await drained;
 });
 
 test("client - every kind of channel has what its type says", async () => {
