@@ -249,8 +249,9 @@ test("limits - a reader that never reads is closed at outboxBytesMax, the others
   await until(() => raw.text().includes('"ok":true'), "it has joined");
   raw.socket.pause();
   const pad = `,"${"x".repeat(20_000)}"`;
-  for (let i = 1; (h.edge.counters().closes["4008"] ?? 0) + (h.edge.counters().closes["1006"] ?? 0) === 0; i++) {
-    expect(i).toBeLessThan(3000);
+  // Whether the slow policy was in time, or Bun has closed the socket and says 1006.
+  for (let i = 1; h.edge.counters().closes["4008"] === undefined; i++) {
+    expect([i < 3000, h.edge.counters().closes["1006"]]).toEqual([true, undefined]);
     h.engine.publish("a@trade", { pad });
     await Bun.sleep(2);
   }
