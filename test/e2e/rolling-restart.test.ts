@@ -3,9 +3,9 @@ import { expect, test } from "bun:test";
 import { loadStaticConfig } from "../../src/config/load.ts";
 import { silentLog } from "../../src/lib/log.ts";
 import { startNode } from "../../src/node.ts";
-import { startChildNode } from "../lib/child-node.ts";
+import { ONE_CHANNEL, startChildNode } from "../lib/child-node.ts";
 import { NativeClient, type SubscribeReply } from "../lib/native-client.ts";
-import type { NativeStream } from "../lib/native-stream.ts";
+import { brokenLinks, type NativeStream } from "../lib/native-stream.ts";
 import { startTestNode, TestNode } from "../lib/test-node.ts";
 import { TEST_MS_MAX, waitFor } from "../lib/wait.ts";
 
@@ -18,11 +18,13 @@ class Returning {
   readonly replies: SubscribeReply[] = [];
   streams = new Map<string, NativeStream>();
   readonly #url: string;
+  readonly #channels: readonly string[];
   #ended = false;
   readonly done: Promise<void>;
 
-  constructor(url: string) {
+  constructor(url: string, channels: readonly string[]) {
     this.#url = url;
+    this.#channels = channels;
     this.done = this.#run();
   }
 
@@ -60,7 +62,7 @@ class Returning {
     );
     const since = positions.length === 0 ? {} : { since: Object.fromEntries(positions) };
     try {
-      this.replies.push(await client.subscribe(CHANNELS, since));
+      this.replies.push(await client.subscribe(this.#channels, since));
       this.streams = client.streams;
       await waitFor(() => client.closed !== null || this.#ended, "the end of a session", 3_600_000);
     } catch (error) {
@@ -86,7 +88,7 @@ test(
     await using staying = await edge(leaving.port);
     const never = await source.native();
     await never.subscribe(CHANNELS);
-    const clients = Array.from({ length: 30 }, () => new Returning(`${leaving.ws}/ws/quote/v1`));
+    const clients = Array.from({ length: 30 }, () => new Returning(`${leaving.ws}/ws/quote/v1`, CHANNELS));
     const isUp = ({ streams }: Returning): boolean => CHANNELS.every((channel) => streams.get(channel)?.have != null);
     await waitFor(() => clients.every(isUp), "everybody is subscribed");
     await waitFor(() => leaving.sessions > 0 && staying.sessions > 0, "both nodes have sessions");
@@ -124,9 +126,9 @@ test(
 test(
   "rolling restart - processes on one port: all go over, and what they missed they are told",
   async () => {
-    const flags = ["--share-port", "--drain-seconds", "1", "--sim-rate", "200"];
+    const flags = ["--share-port", "--drain-seconds", "1", ...ONE_CHANNEL];
     await using leaving = await startChildNode(flags);
-    const clients = Array.from({ length: 20 }, () => new Returning(`${leaving.ws}/ws/quote/v1`));
+    const clients = Array.from({ length: 20 }, () => new Returning(`${leaving.ws}/ws/quote/v1`, ["c0"]));
     await waitFor(() => clients.every(({ streams }) => streams.size > 0), "everybody is subscribed");
     await using staying = await startChildNode([...flags, "--port", String(leaving.port)]);
     leaving.signal("SIGTERM");
@@ -135,13 +137,16 @@ test(
     const sessions = async () => await (await fetch(`${staying.admin}/metrics`)).text();
     await waitFor(async () => /^tidegate_sessions 20$/m.test(await sessions()), "20 sessions on the other node");
     await waitFor(() => clients.every(({ replies }) => replies.length === 2), "everybody is subscribed again");
-    // Each simulated exchange is a world of its own, so a position of the one is nothing to the other, and it says so.
+    // Each source is a world of its own, so a position of the one is nothing to the other, and it says so.
     for (const client of clients) {
-      const trades = client.stream("btcusdt@trade");
-      await waitFor(() => trades.notices.length > 0, "the gap is told");
-      expect(trades.notices).toMatchObject([{ type: "gap", reason: "epoch", missed: null }]);
-      expect(client.replies[1]?.channels["btcusdt@trade"]?.recovered).toBe(false);
-      expect(client.faults).toEqual([]);
+      const [before, after] = client.replies.map(({ channels }) => channels.c0);
+      expect(after?.epoch).not.toBe(before?.epoch);
+      expect(after?.recovered).toBe(false);
+      const { pushes } = client.stream("c0");
+      await waitFor(() => pushes.some(({ epoch }) => epoch === after?.epoch), "a push that names the new numbering");
+      const first = pushes.findIndex(({ epoch }) => epoch === after?.epoch);
+      expect(brokenLinks(pushes.slice(0, first))).toEqual([]);
+      expect(brokenLinks(pushes.slice(first))).toEqual([]);
       expect(client.closes).toEqual([1012]);
       await client.end();
     }

@@ -113,6 +113,9 @@ export class ChildNode implements AsyncDisposable {
   }
 }
 
+/** A source that costs next to nothing and is there at once: one channel, `c0`, each publication the next of a chain. */
+export const ONE_CHANNEL = ["--synthetic", "channels=1,rate=100,size=200"];
+
 /** Flags that come later win. Its sessions are closed at once when it ends, unless a flag says otherwise. */
 export async function startChildNode(flags: readonly string[]): Promise<ChildNode> {
   const ports = ["--port", "0", "--admin-port", "0", "--workers", "1", "--ring-bytes", "16MiB", "--drain-seconds", "0"];

@@ -167,6 +167,14 @@ export class NativeStream {
   }
 }
 
+/** Pushes of a value that do not follow the one before: for a source that publishes each value once, at real time. */
+export function brokenLinks(pushes: readonly Push[]): string[] {
+  return pushes.flatMap(({ prev, seq }, at) => {
+    const before = pushes[at - 1]?.seq;
+    return at === 0 || prev === before ? [] : [`${before}, then ${prev} -> ${seq}`];
+  });
+}
+
 function seqOf(push: Push): number {
   if (typeof push.seq !== "number") throw new Error(`a push without seq: ${JSON.stringify(push)}`);
   return push.seq;
