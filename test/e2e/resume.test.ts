@@ -56,8 +56,8 @@ test("resume - clients that are cut off again and again, and a worker that dies:
   using proxy = await CuttingProxy.start({
     port: node.port,
     seed: 5,
-    lifeMsMin: 250,
-    lifeMsMax: 700,
+    lifeMsMin: 2000,
+    lifeMsMax: 6000,
     weathers: [{}, { delayMs: [0, 30] }, { bytesPerSecond: 400_000 }],
   });
   const truth = await NativeClient.connect(`${node.ws}/ws/quote/v1`);
@@ -65,9 +65,15 @@ test("resume - clients that are cut off again and again, and a worker that dies:
   await waitFor(() => truth.stream(TRADE).items.length > 0, "a first trade");
   const random = new Random(7);
   const url = `ws://127.0.0.1:${proxy.port}/ws/quote/v1`;
-  const clients = Array.from({ length: 40 }, (_, index) => {
+  const clients = Array.from({ length: 24 }, (_, index) => {
     const cadence = [0, 0, 100, 500][index % 4]!;
-    return new JitteryClient({ url, channels: CHANNELS, cadence, awayMs: () => random.below(150) });
+    return new JitteryClient({
+      url,
+      channels: CHANNELS,
+      cadence,
+      lifeMs: () => random.below(300),
+      awayMs: () => random.below(100),
+    });
   });
   const resumed = (times: number) => () => clients.every(({ resumes }) => resumes >= times);
   const shown = () => `everybody resumes: ${clients.map(({ resumes }) => resumes)}`;
@@ -87,6 +93,7 @@ test("resume - clients that are cut off again and again, and a worker that dies:
     const counts = clients.map(({ resumes }) => resumes);
     await waitFor(() => clients.every(({ resumes }, at) => resumes >= counts[at]! + 2), shown, 30_000);
     proxy.calm();
+    for (const client of clients) client.stays = true;
     await waitFor(() => again.stream(TRADE).items.length > before, "trades go on");
 
     for (const client of clients) {
@@ -101,7 +108,6 @@ test("resume - clients that are cut off again and again, and a worker that dies:
       sameCandles(client.stream(KLINE), again.stream(KLINE));
     }
     expect(again.faults).toEqual([]);
-    expect(proxy.cuts).toBeGreaterThan(clients.length * 3);
     again.close();
   } finally {
     await Promise.all(clients.map((client) => client.stop()));

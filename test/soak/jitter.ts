@@ -51,27 +51,30 @@ class Ledger {
 /** What one client has had of it so far. */
 class Reader {
   readonly #ledger: Ledger;
-  readonly #stream: NativeStream;
+  readonly #streamOf: () => NativeStream;
   #next: number | null = null;
   #items: string[] = [];
   fault = "";
 
-  constructor(ledger: Ledger, stream: NativeStream) {
+  constructor(ledger: Ledger, streamOf: () => NativeStream) {
     this.#ledger = ledger;
-    this.#stream = stream;
+    this.#streamOf = streamOf;
   }
 
   /** Compares what the ledger has as well; the rest stays for the next time. */
   check(): void {
-    for (const { id } of this.#stream.items.splice(0)) this.#items.push(String(id));
-    forget(this.#stream);
+    const stream = this.#streamOf();
+    // Before its first position it may have to start over.
+    if (stream.epoch === null) return;
+    for (const { id } of stream.items.splice(0)) this.#items.push(String(id));
+    forget(stream);
     let at = 0;
     for (; at < this.#items.length && this.fault === ""; at++) {
       const id = this.#items[at]!;
       this.#next ??= this.#ledger.place(id) ?? null;
       if (this.#next === null || this.#next >= this.#ledger.ids.length) break;
       if (this.#ledger.ids[this.#next] !== id)
-        this.fault = `${this.#stream.asked}: trade ${id} where ${this.#ledger.ids[this.#next]} should be`;
+        this.fault = `${stream.asked}: trade ${id} where ${this.#ledger.ids[this.#next]} should be`;
       this.#next++;
     }
     this.#items = this.#items.slice(at);
@@ -126,7 +129,7 @@ for (let index = 0; index < count; index++) {
     cadence,
     awayMs: () => AWAY_MS - 100 + random.below(200),
   });
-  clients.push({ client, symbol, reader: new Reader(ledgers.get(symbol)!, client.stream(`${symbol}@trade`)) });
+  clients.push({ client, symbol, reader: new Reader(ledgers.get(symbol)!, () => client.stream(`${symbol}@trade`)) });
   if (index % 20 === 19) await Bun.sleep(20);
 }
 
