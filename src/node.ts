@@ -131,6 +131,7 @@ export async function startNode(config: StaticConfig, deps: NodeDeps = {}): Prom
         topicOf,
         log,
         randomId: () => randomBytes(4).toString("hex"),
+        historyOf: (channel) => historyLimitsOf(topics.of(channel)),
       }),
   );
 

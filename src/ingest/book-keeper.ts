@@ -15,7 +15,7 @@ import { isDecimal } from "../channel/decimal.ts";
 import type { Body, Depth, Level, Publication, StaleReason } from "../channel/types.ts";
 import type { Chain, Keeper } from "./chain.ts";
 import type { SavedBook } from "./checkpoint.ts";
-import { History } from "./history.ts";
+import { History, type HistoryLimits } from "./history.ts";
 import type { MappedUpdate, Sequence } from "./mapper/mapper.ts";
 
 export const BOOK_HISTORY = { countMax: 2000, ageMaxMs: Number.POSITIVE_INFINITY } as const;
@@ -41,7 +41,7 @@ export class BookKeeper implements Keeper {
   readonly remembers = true;
   readonly book: Book = createBook();
   readonly #events: BookEvents;
-  readonly #history = new History(BOOK_HISTORY);
+  readonly #history: History;
   #begun = false;
   #partial = false;
   #stale: StaleReason | null = null;
@@ -52,8 +52,10 @@ export class BookKeeper implements Keeper {
   /** The order of a strict source was broken: only a new connection's snapshot can be trusted. */
   #broken = false;
 
-  constructor(events: BookEvents) {
+  /** `limits`: what differs from BOOK_HISTORY. */
+  constructor(events: BookEvents, limits: Partial<HistoryLimits> = {}) {
     this.#events = events;
+    this.#history = new History({ ...BOOK_HISTORY, ...limits });
   }
 
   get stale(): boolean {

@@ -11,6 +11,7 @@ import { type BookEvents, BookKeeper } from "./book-keeper.ts";
 import { Chain, chainKey, type Keeper } from "./chain.ts";
 import type { SavedChain, SavedChains } from "./checkpoint.ts";
 import { TradeIds } from "./derive/trade-ids.ts";
+import type { HistoryOf } from "./history.ts";
 import { CandlesKeeper, ItemsKeeper, ValueKeeper } from "./keepers.ts";
 import type { ChannelOwners } from "./owners.ts";
 
@@ -33,6 +34,8 @@ export interface ChainsPorts {
   readonly bookEvents: (channel: Channel) => BookEvents;
   /** An update that a keeper could not take. */
   readonly malformed: (reason: string, channel: string) => void;
+  /** Bounds of the histories of items and books. */
+  readonly historyOf?: HistoryOf;
 }
 
 export class Chains {
@@ -90,7 +93,9 @@ export class Chains {
 
   /** Keeper of items whose trades without a number are counted from the epoch's base. */
   itemsKeeper(channel: string): ItemsKeeper {
-    return new ItemsKeeper(this.#tradeIds, this.#base, (reason) => this.#ports.malformed(reason, channel));
+    const { malformed, historyOf } = this.#ports;
+    const limits = historyOf?.(channel) ?? {};
+    return new ItemsKeeper(this.#tradeIds, this.#base, (reason) => malformed(reason, channel), limits);
   }
 
   save(): SavedChains {
@@ -138,7 +143,7 @@ export class Chains {
   #keeperOf(channel: Channel): Keeper {
     switch (channel.family) {
       case "book":
-        return new BookKeeper(this.#ports.bookEvents(channel));
+        return new BookKeeper(this.#ports.bookEvents(channel), this.#ports.historyOf?.(channel.name) ?? {});
       case "items":
         return this.itemsKeeper(channel.name);
       case "candles":

@@ -11,6 +11,9 @@ export interface HistoryLimits {
   readonly ageMaxMs: number;
 }
 
+/** What is configured of a channel's bounds; the others are those of its family. */
+export type HistoryOf = (channel: string) => Partial<HistoryLimits>;
+
 export class History {
   readonly #limits: HistoryLimits;
   /** Entries before `#start` are forgotten already; they are cut off in bulk, so that a push stays cheap. */
@@ -25,7 +28,7 @@ export class History {
     this.#entries.push(publication);
     const { countMax, ageMaxMs } = this.#limits;
     const oldestUs = publication.receivedUs - ageMaxMs * 1000;
-    while (this.size > countMax || (this.#entries[this.#start] as Publication).receivedUs < oldestUs) this.#start++;
+    while (this.size > countMax || (this.size > 0 && this.#oldest.receivedUs < oldestUs)) this.#start++;
     if (this.#start > 512 && this.#start * 2 > this.#entries.length) {
       this.#entries = this.#entries.slice(this.#start);
       this.#start = 0;
@@ -34,6 +37,10 @@ export class History {
 
   get size(): number {
     return this.#entries.length - this.#start;
+  }
+
+  get #oldest(): Publication {
+    return this.#entries[this.#start] as Publication;
   }
 
   all(): readonly Publication[] {

@@ -37,6 +37,15 @@ test("history - bounded by count and by age, and answers only what it still hold
   expect(fresh.after(3)).toHaveLength(1);
 });
 
+test("history - bounds of a topic's own, also none at all", () => {
+  const nothing = new History({ countMax: 0, ageMaxMs: 60_000 });
+  for (let seq = 1; seq <= 3; seq++) nothing.push(publication(seq, seq === 1 ? null : seq - 1, 0));
+  expect([nothing.size, nothing.all(), nothing.after(2)]).toEqual([0, [], null]);
+  const keeper = new ItemsKeeper(new TradeIds(), 1, () => {}, { countMax: 2 });
+  for (let seq = 1; seq <= 3; seq++) keeper.remember(publication(seq, seq === 1 ? null : seq - 1, 0));
+  expect(keeper.history().map((one) => one.seq)).toEqual([2, 3]);
+});
+
 test("keepers - closed candles are bounded; what is forgotten is not claimed", () => {
   const channel = testRegistry().resolve("btcusdt@kline_1s")!;
   const keeper = new CandlesKeeper();

@@ -8,7 +8,7 @@ import type { AggTrade, Body, Candle, Item, Publication, Trade, Value } from "..
 import type { Chain, Keeper } from "./chain.ts";
 import type { ClosedCandle, SavedCandles, SavedItems, SavedValue } from "./checkpoint.ts";
 import { numberAggTrades, type TradeIds } from "./derive/trade-ids.ts";
-import { History } from "./history.ts";
+import { History, type HistoryLimits } from "./history.ts";
 import type { MappedUpdate } from "./mapper/mapper.ts";
 
 export const ITEMS_HISTORY = { countMax: 1000, ageMaxMs: 60_000 } as const;
@@ -24,15 +24,16 @@ export class ItemsKeeper implements Keeper {
   readonly remembers = true;
   readonly stale = false;
   readonly #ids: TradeIds;
-  readonly #history = new History(ITEMS_HISTORY);
+  readonly #history: History;
   readonly #refuse: (reason: string) => void;
   #counter: number;
   #last: number | null = null;
   #told = false;
   #held: readonly Item[] = [];
 
-  /** `base`: where counting starts; `refuse` hears why an update was not taken. */
-  constructor(ids: TradeIds, base: number, refuse: (reason: string) => void) {
+  /** `base`: where counting starts; `refuse` hears why an update was not taken; `limits`: what differs from ITEMS_HISTORY. */
+  constructor(ids: TradeIds, base: number, refuse: (reason: string) => void, limits: Partial<HistoryLimits> = {}) {
+    this.#history = new History({ ...ITEMS_HISTORY, ...limits });
     this.#ids = ids;
     this.#counter = base;
     this.#refuse = refuse;

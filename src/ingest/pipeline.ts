@@ -11,6 +11,7 @@
 import { BUS_VERSION, type Bus, type ShardHeader } from "../bus/bus.ts";
 import type { Channel } from "../channel/channel.ts";
 import { DERIVABLE } from "../channel/kinds.ts";
+import { channelName } from "../channel/name.ts";
 import type { Body, Kind, Trade } from "../channel/types.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { BookEvents } from "./book-keeper.ts";
@@ -21,6 +22,7 @@ import type { SavedPipeline } from "./checkpoint.ts";
 import { count, type ShardCounters } from "./counters.ts";
 import { DecimalsSeen } from "./decimals-seen.ts";
 import { Derivation, type Derived } from "./derive/derivation.ts";
+import type { HistoryOf } from "./history.ts";
 import type { MappedUpdate, Mapper } from "./mapper/mapper.ts";
 import { oneEach } from "./merge.ts";
 import type { ChannelOwners } from "./owners.ts";
@@ -46,6 +48,8 @@ export interface PipelineOptions {
   readonly repairable: boolean;
   /** An unreadable record may have been a change of any book, or the first snapshot of one. */
   readonly suspected: () => void;
+  /** Bounds of the histories of items and books. */
+  readonly historyOf?: HistoryOf;
 }
 
 /** Where a record stands. */
@@ -283,7 +287,8 @@ export class Pipeline {
     return new Derivation(this.#derivedKinds, {
       open: (market, symbol, stream, { keeper }) =>
         this.chains.openDerived(market, symbol, stream, keeper) ?? this.#refuse("other shard", `${symbol}@${stream}`),
-      itemsKeeper: () => this.chains.itemsKeeper("aggTrade"),
+      itemsKeeper: (market, symbol) =>
+        this.chains.itemsKeeper(channelName(market, symbol, "aggTrade", this.#options.catalog.defaultMarket)),
       late: () => {
         this.#options.counters.lateTrades++;
       },

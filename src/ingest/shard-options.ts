@@ -5,6 +5,7 @@ import type { Clock } from "../lib/clock.ts";
 import type { IngestCatalog } from "./chains.ts";
 import type { CheckpointStore } from "./checkpoint.ts";
 import type { ShardCounters } from "./counters.ts";
+import type { HistoryOf } from "./history.ts";
 import type { Mapper } from "./mapper/mapper.ts";
 import type { ChannelOwners } from "./owners.ts";
 import type { IngestLog } from "./sampled-log.ts";
@@ -29,6 +30,8 @@ export interface ShardOptions {
   readonly randomId: () => string;
   /** The engine is behind: null, or settles when it has caught up. */
   readonly pause?: () => Promise<void> | null;
+  /** Bounds of the histories of items and books; what it leaves out has the default. */
+  readonly historyOf?: HistoryOf;
   /** Of the lease; without one: above that of the last checkpoint. */
   readonly token?: number;
 }

@@ -74,6 +74,7 @@ export class Shard implements RecordSink {
         for (const channel of source.books ?? []) if (this.#isAbsent(channel)) this.#doubted.add(channel);
       },
       repairable: source.repairs ?? (source.resync !== undefined && !source.replayable),
+      ...(options.historyOf === undefined ? {} : { historyOf: options.historyOf }),
     });
     this.#saver = new Saver({
       shard: id,

@@ -16,6 +16,7 @@ const TOPICS = {
     { version: 1, topic: "{symbol}@depth", rate: 2 },
     { version: 1, topic: TRADE, rate: 20, burst: 60, auth: "public" },
     { version: 1, topic: "ethusdt@trade", auth: "private" },
+    { topic: "{symbol}@aggTrade", history: { count: 1 } },
   ],
 };
 
@@ -65,6 +66,19 @@ test("topics - no more flushes than the rate allows, and every one exact", async
   await waitFor(() => binance.of("").length >= 4, "events of the stream");
   const spans = binance.of("").map((event) => Number(event.E));
   expect(spans.at(-1)! - spans[0]!).toBeGreaterThan((spans.length - 2) * 500);
+});
+
+test("topics - as much history as is configured: who comes back later hears of the gap", async () => {
+  const client = await node.native();
+  const asked = "btcusdt@aggTrade";
+  const { epoch, seq } = (await client.subscribe([asked])).channels[asked]!;
+  await waitFor(() => client.stream(asked).pushes.length > 5, "some trades");
+  await client.unsubscribe([asked]);
+  const back = await client.subscribe([asked], { since: { [asked]: { epoch, seq: Number(seq) } } });
+  expect(back.channels[asked]?.recovered).toBe(false);
+  await waitFor(() => client.stream(asked).pushes.length > 1, "a gap, then what is kept");
+  expect(client.stream(asked).pushes[0]).toMatchObject({ type: "gap", reason: "history", from: Number(seq) + 1 });
+  expect(client.faults).toEqual([]);
 });
 
 test("topics - a private topic wants a login", async () => {

@@ -41,7 +41,7 @@ export interface Derived {
 export interface DerivationPorts {
   /** The chain of a derived channel, kept by `stream.keeper`; null if this shard may not feed it. */
   open(market: string, symbol: string, stream: string, derived: DerivedStream): Chain | null;
-  itemsKeeper(): ItemsKeeper;
+  itemsKeeper(market: string, symbol: string): ItemsKeeper;
   /** A trade older than the newest of its instrument: it counts into the current candles. */
   late(): void;
 }
@@ -136,7 +136,7 @@ class InstrumentDerivation {
       return derived;
     };
     if (kinds.has("aggTrade")) {
-      const stream = new AggTradeStream(ports.itemsKeeper());
+      const stream = new AggTradeStream(ports.itemsKeeper(market, symbol));
       if (open("aggTrade", stream) !== null) this.#aggTrades = stream;
     }
     if (kinds.has("kline")) {
