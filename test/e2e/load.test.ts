@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import type { Report } from "../../load/mod.ts";
+import { type CliWorld, run } from "../../src/cli/program.ts";
 import { type Change, startRelay } from "../lib/corrupting-relay.ts";
 import { TempFolder } from "../lib/temp-folder.ts";
 import { startTestNode, type TestNode } from "../lib/test-node.ts";
@@ -24,18 +25,33 @@ interface Ended {
   readonly err: string;
 }
 
+const never = (): never => {
+  throw new Error("load does not ask for this");
+};
+
+/** The command in this process; what it starts by itself are processes. */
 async function load(...flags: string[]): Promise<Ended> {
-  const child = Bun.spawn([process.execPath, PROGRAM, "load", "--warmup", "50ms", ...flags], {
-    stdin: "ignore",
-    stdout: "pipe",
-    stderr: "pipe",
-  });
-  const [out, err, status] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-    child.exited,
-  ]);
-  return { status, out, err };
+  const said = { out: "", err: "" };
+  const err = (text: string): void => {
+    said.err += text;
+  };
+  const world: CliWorld = {
+    env: {},
+    out: (text) => {
+      said.out += text;
+    },
+    err,
+    loadNode: never,
+    tailWorld: never,
+    loadSurroundings: () => ({
+      progress: { write: err, columns: () => null },
+      partCommand: [process.execPath, PROGRAM, "load", "--part"],
+      onEnd: () => undefined,
+      stdin: never,
+    }),
+  };
+  const status = await run(["load", "--warmup", "50ms", ...flags], world);
+  return { status, ...said };
 }
 
 async function loadReport(...flags: string[]): Promise<{ status: number; report: Report }> {
@@ -124,7 +140,7 @@ test("load - Binance streams, combined by SUBSCRIBE and raw in the URL", async (
 
 test("load - jittery clients come back with since: chains, trades and books whole", async () => {
   const { status, report } = await loadReport(
-    ...["--url", String(node.port), "-c", "20", "--subscribe", CHANNELS, "--jitter", "200ms/1s", "--duration", "4s"],
+    ...["--url", String(node.port), "-c", "20", "--subscribe", CHANNELS, "--jitter", "200ms/1s", "--duration", "3s"],
     ...["--verify", "books"],
   );
   expect([report.faults, report.samples, status]).toEqual([NO_FAULTS, [], 0]);
@@ -307,6 +323,36 @@ test("load - closes by code; connections that were closed come back unless told 
   expect(back.report.closed).toBeGreaterThan(2);
   await server.stop(true);
 });
+
+test.skipIf(process.platform !== "linux")(
+  "load - connections come from the source addresses they are given",
+  async () => {
+    const from = new Map<string, number>();
+    const server = Bun.serve({
+      hostname: "127.0.0.1",
+      port: 0,
+      fetch(request, self) {
+        const address = self.requestIP(request)?.address ?? "";
+        from.set(address, (from.get(address) ?? 0) + 1);
+        return self.upgrade(request) ? undefined : new Response("no", { status: 400 });
+      },
+      websocket: {
+        message(socket) {
+          socket.send('{"id":1,"ok":true,"channels":{"x@trade":{"epoch":"k","seq":1,"cadence":0,"recovered":false}}}');
+        },
+      },
+    });
+    const flags = ["--url", String(server.port), "-c", "6", "--subscribe", "x@trade", "--duration", "100ms"];
+    const { report } = await loadReport(...flags, "--local-address", "127.0.0.2-127.0.0.4");
+    expect(report.connect.opened).toBe(6);
+    expect([...from].sort()).toEqual([
+      ["127.0.0.2", 2],
+      ["127.0.0.3", 2],
+      ["127.0.0.4", 2],
+    ]);
+    await server.stop(true);
+  },
+);
 
 test("load - wss: a certificate is checked, against --ca too, unless told not to", async () => {
   const { key, cert } = selfSigned();

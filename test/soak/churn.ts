@@ -10,7 +10,7 @@ import { parseArgs } from "node:util";
 import { Random } from "../../sim/random.ts";
 import { waitFor } from "../lib/wait.ts";
 import { ChurnClient } from "./lib/churn-client.ts";
-import { growths, type Held, held, metricsOf, type Span } from "./lib/held.ts";
+import { grownTypes, growths, type Held, held, metricsOf, type Span } from "./lib/held.ts";
 import { startWatched, type Watched } from "./lib/watched.ts";
 
 const { values } = parseArgs({
@@ -33,12 +33,12 @@ if (!(cycles >= 1) || !(seconds > 0) || !Number.isInteger(seed))
 
 /** Clients that are there at once. */
 const CLIENTS = 40;
-/** Cycles before the first count: what is made once is made then. */
-const WARM = Math.min(2000, Math.max(200, Math.floor(cycles / 10)));
 /** The node keeps the state of a channel that nobody wants for a minute. */
 const LINGER_MS = 90_000;
 /** The source's own histories reach back a minute: until they are full, the node grows by itself. */
 const WARM_SECONDS = 90;
+/** At the same pace: memory is then as large as that needs, before the first count. */
+const WARM = Math.ceil((cycles / seconds) * WARM_SECONDS);
 
 const FLAGS = ["--sim-rate", "300"];
 
@@ -116,6 +116,8 @@ function report(visited: Span, alone: Span, unserved: readonly string[]): boolea
   );
   for (const fault of unserved.slice(0, 10)) console.log(`  ${fault}`);
   const grown = rows.filter(({ ok }) => !ok);
+  const threads = visited.after.heaps.filter(({ thread }) => grown.some(({ what }) => what.startsWith(thread)));
+  for (const { thread } of threads) for (const line of grownTypes(visited, alone, thread)) console.log(`  ${line}`);
   console.log(
     grown.length === 0 && unserved.length === 0
       ? "nothing grew, everybody was served"

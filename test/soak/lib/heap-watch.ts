@@ -14,6 +14,8 @@ export interface HeapSample {
   readonly timers: number;
   readonly objects: number;
   readonly bytes: number;
+  /** Objects by type. */
+  readonly types: Readonly<Record<string, number>>;
 }
 
 /** The folder of the files. */
@@ -37,7 +39,8 @@ function write(into: string): void {
   Bun.gc(true);
   const { objectTypeCounts, objectCount, heapSize } = heapStats();
   const thread = isMainThread ? "main" : `worker-${threadId}`;
-  const sample: HeapSample = { thread, timers: objectTypeCounts.Timeout ?? 0, objects: objectCount, bytes: heapSize };
+  const timers = objectTypeCounts.Timeout ?? 0;
+  const sample: HeapSample = { thread, timers, objects: objectCount, bytes: heapSize, types: objectTypeCounts };
   // Whoever reads it finds a whole one.
   const path = `${into}/${thread}.json`;
   writeFileSync(`${path}.new`, JSON.stringify(sample));

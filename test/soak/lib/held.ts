@@ -62,6 +62,8 @@ export interface Growth {
 }
 
 const MIB = 2 ** 20;
+/** A heap of this size breathes by so much from minute to minute; 20,000 sessions that leave 4 KiB each are more. */
+const RESIDENT_MIB = 48;
 
 /**
  * Each thing, against a node that nobody came to: a source's own state grows by the hour. Nothing that a client leaves
@@ -76,7 +78,7 @@ export function growths(visited: Span, alone: Span): Growth[] {
   const share = (of: (held: Held) => number, least: number): number => Math.max(least, of(visited.before) * 0.05);
   const resident = ({ residentBytes }: Held): number => residentBytes / MIB;
   const rows = [
-    row("resident MiB", resident, share(resident, 16)),
+    row("resident MiB", resident, RESIDENT_MIB),
     row("descriptors", ({ descriptors }) => descriptors, 2),
     row("sessions", ({ sessions }) => sessions, 0),
     row("subscriptions", ({ subscriptions }) => subscriptions, 0),
@@ -95,4 +97,20 @@ export function growths(visited: Span, alone: Span): Growth[] {
     );
   }
   return rows;
+}
+
+const TYPES_SHOWN = 12;
+
+/** The types of objects that became most, over what they did in the other node: where to look when a heap grew. */
+export function grownTypes(visited: Span, alone: Span, thread: string): string[] {
+  const growth = ({ before, after }: Span, type: string): number => {
+    const count = ({ heaps }: Held): number => heaps.find((sample) => sample.thread === thread)?.types[type] ?? 0;
+    return count(after) - count(before);
+  };
+  const types = Object.keys(visited.after.heaps.find((sample) => sample.thread === thread)?.types ?? {});
+  return types
+    .map((type) => ({ type, more: growth(visited, type) - growth(alone, type) }))
+    .sort((a, b) => b.more - a.more)
+    .slice(0, TYPES_SHOWN)
+    .map(({ type, more }) => `${thread}: ${more} more ${type}`);
 }
