@@ -238,7 +238,7 @@ test("limits - what a session is sent: slower and slower until it fits, nothing 
   await client.subscribe([DEPTH, TRADE, "btcusdt@bookTicker"]);
   const told = () => client.stream(TRADE).notices.filter(({ type }) => type === "cadence");
   await waitFor(
-    () => Number(told().at(-1)?.ms) >= 250,
+    () => Number(told().at(-1)?.ms) >= 100,
     () => `the cadence falls: ${JSON.stringify(told())}; closed: ${JSON.stringify(client.closed)}`,
     40_000,
   );
