@@ -308,6 +308,21 @@ test("slow - a cadence asked for while slowed is where it goes back to; a slower
   expect([rungOf(session, "a@depth"), session.watch]).toEqual([2000, null]);
 });
 
+test("slow - who saw a channel turn stale is still known to have, on whatever rung it is then", () => {
+  const w = world({ limits: { outboxAgeMaxMs: 60_000 } });
+  const saw = w.open({ "a@depth": 100 }, "binance");
+  const { topic } = saw.session.streams[0]!;
+  topic.staleJoiners = new Set();
+  const knew = w.open({ "a@depth": 100 }, "binance");
+  const joined = w.open({ "a@depth": 250 }, "binance");
+  w.publish(saw.session.streams[0]!, 10);
+  w.run(300);
+  const target = joined.session.streams[0]!.topic;
+  expect([saw, knew].map(({ session }) => session.streams[0]!.topic === target)).toEqual([true, true]);
+  // Main opened 250 ms after it had said that the channel is stale, so it has not said it of this one.
+  expect([...(target.staleJoiners ?? [])]).toEqual([joined.session, knew.session]);
+});
+
 test("slow - unsubscribed and subscribed again, it is what was asked for then", () => {
   const w = world({ limits: { slowPatienceMs: 500, outboxAgeMaxMs: 60_000 } });
   const { session, socket } = w.open({ "a@depth": 0 });
