@@ -13,6 +13,8 @@ import { TradeIds } from "./trade-ids.ts";
 /** `chains`: every chain and trade id, and the books of a few sessions. `books`: every book too. */
 export type VerifyLevel = "none" | "chains" | "books";
 
+const epochsMax = 1000;
+
 export class Checks {
   readonly tally: Tally;
   readonly level: VerifyLevel;
@@ -20,6 +22,7 @@ export class Checks {
   readonly head = new Head();
   readonly ids: TradeIds;
   readonly books: Agreement;
+  readonly #epochs = new Map<string, string>();
   /** Wall clock of the read at hand. */
   nowUs = 0;
   /** The window is open: rates and latencies count. */
@@ -30,6 +33,16 @@ export class Checks {
     this.level = level;
     this.ids = new TradeIds(tally);
     this.books = new Agreement(tally);
+  }
+
+  /** One copy of each epoch for all sessions: what a head reads is a part of its frame, and would keep the frame. */
+  epoch(text: string): string {
+    const known = this.#epochs.get(text);
+    if (known !== undefined) return known;
+    if (this.#epochs.size >= epochsMax) this.#epochs.clear();
+    const copy = Buffer.from(text).toString();
+    this.#epochs.set(copy, copy);
+    return copy;
   }
 
   /** A push came. `sentUs`: 0 if the frame does not say; `latency`: where it belongs. */

@@ -111,6 +111,7 @@ export class NativeFeed implements Feed {
     const { chain, name, fresh } = subscription;
     const { type, prev, seq } = head;
     const { have } = chain;
+    if (head.epoch !== undefined) head.epoch = this.#checks.epoch(head.epoch);
     const verdict = chain.accept(head);
     const restarts = verdict === "restart";
     const isAhead = typeof prev === "number" && have !== null && prev > have && !restarts;
