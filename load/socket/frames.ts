@@ -2,9 +2,10 @@
  * WebSocket frames as a client sees them (RFC 6455): reads what the server sends, writes what it may be sent.
  *
  * On the path: socket -> FRAMES -> client.
- * Invariants: a message that came whole in one read is handed on as a place in that read's bytes, nothing is copied;
- * reader and messages hold no bytes of their own while there is nothing half read. What a server must not send (masked
- * frames, reserved bits and opcodes, control frames in parts or over 125 bytes) is a fault, never skipped.
+ * Invariants: a message that came whole in one read is handed on as a place in that read's bytes, nothing is copied; a
+ * reader holds no bytes while there is nothing half read, and copies what is just once, however small the pieces. What a
+ * server must not send (masked frames, reserved bits and opcodes, control frames in parts or over 125 bytes) is a fault,
+ * never skipped.
  * At the limit: a message over `messageBytesMax` is a fault.
  */
 
@@ -22,22 +23,16 @@ export interface FrameSink {
 }
 
 const messageBytesMax = 16 * 1024 * 1024;
+/** Room that half a frame gets at least. */
+const restBytesMin = 64;
 const EMPTY = Buffer.alloc(0);
 
-/** One for the whole process: half a frame and the rest of it meet here. Valid until the next read. */
-let meeting = Buffer.allocUnsafe(64 * 1024);
-
-function join(rest: Buffer, chunk: Buffer): Buffer {
-  const length = rest.length + chunk.length;
-  if (meeting.length < length) meeting = Buffer.allocUnsafe(Math.max(length, meeting.length * 2));
-  rest.copy(meeting, 0);
-  chunk.copy(meeting, rest.length);
-  return meeting.subarray(0, length);
-}
-
 export class FrameReader {
-  /** Bytes of a frame that is not whole yet. */
+  /** Holds a frame that is not whole yet, in its first `#held` bytes. */
   #rest: Buffer | null = null;
+  #held = 0;
+  /** Bytes that frame has, or, while that is not known, that say it. */
+  #needed = 0;
   /** A message whose last frame has not come yet. */
   #parts: Buffer[] | null = null;
   #ended = false;
@@ -45,29 +40,57 @@ export class FrameReader {
   /** Hands on every whole message in the bytes so far. `chunk` is not kept. */
   read(chunk: Buffer, sink: FrameSink): void {
     if (this.#ended) return;
-    const bytes = this.#rest === null ? chunk : join(this.#rest, chunk);
+    if (this.#rest === null) this.#readAll(chunk, sink);
+    else {
+      this.#append(this.#rest, chunk);
+      if (this.#held >= this.#needed) this.#readAll(this.#rest.subarray(0, this.#held), sink);
+    }
+  }
+
+  #readAll(bytes: Buffer, sink: FrameSink): void {
     let at = 0;
     while (!this.#ended) {
       const next = this.#frame(bytes, at, sink);
       if (next === at) break;
       at = next;
     }
-    this.#rest = this.#ended || at === bytes.length ? null : Buffer.from(bytes.subarray(at));
+    const left = this.#ended ? 0 : bytes.length - at;
+    this.#held = left;
+    if (left === 0) this.#rest = null;
+    else {
+      const rest = Buffer.allocUnsafe(Math.max(this.#needed, left, restBytesMin));
+      bytes.copy(rest, 0, at);
+      this.#rest = rest;
+    }
+  }
+
+  #append(rest: Buffer, chunk: Buffer): void {
+    const length = this.#held + chunk.length;
+    if (length > rest.length) {
+      const larger = Buffer.allocUnsafe(Math.max(length, rest.length * 2));
+      rest.copy(larger, 0, 0, this.#held);
+      this.#rest = larger;
+    }
+    chunk.copy(this.#rest ?? rest, this.#held);
+    this.#held = length;
   }
 
   /** Reads one frame at `at`; returns where the next one begins, `at` itself if this one is not whole. */
   #frame(bytes: Buffer, at: number, sink: FrameSink): number {
     const left = bytes.length - at;
+    this.#needed = 2;
     if (left < 2) return at;
     const first = bytes[at]!;
     const second = bytes[at + 1]!;
     let length = second & 127;
     let head = 2;
     if (length === 126) {
+      this.#needed = 4;
       if (left < 4) return at;
       length = bytes.readUInt16BE(at + 2);
       head = 4;
     } else if (length === 127) {
+      this.#needed = 10;
       if (left < 10) return at;
       length = bytes.readUInt32BE(at + 2) * 2 ** 32 + bytes.readUInt32BE(at + 6);
       head = 10;
@@ -78,7 +101,8 @@ export class FrameReader {
       this.#fail(wrong, sink);
       return at;
     }
-    if (left < head + length) return at;
+    this.#needed = head + length;
+    if (left < this.#needed) return at;
     const from = at + head;
     const to = from + length;
     if (first === (0x80 | OPCODE.text)) sink.text(bytes, from, to);
