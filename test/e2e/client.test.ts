@@ -3,20 +3,50 @@
  *
  * What it has is compared with a client of the tests that shares no code with it and is not cut.
  */
-import { expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { connect as connectTcp, createServer, type Server, type Socket } from "node:net";
 import { type Client, type ConnectOptions, connect, type Gap, type Trade } from "../../client/src/mod.ts";
 import { CuttingProxy } from "../lib/cutting-proxy.ts";
+import { RecordingWriter } from "../lib/kraken-recording.ts";
 import type { NativeClient } from "../lib/native-client.ts";
 import type { Push } from "../lib/native-stream.ts";
 import { PlainBook, type PlainLevel } from "../lib/plain-book.ts";
-import { startTestNode } from "../lib/test-node.ts";
+import { TempFolder } from "../lib/temp-folder.ts";
+import { startTestNode, type TestNode } from "../lib/test-node.ts";
 import { TEST_MS_MAX, waitFor } from "../lib/wait.ts";
 
-setDefaultTimeout(TEST_MS_MAX);
+setDefaultTimeout(2 * TEST_MS_MAX);
+
+/** The simulated exchange, for what needs every kind of channel. */
+let node: TestNode;
+const folder = new TempFolder();
+
+beforeAll(async () => {
+  node = await startTestNode({ simRate: "500", seed: "41" });
+});
+
+afterAll(async () => {
+  await node?.[Symbol.asyncDispose]();
+  folder[Symbol.dispose]();
+});
 
 const DEPTH = "btcusdt@depth";
 const TRADE = "btcusdt@trade";
+
+/** A node that plays a few minutes of one book and its trades, and begins at once. */
+async function playing(nodeId: string, middle: number, port = 0): Promise<TestNode> {
+  const level = (price: number): PlainLevel => [price.toFixed(5), "1.00000000"];
+  const sides = [-1, 1].map((side) => Array.from({ length: 10 }, (_, at) => level(middle + side * (at + 1))));
+  const writer = new RecordingWriter("BTC/USDT").snapshot(sides[0] ?? [], sides[1] ?? []);
+  for (let step = 0; step < 4000; step++) {
+    writer.wait(50).bid((middle - 1 - (step % 5)).toFixed(5), `${(step % 9) + 1}.50000000`);
+    if (step % 2 === 0) writer.trade(middle.toFixed(5), `${step}.00000000`, "b");
+  }
+  const replay = folder.write(`${nodeId}.ws`, writer.text());
+  const started = await startTestNode({ replay, speed: "1", nodeId, port: String(port) });
+  await started.instruments(1);
+  return started;
+}
 
 const depthOf = (push: Push) => push.data as { bids: PlainLevel[]; asks: PlainLevel[] };
 
@@ -110,7 +140,6 @@ class Door implements Disposable {
 }
 
 test("client - cut again and again, at several cadences: every trade once, the book exact, whatever happens told", async () => {
-  await using node = await startTestNode({ simRate: "500", seed: "41" });
   const reference = await node.native();
   await reference.subscribe([DEPTH, TRADE]);
   using proxy = await CuttingProxy.start({ port: node.port, seed: 7, lifeMsMin: 250, lifeMsMax: 1000 });
@@ -159,60 +188,7 @@ test("client - cut again and again, at several cadences: every trade once, the b
   expect(reference.faults).toEqual([]);
 });
 
-test("client - a node that is replaced by another: a new epoch, its gap told, the new node's book", async () => {
-  await using old = await startTestNode({ simRate: "500", seed: "42", nodeId: "old" });
-  using watched = new Watched(old.http, {});
-  await watched.depth.ready;
-  await waitFor(() => watched.trades.length > 5, "trades of the old node");
-  const { port } = old;
-  const positions = [watched.depth.position, watched.subscription.position];
-  await old[Symbol.asyncDispose]();
-  await waitFor(() => watched.depth.state === "stale", "the client knows that it is stale");
-  await using next = await startTestNode({ simRate: "500", seed: "43", nodeId: "next", port: String(port) });
-  const reference = await next.native();
-  await reference.subscribe([DEPTH, TRADE]);
-  const before = watched.trades.length;
-  await waitFor(
-    () => watched.depth.state === "fresh" && watched.trades.length > before + 20,
-    () => `the client goes on: ${watched.depth.state}, ${JSON.stringify(watched.told)}`,
-  );
-  expect(watched.told).toMatchObject({ epoch: 2, broken: 0, odd: 0, refused: 0 });
-  expect(watched.gaps).toMatchObject([{ missed: null, reason: "epoch" }]);
-  expect(watched.depth.position?.epoch).not.toBe(positions[0]?.epoch);
-  const seq = watched.depth.position?.seq ?? 0;
-  const book = watched.depth.book.depth();
-  expect(book).toEqual(await bookAt(reference, seq));
-  watched.client.close();
-  await watched.loop;
-});
-
-test("client - a node that drains is left before it closes anybody, without a moment in which nothing is connected", async () => {
-  await using old = await startTestNode({ simRate: "500", seed: "45", nodeId: "old" });
-  await using next = await startTestNode({ simRate: "500", seed: "46", nodeId: "next" });
-  using door = await Door.open(old.port);
-  // An early time of its own, so that a busy machine has the rest for it.
-  using watched = new Watched(door.url, { random: () => 0.1 });
-  const drains: { afterMs: number; moveMs: number }[] = [];
-  watched.client.on("drain", (drain) => drains.push(drain));
-  await waitFor(() => watched.depth.state === "fresh" && watched.trades.length > 2, "it follows the old node");
-  door.port = next.port;
-  const drained = old.node.drain(20_000, "test");
-  await waitFor(() => watched.told.connected === 2, "it has left the old node", 30_000);
-  const before = watched.trades.length;
-  await waitFor(
-    () => watched.depth.state === "fresh" && watched.trades.length > before + 5,
-    () => `it follows the new node: ${watched.depth.state}, ${JSON.stringify(watched.told)}`,
-  );
-  expect(drains).toHaveLength(1);
-  expect(drains[0]?.moveMs).toBeLessThanOrEqual((drains[0]?.afterMs ?? 0) * 0.8 + 1);
-  expect(watched.told).toMatchObject({ lost: 0, epoch: 2, broken: 0, odd: 0, refused: 0 });
-  expect(watched.gaps).toMatchObject([{ missed: null, reason: "epoch" }]);
-  // Nobody is left there: it need not wait.
-  await drained;
-});
-
 test("client - every kind of channel has what its type says", async () => {
-  await using node = await startTestNode({ simRate: "1000", seed: "44" });
   const client = connect(node.http);
   try {
     const [top, partial, ticker, mini, window, avg, mark] = [
@@ -262,4 +238,56 @@ test("client - every kind of channel has what its type says", async () => {
   } finally {
     client.close();
   }
+});
+
+test("client - a node that drains is left before it closes anybody, without a moment in which nothing is connected", async () => {
+  await using old = await playing("old", 50_000);
+  await using next = await playing("next", 60_000);
+  using door = await Door.open(old.port);
+  // An early time of its own, so that a busy machine has the rest for it.
+  using watched = new Watched(door.url, { random: () => 0.1 });
+  const drains: { afterMs: number; moveMs: number }[] = [];
+  watched.client.on("drain", (drain) => drains.push(drain));
+  await waitFor(() => watched.depth.state === "fresh" && watched.trades.length > 2, "it follows the old node");
+  door.port = next.port;
+  const drained = old.node.drain(20_000, "test");
+  await waitFor(() => watched.told.connected === 2, "it has left the old node", 30_000);
+  const before = watched.trades.length;
+  await waitFor(
+    () => watched.depth.state === "fresh" && watched.trades.length > before + 5,
+    () => `it follows the new node: ${watched.depth.state}, ${JSON.stringify(watched.told)}`,
+  );
+  expect(drains).toHaveLength(1);
+  expect(drains[0]?.moveMs).toBeLessThanOrEqual((drains[0]?.afterMs ?? 0) * 0.8 + 1);
+  expect(watched.told).toMatchObject({ lost: 0, epoch: 2, broken: 0, odd: 0, refused: 0 });
+  expect(watched.gaps).toMatchObject([{ missed: null, reason: "epoch" }]);
+  // Nobody is left there: it need not wait.
+  await drained;
+});
+
+test("client - a node that is replaced by another: a new epoch, its gap told, the new node's book", async () => {
+  await using old = await playing("old", 50_000);
+  using watched = new Watched(old.http, {});
+  await watched.depth.ready;
+  await waitFor(() => watched.trades.length > 5, "trades of the old node");
+  const { port } = old;
+  const positions = [watched.depth.position, watched.subscription.position];
+  await old[Symbol.asyncDispose]();
+  await waitFor(() => watched.depth.state === "stale", "the client knows that it is stale");
+  await using next = await playing("next", 60_000, port);
+  const reference = await next.native();
+  await reference.subscribe([DEPTH, TRADE]);
+  const before = watched.trades.length;
+  await waitFor(
+    () => watched.depth.state === "fresh" && watched.trades.length > before + 20,
+    () => `the client goes on: ${watched.depth.state}, ${JSON.stringify(watched.told)}`,
+  );
+  expect(watched.told).toMatchObject({ epoch: 2, broken: 0, odd: 0, refused: 0 });
+  expect(watched.gaps).toMatchObject([{ missed: null, reason: "epoch" }]);
+  expect(watched.depth.position?.epoch).not.toBe(positions[0]?.epoch);
+  const seq = watched.depth.position?.seq ?? 0;
+  const book = watched.depth.book.depth();
+  expect(book).toEqual(await bookAt(reference, seq));
+  watched.client.close();
+  await watched.loop;
 });
