@@ -91,8 +91,10 @@ test(
     const clients = Array.from({ length: 30 }, () => new Returning(`${leaving.ws}/ws/quote/v1`, CHANNELS));
     const isUp = ({ streams }: Returning): boolean => CHANNELS.every((channel) => streams.get(channel)?.have != null);
     await waitFor(() => clients.every(isUp), "everybody is subscribed");
-    await waitFor(() => leaving.sessions > 0 && staying.sessions > 0, "both nodes have sessions");
+    await waitFor(() => leaving.sessions + staying.sessions === clients.length, "all sessions are counted");
     const moving = leaving.sessions;
+    expect(moving).toBeGreaterThan(0);
+    expect(moving).toBeLessThan(clients.length);
 
     await leaving.node.drain(1500, "test");
     await waitFor(() => staying.sessions === clients.length, "everybody is on the node that stays");
