@@ -59,8 +59,12 @@ export class NativeFeed implements Feed {
   lost(): void {
     for (const subscription of this.#subscriptions) {
       subscription.fresh = true;
-      // Who has nothing yet begins anew, wherever the stream stood when it was answered.
-      if (subscription.chain.position === null) subscription.chain.forget();
+      const { chain, content } = subscription;
+      if (chain.position !== null) continue;
+      // Items go on from where the reply said that they stand; all else begins anew.
+      const start = content === "trades" || content === "aggTrades" ? chain.start : null;
+      if (start === null) chain.forget();
+      else chain.resume(start);
     }
   }
 

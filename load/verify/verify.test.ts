@@ -258,13 +258,21 @@ test("load verify - after a reconnect with since the chain and the ids go on, no
   expect(found(tally)).toEqual(["chain 1"]);
 });
 
-test("load verify - who was cut off before its first push begins anew, wherever the stream stands then", () => {
+test("load verify - who was cut off before its first push: trades go on from the reply, a book begins anew", () => {
   const { tally, native } = rig();
-  const feed = native("x@trade");
-  give(feed, reply("x@trade", 50));
-  feed.lost();
-  give(feed, trades(70, 71, 8), reply("x@trade", 70));
+  const trading = native("x@trade");
+  give(trading, reply("x@trade", 50));
+  trading.lost();
+  expect(JSON.parse(unmasked(trading.subscribe()!))).toMatchObject({ since: { "x@trade": { epoch: "k1", seq: 50 } } });
+  give(trading, trades(50, 51, 8), reply("x@trade", 51, "k1", true), trades(51, 52, 9));
+  const booked = native("x@depth");
+  give(booked, reply("x@depth", 5));
+  booked.lost();
+  give(booked, BASE, reply("x@depth", 10), delta(10, 11, []));
   expect(found(tally)).toEqual([]);
+  trading.lost();
+  give(trading, trades(53, 54, 11));
+  expect(found(tally)).toEqual(["chain 1"]);
 });
 
 test("load verify - frames that are not the dialect are found", () => {
