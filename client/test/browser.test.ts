@@ -6,8 +6,8 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { join, resolve } from "node:path";
 import { CuttingProxy } from "../../test/lib/cutting-proxy.ts";
+import { startPlayingNode } from "../../test/lib/playing-node.ts";
 import { TempFolder } from "../../test/lib/temp-folder.ts";
-import { startTestNode } from "../../test/lib/test-node.ts";
 import { TEST_MS_MAX } from "../../test/lib/wait.ts";
 
 setDefaultTimeout(2 * TEST_MS_MAX);
@@ -39,11 +39,11 @@ const script = (url: string): string => `
 test.skipIf(chromium === null)(
   "client browser - in Chromium, over connections that are cut: every trade once, the book exact",
   async () => {
-    await using node = await startTestNode({ simRate: "500", seed: "61" });
+    using folder = new TempFolder();
+    await using node = await startPlayingNode(folder);
     const reference = await node.native();
     await reference.subscribe(["btcusdt@trade"]);
     using proxy = await CuttingProxy.start({ port: node.port, seed: 3, lifeMsMin: 400, lifeMsMax: 1200 });
-    using folder = new TempFolder();
     const entry = folder.write("page.ts", script(`ws://127.0.0.1:${proxy.port}`));
     const built = await Bun.build({ entrypoints: [entry], target: "browser" });
     const code = (await built.outputs[0]?.text()) ?? "";

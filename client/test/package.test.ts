@@ -3,8 +3,9 @@ import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { createContext, runInContext } from "node:vm";
+import { startPlayingNode } from "../../test/lib/playing-node.ts";
 import { TempFolder } from "../../test/lib/temp-folder.ts";
-import { startTestNode, type TestNode } from "../../test/lib/test-node.ts";
+import type { TestNode } from "../../test/lib/test-node.ts";
 import { TEST_MS_MAX } from "../../test/lib/wait.ts";
 
 // npm, tsc and several runtimes are started here.
@@ -36,7 +37,6 @@ const examples = (): string[] =>
   );
 
 beforeAll(async () => {
-  node = await startTestNode({ simRate: "500", seed: "51" });
   // Built in a folder of its own, so that nothing is written into the checkout.
   const copy = join(folder.path, "client");
   for (const name of ["src", "package.json", "tsconfig.build.json", "README.md", "LICENSE"])
@@ -48,6 +48,7 @@ beforeAll(async () => {
   // What an installation comes to, for a package without dependencies.
   mkdirSync(installed, { recursive: true });
   await run(installed, "tar", "-xzf", archive, "--strip-components=1");
+  node = await startPlayingNode(folder);
 });
 
 afterAll(async () => {

@@ -7,10 +7,10 @@ import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { connect as connectTcp, createServer, type Server, type Socket } from "node:net";
 import { type Client, type ConnectOptions, connect, type Gap, type Trade } from "../../client/src/mod.ts";
 import { CuttingProxy } from "../lib/cutting-proxy.ts";
-import { RecordingWriter } from "../lib/kraken-recording.ts";
 import type { NativeClient } from "../lib/native-client.ts";
 import type { Push } from "../lib/native-stream.ts";
 import { PlainBook, type PlainLevel } from "../lib/plain-book.ts";
+import { startPlayingNode } from "../lib/playing-node.ts";
 import { TempFolder } from "../lib/temp-folder.ts";
 import { startTestNode, type TestNode } from "../lib/test-node.ts";
 import { TEST_MS_MAX, waitFor } from "../lib/wait.ts";
@@ -32,21 +32,6 @@ afterAll(async () => {
 
 const DEPTH = "btcusdt@depth";
 const TRADE = "btcusdt@trade";
-
-/** A node that plays a few minutes of one book and its trades, and begins at once. */
-async function playing(nodeId: string, middle: number, port = 0): Promise<TestNode> {
-  const level = (price: number): PlainLevel => [price.toFixed(5), "1.00000000"];
-  const sides = [-1, 1].map((side) => Array.from({ length: 10 }, (_, at) => level(middle + side * (at + 1))));
-  const writer = new RecordingWriter("BTC/USDT").snapshot(sides[0] ?? [], sides[1] ?? []);
-  for (let step = 0; step < 4000; step++) {
-    writer.wait(50).bid((middle - 1 - (step % 5)).toFixed(5), `${(step % 9) + 1}.50000000`);
-    if (step % 2 === 0) writer.trade(middle.toFixed(5), `${step}.00000000`, "b");
-  }
-  const replay = folder.write(`${nodeId}.ws`, writer.text());
-  const started = await startTestNode({ replay, speed: "1", nodeId, port: String(port) });
-  await started.instruments(1);
-  return started;
-}
 
 const depthOf = (push: Push) => push.data as { bids: PlainLevel[]; asks: PlainLevel[] };
 
@@ -241,8 +226,8 @@ test("client - every kind of channel has what its type says", async () => {
 });
 
 test("client - a node that drains is left before it closes anybody, without a moment in which nothing is connected", async () => {
-  await using old = await playing("old", 50_000);
-  await using next = await playing("next", 60_000);
+  await using old = await startPlayingNode(folder, { nodeId: "old" });
+  await using next = await startPlayingNode(folder, { nodeId: "next", middle: 60_000 });
   using door = await Door.open(old.port);
   // An early time of its own, so that a busy machine has the rest for it.
   using watched = new Watched(door.url, { random: () => 0.1 });
@@ -266,7 +251,7 @@ test("client - a node that drains is left before it closes anybody, without a mo
 });
 
 test("client - a node that is replaced by another: a new epoch, its gap told, the new node's book", async () => {
-  await using old = await playing("old", 50_000);
+  await using old = await startPlayingNode(folder, { nodeId: "old" });
   using watched = new Watched(old.http, {});
   await watched.depth.ready;
   await waitFor(() => watched.trades.length > 5, "trades of the old node");
@@ -274,7 +259,7 @@ test("client - a node that is replaced by another: a new epoch, its gap told, th
   const positions = [watched.depth.position, watched.subscription.position];
   await old[Symbol.asyncDispose]();
   await waitFor(() => watched.depth.state === "stale", "the client knows that it is stale");
-  await using next = await playing("next", 60_000, port);
+  await using next = await startPlayingNode(folder, { nodeId: "next", middle: 60_000, port });
   const reference = await next.native();
   await reference.subscribe([DEPTH, TRADE]);
   const before = watched.trades.length;
