@@ -70,6 +70,8 @@ export class JitteryClient {
   async #live(): Promise<void> {
     try {
       this.#client = await NativeClient.connect(this.#options.url);
+      // Stopped while it was connecting.
+      if (this.#stopped) return;
       await this.#subscribe(this.#client);
       const { lifeMs } = this.#options;
       if (lifeMs !== undefined && !this.stays) {
