@@ -25,7 +25,7 @@ import { GatewayError } from "../lib/errors.ts";
 import { readPem } from "./pem.ts";
 import { symbolsOf } from "./symbols.ts";
 import { DEFAULT_URL, httpOrigin, nodeUrl } from "./tail/url.ts";
-import { collected, number } from "./values.ts";
+import { amount, collected, number } from "./values.ts";
 
 export interface LoadSurroundings extends LoadWorld {
   readonly stdin: () => ReadableStream<Uint8Array>;
@@ -38,11 +38,11 @@ interface Surroundings {
 }
 
 interface LoadFlags {
-  readonly url: readonly string[];
+  readonly url?: readonly string[];
   readonly dialect?: LoadOptions["dialect"];
   readonly connections: number;
   readonly connectRate: number;
-  readonly subscribe: readonly string[];
+  readonly subscribe?: readonly string[];
   readonly perConnection?: number;
   readonly byUrl?: true;
   readonly cadence?: number;
@@ -75,12 +75,7 @@ export function addLoad(program: Command, world: Surroundings, ended: (status: n
   program
     .command("load")
     .description("put many clients on a node and verify what each of them gets")
-    .option(
-      "--url <URL>",
-      `a port, host:port or URL; repeated: in turn (${envName("url")}, ${DEFAULT_URL})`,
-      collected,
-      [],
-    )
+    .option("--url <URL>", `a port, host:port or URL; repeated: in turn (${envName("url")}, ${DEFAULT_URL})`, collected)
     .addOption(
       new Option("--dialect <NAME>", "native or binance (default: what the URL's path speaks)").choices([
         "native",
@@ -89,12 +84,7 @@ export function addLoad(program: Command, world: Surroundings, ended: (status: n
     )
     .option("-c, --connections <N>", "how many", number(1), DEFAULTS.connections)
     .option("--connect-rate <N>", "new connections per second", number(1), DEFAULTS.connectRate)
-    .option(
-      "--subscribe <NAMES>",
-      "channels, with commas; {symbol} is every symbol, c{0..9} is c0 to c9",
-      collected,
-      [],
-    )
+    .option("--subscribe <NAMES>", "channels, with commas; {symbol} is every symbol, c{0..9} is c0 to c9", collected)
     .option("--per-connection <N>", "so many of the channels for each connection, in turn (default: all)", number(1))
     .option("--by-url", "Binance: name the streams in the URL, not in a SUBSCRIBE")
     .option("--cadence <MS>", "native: at most one push in so many ms", number(0))
@@ -118,8 +108,8 @@ export function addLoad(program: Command, world: Surroundings, ended: (status: n
     .option("--ca <FILE>", "wss: PEM of the authorities to trust")
     .option("--insecure", "wss: trust any certificate")
     .option("--json", "the report as one JSON object, no progress")
-    .option("--max-p99 <MS>", "fail if message latency is above it", number(0))
-    .option("--max-connect-p99 <MS>", "fail if connecting takes longer", number(0))
+    .option("--max-p99 <MS>", "fail if message latency is above it", amount)
+    .option("--max-connect-p99 <MS>", "fail if connecting takes longer", amount)
     .option("--min-connect-success <SHARE>", "fail if fewer connections succeed, such as 99.9%")
     .option("--min-rate <N>", "fail below so many messages per second", number(1))
     .option("--max-gaps <N>", "fail if the node tells of more gaps", number(0))
@@ -145,10 +135,10 @@ async function load(flags: LoadFlags, world: Surroundings): Promise<number> {
 }
 
 async function optionsOf(flags: LoadFlags, env: Surroundings["env"]): Promise<LoadOptions> {
-  const given = flags.url.length > 0 ? flags.url : [env[envName("url")] || DEFAULT_URL];
+  const given = flags.url ?? [env[envName("url")] || DEFAULT_URL];
   const urls = given.map(nodeUrl);
   const dialect = flags.dialect ?? (urls.every(isBinance) ? "binance" : "native");
-  const named = flags.subscribe.join(",");
+  const named = (flags.subscribe ?? []).join(",");
   const tls = { ca: flags.ca === undefined ? null : readPem("--ca", flags.ca), insecure: flags.insecure === true };
   const channels = await expandNames(named, () => marketSymbols(urls[0]!, dialect, tls));
   if (channels.length === 0) {

@@ -2,7 +2,7 @@
 import { InvalidArgumentError } from "commander";
 
 /** Of a flag that may be repeated. */
-export const collected = (text: string, before: readonly string[]): readonly string[] => [...before, text];
+export const collected = (text: string, before: readonly string[] = []): readonly string[] => [...before, text];
 
 /** A whole number. */
 export const number =
@@ -14,3 +14,10 @@ export const number =
     }
     return value;
   };
+
+/** A number that may have a fraction, not below zero. */
+export function amount(text: string): number {
+  const value = Number(text);
+  if (text.trim() === "" || !Number.isFinite(value) || value < 0) throw new InvalidArgumentError("Want a number.");
+  return value;
+}

@@ -87,7 +87,7 @@ test("load - a real node, two processes: all connected, everything verified, not
       "--min-connect-success",
       "100%",
       "--max-p99",
-      "60000",
+      "60000.5",
       "--max-closes",
       "0",
       "--max-gaps",
