@@ -9,7 +9,19 @@ import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { ensureInstalled, findBun, root, stop } from "./install.mjs";
 
-const NAMES = ["ring", "pipeline", "venues", "fanout", "rest", "memory", "connections", "resume", "slow", "tls", "drain"];
+const NAMES = [
+  "ring",
+  "pipeline",
+  "venues",
+  "fanout",
+  "rest",
+  "memory",
+  "connections",
+  "resume",
+  "slow",
+  "tls",
+  "drain",
+];
 const HELP = `npm run bench [-- NAME...] [--rounds N] [--seconds S]
 
   NAME       ${NAMES.join(", ")}; all of them if none is named (about 20 minutes)
