@@ -3,15 +3,14 @@
  *
  * Beside the path, on the main thread; sources, engine and REST go on until the last session is gone.
  * Invariants: it begins once, whoever asks again gets the one under way; it ends, whatever sessions and workers do.
- * At the limit: sessions left some time (LATE_MS_MAX) after the last one should have been closed are cut by the stop.
+ * At the limit: sessions left LATE_MS_MAX after the last one should have been closed are closed by the stop, 1001.
  */
 import type { Edge } from "./edge/mod.ts";
 import type { Clock, Timer } from "./lib/clock.ts";
 import type { Log } from "./lib/log.ts";
 
-/** How late it may be at the latest, for those who do not take what waits for them: as long again, within these. */
-const LATE_MS_MIN = 1000;
-const LATE_MS_MAX = 5000;
+/** The workers need so long at the most, or do not work any more. */
+const LATE_MS_MAX = 10_000;
 /** Between the last close and the end: clients answer it, and what the kernel holds leaves. */
 const LINGER_MS = 300;
 const PROGRESS_MS = 1000;
@@ -63,8 +62,7 @@ export class NodeDrain {
     if (edge !== null) {
       const before = edge.counters();
       const progress = this.#tellProgress();
-      const lateMs = Math.min(LATE_MS_MAX, Math.max(LATE_MS_MIN, ms));
-      await this.#within(ms + lateMs, edge.drain(ms));
+      await this.#within(ms + LATE_MS_MAX, edge.drain(ms));
       progress();
       const { closes, sessions } = edge.counters();
       const count = (code: string): number => (closes[code] ?? 0) - (before.closes[code] ?? 0);

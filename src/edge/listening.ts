@@ -23,6 +23,10 @@ import type { Session } from "./session/session.ts";
 /** Old listeners of a worker. Each costs one more look-up per publication. */
 export const OLD_MAX = 3;
 
+/** How long a drain waits for the outboxes of closed sessions: as long as it took, within these. */
+const PARTING_MS_MIN = 1000;
+const PARTING_MS_MAX = 5000;
+const PARTING_STEP_MS = 20;
 /** For clients of a drained listener to answer the close. */
 const LINGER_MS = 1000;
 
@@ -37,9 +41,9 @@ export interface ListeningParts {
   /** Closed sessions whose outbox is still being sent: they end by themselves within a bounded time. */
   readonly parting: { readonly size: number };
   /** The drain has come a step further. */
-  progress(): void;
+  readonly progress: () => void;
   /** No session is left, and none will come. */
-  drained(): void;
+  readonly drained: () => void;
 }
 
 export class Listening {
@@ -87,13 +91,13 @@ export class Listening {
     if (this.#draining) return;
     this.#draining = true;
     if (this.#config.sharePort) void this.#current.stop();
-    const { hub, clock, parting } = this.#parts;
+    const { hub, clock } = this.#parts;
     let drain = this.#drainOf(hub.sessions, ms, STOPPING);
     const step = (): void => {
       const waitMs = drain.step();
       this.#parts.progress();
-      if (hub.sessions.length === 0 && parting.size === 0) {
-        this.#parts.drained();
+      if (hub.sessions.length === 0) {
+        this.#part(clock.monotonicMs() + Math.min(PARTING_MS_MAX, Math.max(PARTING_MS_MIN, ms)));
         return;
       }
       // Whoever opened while the drain began.
@@ -105,6 +109,13 @@ export class Listening {
 
   stop(): void {
     void this.#current.stop();
+  }
+
+  /** Nobody is left: waits until what the last ones had not taken is sent, but not longer than that. */
+  #part(untilMs: number): void {
+    const { parting, clock, drained } = this.#parts;
+    if (parting.size === 0 || clock.monotonicMs() > untilMs) drained();
+    else clock.after(PARTING_STEP_MS, () => this.#part(untilMs));
   }
 
   #turnsAway(): boolean {
