@@ -1,7 +1,7 @@
 /** The Binance dialect from end to end: ways to connect, requests and their errors, and every stream's frames. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { BinanceBook } from "../lib/binance-book.ts";
-import { BinanceClient, type BinanceReply } from "../lib/binance-client.ts";
+import { BinanceClient, type BinanceReply, untilTooMany } from "../lib/binance-client.ts";
 import { startChildNode } from "../lib/child-node.ts";
 import type { Frame } from "../lib/frame-socket.ts";
 import { startTestNode, type TestNode } from "../lib/test-node.ts";
@@ -201,9 +201,7 @@ test.concurrent("binance - each error of the table, in Binance's words, and the 
 
 test.concurrent("binance - more than 5 frames in a second close the session 1008 with Binance's words", async () => {
   const client = await node.binance("/ws");
-  for (let id = 0; id < 6; id++) client.send({ method: "LIST_SUBSCRIPTIONS", id });
-  expect(await client.untilClosed()).toEqual({ code: 1008, reason: "Too many requests" });
-  expect(client.others.length).toBe(5);
+  expect(await untilTooMany(client, 5)).toEqual({ code: 1008, reason: "Too many requests" });
 });
 
 test.concurrent("binance - REST: ping, time, exchangeInfo, depth and their errors", async () => {

@@ -1,6 +1,6 @@
 /** USD-M streams from end to end: routes, every stream's frames, the chain of books, all-market arrays. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import type { BinanceClient } from "../lib/binance-client.ts";
+import { type BinanceClient, untilTooMany } from "../lib/binance-client.ts";
 import type { Frame } from "../lib/frame-socket.ts";
 import { PlainBook } from "../lib/plain-book.ts";
 import { startTestNode, type TestNode } from "../lib/test-node.ts";
@@ -201,10 +201,7 @@ test.concurrent("usdm - books: pu is the u before, REST joins without a gap, and
 
 test.concurrent("usdm - ten requests a second are let through, one more is too many", async () => {
   const client = await node.binance("/market/ws");
-  for (let id = 1; id <= 10; id++) client.send({ method: "LIST_SUBSCRIPTIONS", id });
-  client.send({ method: "LIST_SUBSCRIPTIONS", id: 11 });
-  expect(await client.untilClosed()).toEqual({ code: 1008, reason: "Too many requests" });
-  expect(client.others).toHaveLength(10);
+  expect(await untilTooMany(client, 10)).toEqual({ code: 1008, reason: "Too many requests" });
 });
 
 test.concurrent("usdm - forceOrder and contractInfo", async () => {

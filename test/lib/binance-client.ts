@@ -1,5 +1,6 @@
 /** A client of the Binance dialect: raw or combined, requests by id, events to whoever listens to their stream. */
-import { type Frame, FrameSocket } from "./frame-socket.ts";
+import { type Closed, type Frame, FrameSocket } from "./frame-socket.ts";
+import { waitFor } from "./wait.ts";
 
 export interface BinanceReply {
   readonly id?: unknown;
@@ -50,5 +51,26 @@ export class BinanceClient extends FrameSocket {
     else list.push(event);
     this.texts.push(text);
     for (const listener of this.#listeners) listener(stream, event);
+  }
+}
+
+/**
+ * So many requests at once are answered; then as many again and more, until that is too many: a busy machine may take
+ * longer than a second for them.
+ */
+export async function untilTooMany(client: BinanceClient, perSecond: number): Promise<Closed> {
+  let sent = 0;
+  const ask = async (count: number): Promise<void> => {
+    for (let more = 0; more < count; more++) client.send({ method: "LIST_SUBSCRIPTIONS", id: ++sent });
+    await waitFor(
+      () => client.closed !== null || client.others.length === sent,
+      () => `${sent} replies, not ${client.others.length}, or a close`,
+    );
+  };
+  await ask(perSecond);
+  if (client.closed !== null) throw new Error(`closed after ${perSecond}: ${JSON.stringify(client.closed)}`);
+  for (;;) {
+    await ask(perSecond + 1);
+    if (client.closed !== null) return client.closed;
   }
 }

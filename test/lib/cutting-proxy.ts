@@ -3,7 +3,8 @@
  * with a reset, most in the middle of a frame.
  *
  * Invariants: what it hands on is unchanged and in order; the side that reads slowly slows the other down (lane.ts). A
- * connection lives for at least `lifeMsMin`, so that a handshake gets through, and is cut as long as the proxy is not `calm`.
+ * connection's life begins with the server's first bytes, so that a handshake gets through however busy the machine is; it
+ * lasts for at least `lifeMsMin`, and is cut as long as the proxy is not `calm`.
  */
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { Random } from "../../sim/random.ts";
@@ -100,7 +101,8 @@ export class CuttingProxy implements Disposable {
     this.#open.add(passage);
     passage.blocked = this.#paused;
     if (lifeMsMin === undefined || lifeMsMax === undefined) return;
-    passage.later(lifeMsMin + this.#random.below(lifeMsMax - lifeMsMin + 1), () => this.#cut(passage));
+    const lifeMs = lifeMsMin + this.#random.below(lifeMsMax - lifeMsMin + 1);
+    passage.toClient.begun = () => passage.later(lifeMs, () => this.#cut(passage));
   }
 
   #cut(passage: Passage): void {

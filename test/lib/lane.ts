@@ -34,6 +34,8 @@ interface Chunk {
 
 export class Lane {
   weather: Weather;
+  /** Called when it has handed on its first bytes. */
+  begun: (() => void) | null = null;
   readonly #source: Socket;
   readonly #sink: Socket;
   readonly #random: Random;
@@ -104,6 +106,8 @@ export class Lane {
       }
       // Whoever is gone gets nothing; the other side is told when this lane's other direction ends.
       if (!this.#sink.destroyed) this.#full = !this.#sink.write(bytes);
+      this.begun?.();
+      this.begun = null;
     }
     if (this.#paused || this.#queue.length > 0 || this.#ending === "open" || this.#ending === "over") return;
     if (this.#ending === "reset") this.#sink.destroy();

@@ -4,6 +4,8 @@ import asyncio
 from binance import AsyncClient, BinanceSocketManager, DepthCacheManager
 from binance.exceptions import BinanceAPIException
 
+from websockets.exceptions import WebSocketException
+
 from lib import asked, say
 
 AsyncClient.API_URL = asked["http"] + "/api"
@@ -48,7 +50,16 @@ async def books(client):
                         asks=depth.get_asks(),
                     )
 
-    await asyncio.gather(*(follow(symbol) for symbol in asked["symbols"]))
+    async def follow_on(symbol):
+        # A first connection that does not come about is an exception: its user tries again.
+        while True:
+            try:
+                await follow(symbol)
+            except (OSError, WebSocketException, asyncio.TimeoutError) as error:
+                say("exception", market="spot", symbol=symbol, message=repr(error))
+                await asyncio.sleep(0.5)
+
+    await asyncio.gather(*(follow_on(symbol) for symbol in asked["symbols"]))
 
 
 async def rest(market, calls):
