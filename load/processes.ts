@@ -13,6 +13,8 @@ import { Tally, type TallyWire } from "./tally.ts";
 export interface PartHandle {
   /** Settles when each of its connections was tried once; rejects if the process ends before. */
   readonly tried: Promise<void>;
+  /** Its process is gone: `stop` says why. */
+  isGone(): boolean;
   /** The newest. */
   tally(): TallyWire;
   measure(): void;
@@ -23,7 +25,13 @@ export interface PartHandle {
 export function partHere(plan: PartPlan): PartHandle {
   const part = new Part(plan, systemClock());
   part.start();
-  return { tried: part.tried, tally: () => part.wire(), measure: () => part.measure(), stop: () => part.stop() };
+  return {
+    tried: part.tried,
+    isGone: () => false,
+    tally: () => part.wire(),
+    measure: () => part.measure(),
+    stop: () => part.stop(),
+  };
 }
 
 /** `tried`: each of its connections was. */
@@ -56,10 +64,16 @@ export function partElsewhere(plan: PartPlan, command: readonly string[]): PartH
     tried.reject(broken);
     if (status !== 0) throw broken;
   })();
-  ended.catch(() => undefined);
+  let isGone = false;
+  ended
+    .catch(() => undefined)
+    .finally(() => {
+      isGone = true;
+    });
   say(JSON.stringify(plan));
   return {
     tried: tried.promise,
+    isGone: () => isGone,
     tally: () => newest,
     measure: () => say("measure"),
     async stop() {

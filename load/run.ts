@@ -44,7 +44,7 @@ export async function runLoad(options: LoadOptions, world: LoadWorld): Promise<R
     await connected(parts, () => ended);
     // Nobody to measure: the report says why.
     if (now().counts.opened === 0) ended = true;
-    const over = (): boolean => ended || isEnough(options, now);
+    const over = (): boolean => ended || isEnough(options, now) || parts.some((part) => part.isGone());
     await sleepUnless(options.warmupMs, over);
     for (const part of parts) part.measure();
     await sleepUnless(options.durationMs, over);
