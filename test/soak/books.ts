@@ -29,8 +29,10 @@ if (!(seconds > 0) || !Number.isInteger(seed)) throw new Error("--seconds is abo
 
 console.log(`books of client libraries in a bad network, ${seconds} s (seed ${seed}) ...`);
 const node = await startChildNode(NODE_FLAGS);
-const [report, starts] = await Promise.all([runBooks({ node, seconds, seed, network: NETWORK }), beginForever()]);
-await node[Symbol.asyncDispose]();
+const [report, starts] = await Promise.all([
+  runBooks({ node, seconds, seed, network: NETWORK }),
+  beginForever(),
+]).finally(() => node[Symbol.asyncDispose]());
 print(report);
 console.log(`\n${starts.times} times subscribe, then REST: ${starts.faults.length} not continuous or not exact`);
 for (const fault of starts.faults.slice(0, 10)) console.log(`  ${fault}`);
