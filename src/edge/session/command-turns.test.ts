@@ -87,3 +87,21 @@ test("command turns - more than may wait is worked off at once", () => {
   expect(done.length).toBeGreaterThan(16);
   expect(commands.held).toBeLessThan(16);
 });
+
+test("command turns - a last command waits for those before it, and nothing is heard behind it", () => {
+  const { commands, done, turn } = stage(3);
+  const [a, b] = [session(), session()];
+  for (let i = 0; i < 4; i++) commands.execute(a, String(i));
+  const last = () => {
+    done.push("last");
+    a.open = false;
+  };
+  commands.end(a, last);
+  commands.end(a, last);
+  expect([done, commands.ending(a), commands.ending(b)]).toEqual([["0", "1"], true, false]);
+  turn();
+  turn();
+  expect([done, commands.ending(a)]).toEqual([["0", "1", "2", "3", "last"], false]);
+  commands.end(b, () => done.push("b at once"));
+  expect(done.at(-1)).toBe("b at once");
+});

@@ -27,6 +27,8 @@ interface Held {
   readonly session: Session;
   readonly bytes: number;
   readonly run: () => void;
+  /** Nothing of the session follows. */
+  readonly isLast: boolean;
 }
 
 export class CommandTurns {
@@ -36,6 +38,8 @@ export class CommandTurns {
   #held: Held[] = [];
   #next = 0;
   #heldBytes = 0;
+  /** Sessions whose last command waits. */
+  readonly #ending = new Set<Session>();
   #spentMs = 0;
   #armed = false;
 
@@ -67,6 +71,20 @@ export class CommandTurns {
     else this.#hold(session, streams.length * HELD_BYTES_MIN, () => commands.begin(session, streams));
   }
 
+  /** Its last command: what came before it is answered first, and what comes behind it is not listened to. */
+  end(session: Session, run: () => void): void {
+    if (this.held === 0) run();
+    else if (!this.#ending.has(session)) {
+      this.#ending.add(session);
+      this.#hold(session, 0, run, true);
+    }
+  }
+
+  /** Its last command waits. */
+  ending(session: Session): boolean {
+    return this.#ending.has(session);
+  }
+
   #hasTime(): boolean {
     return this.held === 0 && this.#spentMs < TURN_MS_MAX;
   }
@@ -81,8 +99,8 @@ export class CommandTurns {
     }
   }
 
-  #hold(session: Session, bytes: number, run: () => void): void {
-    this.#held.push({ session, bytes: bytes + HELD_BYTES_MIN, run });
+  #hold(session: Session, bytes: number, run: () => void, isLast = false): void {
+    this.#held.push({ session, bytes: bytes + HELD_BYTES_MIN, run, isLast });
     this.#heldBytes += bytes + HELD_BYTES_MIN;
     if (this.#heldBytes > HELD_BYTES_MAX) this.#work(Number.POSITIVE_INFINITY);
     this.#arm();
@@ -101,8 +119,9 @@ export class CommandTurns {
 
   #work(msMax: number): void {
     while (this.held > 0 && this.#spentMs < msMax) {
-      const { session, bytes, run } = this.#held[this.#next++]!;
+      const { session, bytes, run, isLast } = this.#held[this.#next++]!;
       this.#heldBytes -= bytes;
+      if (isLast) this.#ending.delete(session);
       // Its client may have gone, or been closed for too many of them.
       if (!session.open || session.closing !== 0) continue;
       try {

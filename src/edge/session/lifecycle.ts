@@ -71,7 +71,7 @@ export class Lifecycle {
 
   frame(session: Session, data: string | Buffer): void {
     const nowMs = this.#heard(session);
-    if (!session.open) return;
+    if (!session.open || this.#commands.ending(session)) return;
     const verdict = admit(session, this.#limits, nowMs);
     try {
       if (verdict !== "pass") this.#over(session, verdict, typeof data === "string" ? data : null);
@@ -91,7 +91,7 @@ export class Lifecycle {
   /** A control frame; Bun has answered a ping already. */
   pinged(session: Session, pong: boolean): void {
     const nowMs = this.#heard(session);
-    if (!session.open) return;
+    if (!session.open || this.#commands.ending(session)) return;
     // A ping over the rate has no reply to be refused with: only what goes on is closed.
     if (admitPing(session, this.#limits, nowMs, pong) === "close") this.#over(session, "close", null);
   }
@@ -135,6 +135,6 @@ export class Lifecycle {
       return;
     }
     this.#counters.error(ERRORS.TOO_MANY_COMMANDS.code);
-    close(session, CLOSES.POLICY.code, CLOSES.POLICY.message);
+    this.#commands.end(session, () => close(session, CLOSES.POLICY.code, CLOSES.POLICY.message));
   }
 }
