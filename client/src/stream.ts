@@ -62,6 +62,8 @@ export class Stream implements Subscription {
   #sinceSent = false;
   /** Where it would have gone on from if it is lossless, which is not known yet. */
   #unsure: number | null = null;
+  /** A reply named another epoch, and no gap has said so of the items yet. */
+  #owesEpochGap = false;
   /** What is missing was asked for and the reply is awaited. */
   #repairing = false;
   #cancelRepair: () => void = () => undefined;
@@ -290,6 +292,7 @@ export class Stream implements Subscription {
     const restart = verdict === "restart";
     if (restart) this.#newEpoch(push.epoch ?? "", previous ?? "", push.type === "gap" ? push.to : push.seq);
     this.#tellUnsure(push);
+    this.#tellEpochGap(push, restart);
     if (push.type === "snapshot" && have !== null && !restart) this.#compareSnapshot(push, have);
     this.#trusted(push);
     if (push.type === "gap") this.#tellGap({ ...push, reason: push.reason as Gap["reason"] });
@@ -326,6 +329,7 @@ export class Stream implements Subscription {
     this.#chain.begins(epoch, seq);
     const isNew = previous !== null && this.#chain.epoch !== previous;
     if (isNew) this.#newEpoch(epoch, previous, seq ?? (before ?? 0) + 1);
+    this.#owesEpochGap ||= isNew && before !== null;
     const { have } = this.#chain;
     // Without a seq the node has nothing yet: what we have is of before, until its first push.
     this.#trust.target = have !== null && have < (seq ?? Number.POSITIVE_INFINITY) ? (seq ?? 0) : null;
@@ -338,9 +342,15 @@ export class Stream implements Subscription {
     this.#verifier.forget();
     if (this.#content.family !== "items") this.#trust.hasData = false;
     this.#emit("epoch", { channel, epoch, previous });
-    // Items hear of it from the node.
+    // Items hear of it from the node, or before the first of the new epoch.
     if (this.#content.family === "candles") this.#missing(seq, seq, "epoch");
     this.#look();
+  }
+
+  /** A node that had nothing of its epoch yet could not say where the gap ends. */
+  #tellEpochGap(push: DataPush | GapPush, restart: boolean): void {
+    if (push.type === "items" && (restart || this.#owesEpochGap)) this.#missing(push.seq - 1, push.seq - 1, "epoch");
+    this.#owesEpochGap = false;
   }
 
   /** A topic of which nothing had come turned out to be lossless after a reconnect. */

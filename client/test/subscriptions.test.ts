@@ -410,6 +410,25 @@ test("client subscriptions - a node that has nothing of the channel yet: stale u
   ]);
 });
 
+test("client subscriptions - the first items of another epoch that no gap announced come behind one", async () => {
+  for (const epoch of ["", "k2"]) {
+    const on = await running(TRADE);
+    on.socket.says(items(10, 11));
+    on.socket.ends(1012);
+    await on.clock.advance(1000);
+    on.socket.opens();
+    on.socket.says(reply(on.socket.last.id, { [TRADE]: null }, { epoch }));
+    on.news();
+    on.socket.says({ ...items(null, 3), epoch: "k2" }, items(3, 4));
+    const news = on.news().filter((line) => /gap|items/.test(line));
+    expect([epoch, news[0], news.filter((line) => line.includes("gap")).length]).toEqual([
+      epoch,
+      `${TRADE} gap 2-2 null epoch`,
+      1,
+    ]);
+  }
+});
+
 test("client subscriptions - a kept position is gone on from; a book has none to go on from", async () => {
   const on = new Stage();
   on.client.subscribe(TRADE, { since: { epoch: "k1", seq: 7 } });
