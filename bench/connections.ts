@@ -1,17 +1,16 @@
 /**
- * Benchmark: very many connections on one machine, each with a little traffic; opened and verified by `tidegate load`.
+ * Benchmark: very many connections on one machine, each with a little traffic; opened and checked by bench/c/load.c, one for each node.
  *
- * 100k: 100,000 sessions on six nodes, 1 message/s each. 50k: 50,000 sessions on three nodes, 1.5 messages/s each.
+ * 100k: 100,000 sessions on six nodes, 1 message/s each. 50k: 50,000 sessions on three nodes, 1 message/s each.
  * 25k: 25,000 sessions on two nodes, opened at 1,000/s, 16,025 messages/s in all. Topics are spread: each node has 200,
  * each session takes one. A node is a process of its own, because a process has at most 20,000 descriptors here.
  * Expected: every connection is opened at its first try, no chain is broken, no gap is told; else the program fails.
  */
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import type { Report } from "../load/mod.ts";
+import { faultsOf, type LoadResult, runLoad } from "./lib/fanout-load.ts";
 import { fixed, grouped, machineBusySeconds, median, type SummaryRow, save, table } from "./lib/fanout-report.ts";
 import { gatewayCommand, type Server, startServe } from "./lib/fanout-servers.ts";
-import { faultsOf, startTool } from "./lib/load-tool.ts";
 
 interface Case {
   readonly name: "100k" | "50k" | "25k";
@@ -24,13 +23,13 @@ interface Case {
 
 const CASES: readonly Case[] = [
   { name: "25k", sessions: 25_000, nodes: 2, rate: 16_025 / 25_000, connectRate: 1000 },
-  { name: "50k", sessions: 50_000, nodes: 3, rate: 1.5, connectRate: 2000 },
+  { name: "50k", sessions: 50_000, nodes: 3, rate: 1, connectRate: 2000 },
   { name: "100k", sessions: 100_000, nodes: 6, rate: 1, connectRate: 2000 },
 ];
 const TOPICS = 200;
 const SIZE = 200;
 const SETTLE_MS = 3000;
-const SAMPLE_MS = 500;
+const WARMUP_SECONDS = 3;
 
 const { values } = parseArgs({
   options: {
@@ -57,11 +56,19 @@ const cases = CASES.filter(({ name }) => values.only === "" || values.only === n
 interface Run {
   readonly case: Case["name"];
   readonly round: number;
-  readonly report: Report;
+  readonly opened: number;
+  readonly wanted: number;
+  /** p99 of the time until a session was open. */
+  readonly connectMs: number;
+  readonly rate: number;
+  readonly p50: number;
+  readonly p95: number;
+  readonly p99: number;
   /** Growth of all nodes' resident memory, by session. */
   readonly sessionKib: number;
-  /** Cores that the nodes and everything on the machine used while it was measured. */
+  /** Cores that the nodes, the load clients and everything on the machine used while it was measured. */
   readonly serverCores: number;
+  readonly clientCores: number;
   readonly machineCores: number;
   readonly faults: readonly string[];
 }
@@ -89,44 +96,52 @@ async function measure(one: Case, round: number): Promise<Run> {
   }
 }
 
+/** One load client for each node, all at once. */
 async function load(one: Case, round: number, servers: readonly Server[]): Promise<Run> {
   const pids = servers.map(({ pid }) => pid);
   const startBytes = sum(pids.map(residentBytes));
-  const sessions = Math.round(one.sessions * scale);
-  const tool = startTool([
-    ...servers.flatMap(({ port }) => ["--url", String(port)]),
-    ...["-c", String(sessions), "--connect-rate", String(one.connectRate), "--per-connection", "1"],
-    ...["--subscribe", `c{0..${TOPICS - 1}}`, "--duration", `${seconds}s`, "--warmup", "3s", "--no-reconnect"],
-  ]);
-  // The window is the end of the run: of the samples those of its length before the report count.
-  const samples: { ms: number; bytes: number; cpu: number; busy: number }[] = [];
-  const sample = (): void => {
-    samples.push({
-      ms: performance.now(),
-      bytes: sum(pids.map(residentBytes)),
-      cpu: sum(pids.map(cpuSeconds)),
-      busy: machineBusySeconds(),
-    });
+  const each = Math.round((one.sessions * scale) / servers.length);
+  const marks = { busy: 0, begun: 0 };
+  const results = await Promise.all(
+    servers.map(({ port, pid }) =>
+      runLoad({
+        port,
+        connections: each,
+        channels: TOPICS,
+        spread: true,
+        connectRate: one.connectRate / servers.length,
+        subscribeRate: one.connectRate / servers.length,
+        warmupSeconds: WARMUP_SECONDS,
+        seconds,
+        cpuOf: pid,
+        onPhase(phase) {
+          if (phase !== "begin" || ++marks.begun < servers.length) return;
+          marks.busy = machineBusySeconds();
+        },
+      }),
+    ),
+  );
+  const window = Math.max(...results.map(({ windowSeconds }) => windowSeconds));
+  const total = (pick: (result: LoadResult) => number): number => sum(results.map(pick));
+  /** That of the node where it is worst. */
+  const worst = (pick: (result: LoadResult) => number | undefined): number =>
+    Math.max(...results.map((result) => pick(result) ?? Number.NaN)) / 1000;
+  return {
+    case: one.name,
+    round,
+    opened: total(({ connected }) => connected),
+    wanted: each * servers.length,
+    connectMs: worst(({ connectUs }) => connectUs.p99),
+    rate: total(({ messages, windowSeconds }) => messages / windowSeconds),
+    p50: worst(({ latencyUs }) => latencyUs.p50),
+    p95: worst(({ latencyUs }) => latencyUs.p95),
+    p99: worst(({ latencyUs }) => latencyUs.p99),
+    sessionKib: (sum(pids.map(residentBytes)) - startBytes) / (each * servers.length) / 1024,
+    serverCores: total(({ serverCpuSeconds, windowSeconds }) => serverCpuSeconds / windowSeconds),
+    clientCores: total(({ clientCpuSeconds, windowSeconds }) => clientCpuSeconds / windowSeconds),
+    machineCores: (machineBusySeconds() - marks.busy) / window,
+    faults: results.flatMap((result) => faultsOf(result)),
   };
-  const timer = setInterval(sample, SAMPLE_MS);
-  try {
-    const report = await tool.report;
-    const end = samples.at(-1)!;
-    const begin = samples.find(({ ms }) => ms >= end.ms - seconds * 1000) ?? end;
-    const took = Math.max(0.001, (end.ms - begin.ms) / 1000);
-    return {
-      case: one.name,
-      round,
-      report,
-      sessionKib: (Math.max(...samples.map(({ bytes }) => bytes)) - startBytes) / sessions / 1024,
-      serverCores: (end.cpu - begin.cpu) / took,
-      machineCores: (end.busy - begin.busy) / took,
-      faults: faultsOf(report),
-    };
-  } finally {
-    clearInterval(timer);
-    await tool.stop();
-  }
 }
 
 function sum(numbers: readonly number[]): number {
@@ -137,24 +152,13 @@ function residentBytes(pid: number): number {
   return Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? Number.NaN) * 1024;
 }
 
-/** User and system time of a process with all its threads. */
-function cpuSeconds(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-  const [user = "0", system = "0"] = stat
-    .slice(stat.lastIndexOf(")") + 2)
-    .split(" ")
-    .slice(11, 13);
-  return (Number(user) + Number(system)) / 100;
-}
-
-function lineOf({ case: name, round, report, sessionKib, serverCores, machineCores, faults }: Run): string {
-  const { connect, latencyMs, rate } = report;
+function lineOf(run: Run): string {
   return (
-    `${name.padEnd(4)} round ${round + 1}: ${grouped(connect.opened)} of ${grouped(report.connections)} opened, connect p99 ` +
-    `${fixed(connect.ms.p99 ?? undefined, 2)} ms; ${grouped(rate.messagesPerSecond ?? 0)} msg/s, p50 ${fixed(latencyMs.p50 ?? undefined, 2)} ` +
-    `p95 ${fixed(latencyMs.p95 ?? undefined, 2)} p99 ${fixed(latencyMs.p99 ?? undefined, 2)} ms; ${fixed(sessionKib, 2)} KiB per session; ` +
-    `nodes ${fixed(serverCores, 2)} cores, tool ${fixed(report.tool.cores ?? undefined, 2)}, all ${fixed(machineCores, 2)}` +
-    faults.map((fault) => `  FAULT: ${fault}`).join("")
+    `${run.case.padEnd(4)} round ${run.round + 1}: ${grouped(run.opened)} of ${grouped(run.wanted)} opened, connect p99 ` +
+    `${fixed(run.connectMs, 2)} ms; ${grouped(run.rate)} msg/s, p50 ${fixed(run.p50, 2)} p95 ${fixed(run.p95, 2)} ` +
+    `p99 ${fixed(run.p99, 2)} ms; ${fixed(run.sessionKib, 2)} KiB per session; nodes ${fixed(run.serverCores, 2)} cores, ` +
+    `clients ${fixed(run.clientCores, 2)}, all ${fixed(run.machineCores, 2)}` +
+    run.faults.map((fault) => `  FAULT: ${fault}`).join("")
   );
 }
 
@@ -162,29 +166,13 @@ async function finish(): Promise<void> {
   const head = ["medians", "sessions", "msg/s", "connect p99", "p50", "p95", "p99", "KiB/session", "nodes' cores"];
   const rows = cases.map(({ name }) => {
     const of = medianOf(name);
-    return [
-      name,
-      grouped(of((run) => run.report.connect.opened)),
-      grouped(of((run) => run.report.rate.messagesPerSecond)),
+    const numbers = (["connectMs", "p50", "p95", "p99", "sessionKib", "serverCores"] as const).map((key) =>
       fixed(
-        of((run) => run.report.connect.ms.p99),
+        of((run) => run[key]),
         2,
       ),
-      ...(["p50", "p95", "p99"] as const).map((share) =>
-        fixed(
-          of((run) => run.report.latencyMs[share]),
-          2,
-        ),
-      ),
-      fixed(
-        of((run) => run.sessionKib),
-        2,
-      ),
-      fixed(
-        of((run) => run.serverCores),
-        2,
-      ),
-    ];
+    );
+    return [name, grouped(of((run) => run.opened)), grouped(of((run) => run.rate)), ...numbers];
   });
   console.log(`\n${table(head, rows)}\n`);
   await save("connections", { options: values, summary: cases.flatMap(summaryOf), runs });
@@ -192,9 +180,9 @@ async function finish(): Promise<void> {
   if (faulty.length > 0) throw new Error(`${faulty.length} of ${runs.length} runs had faults, see above`);
 }
 
-function medianOf(name: Case["name"]): (pick: (run: Run) => number | null) => number {
+function medianOf(name: Case["name"]): (pick: (run: Run) => number) => number {
   const own = runs.filter((run) => run.case === name);
-  return (pick) => median(own.map((run) => pick(run) ?? Number.NaN));
+  return (pick) => median(own.map(pick));
 }
 
 function summaryOf({ name }: Case): SummaryRow[] {
@@ -205,17 +193,18 @@ function summaryOf({ name }: Case): SummaryRow[] {
     aim: `<= ${most} ${unit}`,
     met: scale === 1 ? value <= most : null,
   });
-  const latency = (share: "p95" | "p99"): number => of((run) => run.report.latencyMs[share]);
-  const success: SummaryRow = {
+  const latency = (share: "p95" | "p99"): number => of((run) => run[share]);
+  const success = of((run) => run.opened / run.wanted);
+  const opened: SummaryRow = {
     what: `${name}: connect success`,
-    value: `${fixed(of((run) => run.report.connect.success) * 100, 2)} %`,
+    value: `${fixed(success * 100, 2)} %`,
     aim: "100 %",
-    met: scale === 1 ? of((run) => run.report.connect.success) === 1 : null,
+    met: scale === 1 ? success === 1 : null,
   };
   switch (name) {
     case "100k":
       return [
-        success,
+        opened,
         row("message p95", latency("p95"), 1, "ms", 100),
         row(
           "memory per session",
@@ -226,13 +215,13 @@ function summaryOf({ name }: Case): SummaryRow[] {
         ),
       ];
     case "50k":
-      return [success, row("message p99", latency("p99"), 1, "ms", 100)];
+      return [opened, row("message p99", latency("p99"), 1, "ms", 100)];
     case "25k":
       return [
-        success,
+        opened,
         row(
           "connect p99",
-          of((run) => run.report.connect.ms.p99),
+          of((run) => run.connectMs),
           1,
           "ms",
           38,

@@ -40,8 +40,8 @@ static inline double quantile_us(const Histogram *h, double q) {
 static inline void print_histogram(const char *name, const Histogram *h) {
   printf("\"%s\":{\"count\":%ld", name, (long)h->count);
   if (h->count > 0)
-    printf(",\"min\":%ld,\"mean\":%.1f,\"p50\":%.1f,\"p90\":%.1f,\"p99\":%.1f,\"p999\":%.1f,\"max\":%ld", (long)h->min,
-           (double)h->sum / (double)h->count, quantile_us(h, 0.5), quantile_us(h, 0.9), quantile_us(h, 0.99),
+    printf(",\"min\":%ld,\"mean\":%.1f,\"p50\":%.1f,\"p90\":%.1f,\"p95\":%.1f,\"p99\":%.1f,\"p999\":%.1f,\"max\":%ld", (long)h->min,
+           (double)h->sum / (double)h->count, quantile_us(h, 0.5), quantile_us(h, 0.9), quantile_us(h, 0.95), quantile_us(h, 0.99),
            quantile_us(h, 0.999), (long)h->max);
   printf("}");
 }

@@ -7,6 +7,7 @@
  * Every text frame is checked (one whole frame, begins with { and ends with }), counted, and its "ts":<us> (wall clock
  * of the source) goes into a latency histogram (another key: --latency-key '"E":'; a second one, where frames have it, with
  * its own: --source-key '"T":'); with --channels N its "prev"/"seq" must continue the chain of "c<n>".
+ * With --spread each session asks for one of those N channels only, in turn.
  * With --names A,B,.. instead, the native chains of those channels are checked by the rules of docs/protocol.md, through
  * changes of cadence and gaps. The last --slow N of the sessions read, from the warm-up on, only --slow-part of the bytes
  * that the others get on average, into a receive buffer of --slow-buffer bytes; they are counted apart, and a close by the
@@ -17,7 +18,7 @@
 #include "common.h"
 #include "histogram.h"
 
-enum { READ_BYTES = 256 * 1024, FRAME_MAX = 16 << 20, SUBSCRIBES_MAX = 64, PORTS_PER_ADDRESS = 18000, NAMES_MAX = 16 };
+enum { READ_BYTES = 256 * 1024, FRAME_MAX = 16 << 20, SUBSCRIBES_MAX = 64, PORTS_PER_ADDRESS = 8000, NAMES_MAX = 16 };
 
 typedef enum { IDLE, CONNECTING, HANDSHAKE, OPEN, CLOSED } State;
 
@@ -38,7 +39,7 @@ typedef struct {
 static const char *host = "127.0.0.1", *path = "/ws/quote/v1", *subscribes[SUBSCRIBES_MAX];
 static int port, wanted = 1, subscribe_count, channel_count, cpu_pid;
 static double connect_rate = 2000, subscribe_rate = 2000, hold_s, warmup_s = 1, seconds = 5, patience_s = 60;
-static bool linger_open;
+static bool linger_open, spread;
 static int epoll;
 static Conn *conns;
 static char *buffer;
@@ -419,6 +420,11 @@ static double subscribe_all(void) {
     for (; begun < wanted && begun < due; begun++) {
       Conn *c = &conns[begun];
       c->subscribed_us = monotonic_us();
+      char own[96];
+      if (spread) {
+        snprintf(own, sizeof own, "{\"id\":1,\"op\":\"subscribe\",\"channels\":[\"c%d\"]}", begun % channel_count);
+        subscribes[0] = own;
+      }
       for (int i = 0; i < subscribe_count && c->state == OPEN; i++)
         send_frame(c, 1, subscribes[i], (int)strlen(subscribes[i]));
     }
@@ -488,12 +494,15 @@ static void options(int argc, char **argv) {
       if (strlen(v) > 65535) fail("a --subscribe frame is at most 65535 bytes");
       subscribes[subscribe_count++] = v;
     } else if (strcmp(argv[i], "--linger") == 0) linger_open = true;
+    else if (strcmp(argv[i], "--spread") == 0) spread = true;
     else
       fail("unknown option %s (known: --host --port --path --connections --connect-rate --subscribe FRAME "
            "--subscribe-rate --channels --hold --warmup --seconds --patience --cpu-of "
-           "--latency-key --source-key --names --slow --slow-part --slow-buffer --linger)", argv[i]);
+           "--latency-key --source-key --names --slow --slow-part --slow-buffer --linger --spread)", argv[i]);
   }
   if (port < 1 || port > 65535) fail("--port is 1 to 65535");
+  if (spread && (channel_count < 1 || subscribe_count > 0)) fail("--spread goes with --channels and without --subscribe");
+  if (spread) subscribe_count = 1;
   if (slow_count >= wanted) fail("--slow is below --connections");
   if (wanted < 1 || connect_rate <= 0 || subscribe_rate <= 0) fail("--connections and the rates are over 0");
 }

@@ -7,6 +7,8 @@ export interface LoadOptions {
   readonly connections: number;
   /** Channels c0..c(n-1), all asked for in one command by every session; 0: the path says what is wanted. */
   readonly channels: number;
+  /** Each session asks for one of the channels only, in turn. */
+  readonly spread?: boolean;
   /** Default: the native endpoint. */
   readonly path?: string;
   /** What stands before a frame's wall clock in microseconds; default `"ts":`. */
@@ -50,6 +52,7 @@ export interface Histogram {
   readonly mean?: number;
   readonly p50?: number;
   readonly p90?: number;
+  readonly p95?: number;
   readonly p99?: number;
   readonly p999?: number;
   readonly max?: number;
@@ -102,7 +105,10 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
   const child = startChild([
     compiled("load"),
     ...Object.entries(numbers).flatMap(([name, value]) => [`--${name}`, String(value)]),
-    ...(channels.length > 0 ? ["--subscribe", JSON.stringify({ id: 1, op: "subscribe", channels })] : []),
+    ...(options.spread ? ["--spread"] : []),
+    ...(channels.length > 0 && !options.spread
+      ? ["--subscribe", JSON.stringify({ id: 1, op: "subscribe", channels })]
+      : []),
     ...(names === undefined ? [] : ["--names", names.join(",")]),
     ...(options.path === undefined ? [] : ["--path", options.path]),
     ...(options.latencyKey === undefined ? [] : ["--latency-key", options.latencyKey]),
