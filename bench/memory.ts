@@ -15,15 +15,15 @@ interface Case {
   readonly name: "idle" | "million";
   readonly sessions: number;
   readonly channels: number;
+  /** Publications per second of each channel: rare, so that the sessions are idle. */
+  readonly rate: number;
 }
 
 const CASES: readonly Case[] = [
-  { name: "idle", sessions: 18_000, channels: 1 },
-  { name: "million", sessions: 17_857, channels: 56 },
+  { name: "idle", sessions: 18_000, channels: 1, rate: 0.1 },
+  { name: "million", sessions: 17_857, channels: 56, rate: 0.005 },
 ];
 const SESSION_KIB_MAX = 2.5;
-/** Publications are rare, so that the sessions are idle: each channel once in ten seconds. */
-const RATE = 0.1;
 const SIZE = 200;
 /** Time for the collector to give back what a phase left behind. */
 const SETTLE_SECONDS = 5;
@@ -67,7 +67,7 @@ for (let round = 0; round < Number(values.rounds); round++) {
 await report();
 
 async function measure(one: Case, round: number): Promise<Run> {
-  const server = await startGateway({ channels: one.channels, rate: RATE, size: SIZE, spread: true }, command);
+  const server = await startGateway({ channels: one.channels, rate: one.rate, size: SIZE, spread: true }, command);
   try {
     await Bun.sleep(SETTLE_SECONDS * 1000);
     const run = await fill(one, round, server);
