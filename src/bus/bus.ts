@@ -67,9 +67,17 @@ export interface StateReply extends ShardHeader {
 /** Answers for one shard; registered by its owner. Null: no such channel here. */
 export type StateHandler = (request: StateRequest) => StateReply | null;
 
+/** The owner's HEAD as of now; the regular ones go on beside it. */
+export type HeadHandler = () => Head;
+
 export interface Subscription {
   close(): void;
 }
+
+export type BusState =
+  | { readonly name: "connected" }
+  /** Owners go on; what is published meanwhile is held within bounds, then lost and healed. */
+  | { readonly name: "connecting"; readonly attempt: number; readonly error: string };
 
 export interface Bus {
   /** Owner: hands one publication on under a fanout topic. Order per topic is the call order. */
@@ -78,13 +86,18 @@ export interface Bus {
   wanted(topic: string): boolean;
   /** Owner. */
   head(head: Head): void;
-  /** Owner: answers requests for `shard` until closed. */
-  serve(shard: string, answer: StateHandler): Subscription;
+  /** Owner: answers requests for `shard` until closed; `head` makes its HEAD of this moment (without it `headOf` is not answered). */
+  serve(shard: string, answer: StateHandler, head?: HeadHandler): Subscription;
   /** Receiver: publications of one fanout topic. */
   subscribe(topic: string, receive: (message: BusMessage) => void): Subscription;
   /** Receiver: every HEAD. */
   heads(receive: (head: Head) => void): Subscription;
   /** Receiver: the owner's answer; null if no owner knows the channel. Rejects with GatewayError when none answers in time. */
   request(request: StateRequest): Promise<StateReply | null>;
+  /** Receiver: a HEAD that the owner of `shard` made after this call. Rejects with BUS_NO_ANSWER when none comes in time. */
+  headOf(shard: string, timeoutMs: number): Promise<Head>;
+  /** Owner: settles when all that was published so far has left this node; acknowledged, where the bus is persistent. */
+  flushed(): Promise<void>;
+  state(): BusState;
   close(): Promise<void>;
 }

@@ -114,7 +114,7 @@ export function withFaults(bus: Bus, options: FaultyOptions): Bus {
     publish: (header, topic, publication) => bus.publish(header, topic, publication),
     wanted: (topic) => bus.wanted(topic),
     head: (head) => bus.head(head),
-    serve: (shard, answer) => bus.serve(shard, answer),
+    serve: (shard, answer, head) => bus.serve(shard, answer, head),
     subscribe(topic, receive) {
       let open = true;
       const subscription = bus.subscribe(topic, (message) => {
@@ -146,6 +146,9 @@ export function withFaults(bus: Bus, options: FaultyOptions): Bus {
       };
     },
     request,
+    headOf: (shard, timeoutMs) => bus.headOf(shard, timeoutMs),
+    flushed: () => bus.flushed(),
+    state: () => bus.state(),
     close() {
       closed = true;
       return bus.close();

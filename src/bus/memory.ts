@@ -11,7 +11,9 @@ import { GatewayError } from "../lib/errors.ts";
 import type {
   Bus,
   BusMessage,
+  BusState,
   Head,
+  HeadHandler,
   ShardHeader,
   StateHandler,
   StateReply,
@@ -40,12 +42,14 @@ export interface MemoryHub {
   readonly counters: { nestedDrops: number; malformed: number };
 }
 
+const CONNECTED: BusState = { name: "connected" };
 const NESTED_MAX = 100_000;
 const REQUEST_TIMEOUT_MS = 1000;
 
 interface Owner {
   readonly shard: string;
   readonly answer: StateHandler;
+  readonly head: HeadHandler | undefined;
 }
 interface Waiting {
   readonly request: StateRequest;
@@ -152,6 +156,12 @@ class Hub {
     this.codec.decodeMessage(this.codec.encodeMessage(message));
   private readonly headThroughBytes = (head: Head) => this.codec.decodeHead(this.codec.encodeHead(head));
 
+  throughBytesOf(head: Head): Head {
+    const received = this.throughBytes ? this.headThroughBytes(head) : head;
+    if (received instanceof GatewayError) throw received;
+    return received;
+  }
+
   /** Asks every owner; settles the request unless nobody could answer, then it waits for an owner or its timeout. */
   ask(waiting: Waiting): void {
     if (!this.waiting.has(waiting)) return;
@@ -227,9 +237,9 @@ class MemoryNode implements Bus {
     if (!this.closed) this.hub.head(head);
   }
 
-  serve(shard: string, answer: StateHandler): Subscription {
+  serve(shard: string, answer: StateHandler, head?: HeadHandler): Subscription {
     const { hub } = this;
-    const owner: Owner = { shard, answer };
+    const owner: Owner = { shard, answer, head };
     hub.owners = [owner, ...hub.owners];
     for (const waiting of hub.waiting) queueMicrotask(() => hub.ask(waiting));
     return this.keep(() => {
@@ -267,6 +277,22 @@ class MemoryNode implements Bus {
       hub.waiting.add(waiting);
       queueMicrotask(() => hub.ask(waiting));
     });
+  }
+
+  async headOf(shard: string): Promise<Head> {
+    if (this.closed) throw busClosed();
+    await null;
+    const head = this.hub.owners.find((one) => one.shard === shard)?.head?.();
+    if (head === undefined) throw new GatewayError("BUS_NO_ANSWER", `no owner of ${shard} answered`);
+    return this.hub.throughBytesOf(head);
+  }
+
+  flushed(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  state(): BusState {
+    return CONNECTED;
   }
 
   close(): Promise<void> {

@@ -89,6 +89,8 @@ export interface Checkpoint extends SavedPipeline {
   readonly ceiling: number;
   /** Of the last record processed; null if none was. */
   readonly offset: number | null;
+  /** Of the source's offsets (Source.incarnation); '' where it has none. */
+  readonly incarnation: string;
   /** `name@version` of the mapper: another one makes other publications, hence a new epoch. */
   readonly mapperVersion: string;
   readonly provides: readonly Kind[];

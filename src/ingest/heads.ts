@@ -37,17 +37,20 @@ export class Heads {
   }
 
   send(full: boolean): void {
-    const { bus, header, offset, source, provides, changed, all } = this.#ports;
+    const { bus, changed, all } = this.#ports;
     const chains = changed();
     this.#sinceFull = full ? 1 : this.#sinceFull + 1;
-    bus.head({
-      ...header(),
-      offset: offset(),
-      source: source(),
-      provides,
-      full,
-      last: lastOf(full ? all() : chains),
-    });
+    bus.head(this.#make(full, full ? all() : chains));
+  }
+
+  /** Of this moment, with all channels, for whoever asked; it is none of the regular ones. */
+  now(): Head {
+    return this.#make(true, this.#ports.all());
+  }
+
+  #make(full: boolean, chains: Iterable<Chain>): Head {
+    const { header, offset, source, provides } = this.#ports;
+    return { ...header(), offset: offset(), source: source(), provides, full, last: lastOf(chains) };
   }
 }
 

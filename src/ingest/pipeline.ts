@@ -48,6 +48,8 @@ export interface PipelineOptions {
   readonly repairable: boolean;
   /** An unreadable record may have been a change of any book, or the first snapshot of one. */
   readonly suspected: () => void;
+  /** Takes the value of a record that is skipped because it cannot be read. */
+  readonly deadLetter?: (value: unknown, reason: string) => void;
   /** Bounds of the histories of items and books. */
   readonly historyOf?: HistoryOf;
 }
@@ -159,10 +161,12 @@ export class Pipeline {
       mapped = mapper.map(value);
     } catch (error) {
       this.#malformed("mapper failed", { record: sample(value), error });
+      this.#options.deadLetter?.(value, "mapper failed");
       return NO_UPDATES;
     }
     if ("malformed" in mapped) {
       this.#malformed(mapped.malformed, { record: sample(value) });
+      this.#options.deadLetter?.(value, mapped.malformed);
       if (mapped.suspect && this.#options.repairable) this.#suspect(at);
       return NO_UPDATES;
     }

@@ -11,6 +11,8 @@ export interface SaverPorts {
   readonly shard: string;
   readonly store: CheckpointStore;
   readonly log: IngestLog;
+  /** Settles when what the cut holds is with the bus too; rejects if it cannot get there. */
+  readonly flushed: () => Promise<void>;
   readonly cut: () => Checkpoint;
   readonly stored: (checkpoint: Checkpoint) => void;
   /** The store has a checkpoint of a newer owner. */
@@ -55,9 +57,10 @@ export class Saver {
   }
 
   async #store(checkpoint: Checkpoint): Promise<void> {
-    const { store, shard, log, stored, refused } = this.#ports;
+    const { store, shard, log, flushed, stored, refused } = this.#ports;
     let outcome: "stored" | "refused" | "error" = "error";
     try {
+      await flushed();
       outcome = (await store.save(shard, checkpoint)) ? "stored" : "refused";
     } catch (error) {
       this.#errors++;

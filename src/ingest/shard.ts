@@ -8,7 +8,7 @@
  * At the limit: records that would pass the ceiling are held back until a higher one is stored, and the sink is busy
  * meanwhile; more than HELD_MAX of them fail the source.
  */
-import { BUS_VERSION, type ShardHeader, type Subscription } from "../bus/bus.ts";
+import { BUS_VERSION, type ShardHeader, type StateHandler, type Subscription } from "../bus/bus.ts";
 import { type Timer, wallMs } from "../lib/clock.ts";
 import { assert, GatewayError } from "../lib/errors.ts";
 import { answer } from "./answer.ts";
@@ -70,6 +70,7 @@ export class Shard implements RecordSink {
       log,
       clock,
       resync: (channel) => this.#resyncs.ask(channel),
+      deadLetter: (value, reason) => source.deadLetter?.(value, reason),
       suspected: () => {
         for (const channel of source.books ?? []) if (this.#isAbsent(channel)) this.#doubted.add(channel);
       },
@@ -80,6 +81,7 @@ export class Shard implements RecordSink {
       shard: id,
       store: checkpoints,
       log,
+      flushed: () => bus.flushed(),
       cut: () => this.#cut(),
       stored: (checkpoint) => this.#stored(checkpoint),
       refused: () => this.#lose(),
@@ -104,10 +106,11 @@ export class Shard implements RecordSink {
     await this.#saver.save();
     if (this.#lost) throw new GatewayError("SHARD_TAKEN", `shard ${this.id}: ${this.#failure}`);
     if (this.#abort.signal.aborted) return;
-    this.#serving = bus.serve(this.id, (request) => {
+    const answerOf: StateHandler = (request) => {
       const chain = this.#pipeline.chains.find(request.channel, request.user);
       return chain === null ? null : answer(request, chain, this.#header(), provides);
-    });
+    };
+    this.#serving = bus.serve(this.id, answerOf, () => this.#heads.now());
     this.#every("head", HEAD_MS, () => this.#tick());
     this.#every("save", CHECKPOINT_MS, () => this.#unsaved && this.#save());
     this.#heads.send(true);
@@ -207,7 +210,8 @@ export class Shard implements RecordSink {
     const { provides } = this.#options;
     const isSame =
       checkpoint.provides.length === provides.length && checkpoint.provides.every((kind) => provides.includes(kind));
-    return isSame && checkpoint.mapperVersion === this.#mapperVersion();
+    const isOurs = checkpoint.incarnation === (this.#options.source.incarnation ?? "");
+    return isSame && isOurs && checkpoint.mapperVersion === this.#mapperVersion();
   }
 
   #mapperVersion(): string {
@@ -294,6 +298,7 @@ export class Shard implements RecordSink {
   #stored(checkpoint: Checkpoint): void {
     this.#ceiling = checkpoint.ceiling;
     this.#release();
+    if (checkpoint.offset !== null) this.#options.source.commit?.(checkpoint.offset);
   }
 
   /** One consistent cut, made between two records. */
@@ -310,6 +315,7 @@ export class Shard implements RecordSink {
       base: epoch.base,
       ceiling,
       offset,
+      incarnation: this.#options.source.incarnation ?? "",
       mapperVersion: this.#mapperVersion(),
       provides: this.#options.provides,
     };

@@ -69,6 +69,15 @@ export interface Source {
   run(sink: RecordSink, from: Offset | null, signal: AbortSignal): Promise<void>;
   /** Channels of the books it was told to follow: what was unreadable may have been the first snapshot of one. */
   readonly books?: readonly string[];
+  /**
+   * Which run of numbers its offsets belong to, where that can change under the same name (a topic that was deleted and made
+   * again): a checkpoint of another one is not continued. Absent: always the same.
+   */
+  readonly incarnation?: string;
+  /** Every record up to `offset` is in a stored checkpoint and with the bus: brokers show it as the group's offset. */
+  commit?(offset: Offset): void;
+  /** Takes the value of a record that the mapper could not use, for a dead-letter topic. Never throws, never blocks. */
+  deadLetter?(value: unknown, reason: string): void;
   /** Asks for a fresh snapshot of one book (by channel name) after a checksum or sequence error; absent where it cannot. */
   resync?(channel: string): void;
   status(): SourceStatus;

@@ -50,6 +50,18 @@ export class RecordingBus implements Bus {
     return Promise.resolve(null);
   }
 
+  headOf(): never {
+    throw new Error("an owner does not ask for HEADs");
+  }
+
+  flushed(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  state() {
+    return { name: "connected" } as const;
+  }
+
   close(): Promise<void> {
     return Promise.resolve();
   }
