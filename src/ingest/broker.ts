@@ -6,6 +6,8 @@
  * what is wrong (an address nobody answers on, a topic that does not exist) is told in `status` within seconds and tried
  * again, it never throws.
  */
+import type { Clock } from "../lib/clock.ts";
+import type { IngestLog } from "./sampled-log.ts";
 import type { Source } from "./source.ts";
 
 /** The value of a data record that came from a broker. */
@@ -66,4 +68,29 @@ export interface Broker {
   status(): BrokerStatus;
   /** Ends all watches and connections; sources still running end as if aborted. */
   close(): Promise<void>;
+}
+
+/** What every broker's constructor gets. It judges `properties` and throws GatewayError BROKER_PROPERTIES. */
+export interface BrokerTools {
+  /** The data source's name in the configuration. */
+  readonly name: string;
+  /** As the configuration has them, in the broker's own spelling and units. */
+  readonly properties: Readonly<Record<string, unknown>>;
+  readonly clock: Clock;
+  /** From 0 up to 1. */
+  readonly random: () => number;
+  readonly log: IngestLog;
+  /** Where `host:port` is really dialled. */
+  readonly resolveAddress: (hostPort: string) => string;
+}
+
+/** A property that a broker understands: for the checks of the configuration, its JSON Schema and docs/sources.md. */
+export interface BrokerProperty {
+  readonly name: string;
+  /** `strings`: a list, or one text with commas. Numbers and booleans may be given as text. */
+  readonly type: "string" | "strings" | "number" | "boolean" | "object";
+  /** As a person writes it; "" if there is none. */
+  readonly default: string;
+  /** Also the consequence, where it is a limit. */
+  readonly what: string;
 }
