@@ -33,7 +33,17 @@ export interface Head extends ShardHeader {
   /** Last seq of each channel that changed since the previous HEAD; of all channels every 5 s (`full`). */
   readonly full: boolean;
   readonly last: readonly (readonly [channel: string, user: string, seq: number])[];
+  /** Number of the newest change of an instrument of this shard, counted under its token; absent: it has none to tell. */
+  readonly instruments?: number;
 }
+
+/**
+ * Where an owner answers for its shard's instruments: `request({ channel: instrumentsOf(shard), user: "", since })`, as no
+ * channel can be called. `since.epoch` is the token as text, `since.seq` the number up to which the asker has them. The
+ * reply's `state` holds items, each the JSON of an instrument that changed behind that, oldest change first, and its `seq`
+ * the number of the last one; they may be fewer than there are: ask again.
+ */
+export const instrumentsOf = (shard: string): string => `instruments of ${shard}`;
 
 /** Asks the owner for a channel: everything after `since`, or its whole state where that cannot be had. */
 export interface StateRequest {

@@ -39,14 +39,17 @@ const publication: fc.Arbitrary<Publication> = fc
   .map(([content, rest]) => ({ ...content, ...rest }));
 const publications = fc.array(publication, { maxLength: 4 });
 const message: fc.Arbitrary<BusMessage> = fc.record({ ...header, publications });
-const head: fc.Arbitrary<Head> = fc.record({
-  ...header,
-  offset: fc.option(integer),
-  source: text,
-  provides: fc.subarray(["trade" as const, "kline" as const]),
-  full: fc.boolean(),
-  last: fc.array(fc.tuple(text, text, integer), { maxLength: 5 }),
-});
+const head: fc.Arbitrary<Head> = fc
+  .record({
+    ...header,
+    offset: fc.option(integer),
+    source: text,
+    provides: fc.subarray(["trade" as const, "kline" as const]),
+    full: fc.boolean(),
+    last: fc.array(fc.tuple(text, text, integer), { maxLength: 5 }),
+    instruments: fc.option(fc.nat()),
+  })
+  .map(({ instruments, ...rest }) => (instruments === null ? rest : { ...rest, instruments }));
 const request: fc.Arbitrary<StateRequest> = fc.record({
   channel: text,
   user: text,
@@ -141,6 +144,8 @@ test("envelope - JSON of the wrong shape is refused and the field is named", () 
   }
   const badHead = { ...SAMPLE, offset: 1, source: "", provides: [], full: true, last: [["a", "", "1"]] };
   expect((codec.decodeHead(codec.encodeHead(badHead as never)) as GatewayError).message).toContain("last[0]");
+  const badCount = { ...SAMPLE, offset: 1, source: "", provides: [], full: true, last: [], instruments: "2" };
+  expect((codec.decodeHead(codec.encodeHead(badCount as never)) as GatewayError).message).toContain("instruments");
   const badSince = { channel: "a", user: "", since: { epoch: "e", seq: null } };
   expect(codeOf(codec.decodeRequest(codec.encodeRequest(badSince as never)))).toBe("BUS_MALFORMED");
 });

@@ -89,7 +89,8 @@ export function messageProblem(body: unknown): string | null {
 export function headProblem(body: unknown): string | null {
   const problem = fieldProblem(body, HEAD);
   if (problem !== null) return problem;
-  const last = (body as Fields).last;
+  const { last, instruments } = body as Fields;
+  if (instruments !== undefined && !isInteger(instruments)) return "instruments";
   if (!Array.isArray(last)) return "last";
   const wrong = last.findIndex(
     (entry) => !Array.isArray(entry) || !isText(entry[0]) || !isText(entry[1]) || !isInteger(entry[2]),
