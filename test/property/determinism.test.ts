@@ -1,8 +1,9 @@
 /** The same input, clock and epochs give the same bytes: on the bus, in the ring, in the checkpoints. */
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { type Plan, type Step, wildPlan } from "./plan.ts";
-import { run } from "./world.ts";
+import type { Plan, Step } from "../sim/plan.ts";
+import { run } from "../sim/world.ts";
+import { wildPlan } from "./plan.ts";
 
 /** Some worlds with everything in them; fixed, for each is a whole comparison. */
 const worlds = (count: number): Plan[] => fc.sample(wildPlan, { numRuns: count, seed: 3 });

@@ -1,5 +1,5 @@
 /**
- * Properties of the whole path: random worlds (world.ts) in which every client ends with what its venue has, or was told.
+ * Properties of the whole path: random worlds (../sim/world.ts) in which every client ends with what its venue has, or was told.
  *
  * `TIDEGATE_PROPERTY_RUNS` sets how many worlds (default 200; more find more), `TIDEGATE_PROPERTY_SEED` where they begin
  * (default: always the same; `random`: anywhere). A failure prints seed and path: `TIDEGATE_PROPERTY_SEED=<seed>
@@ -7,8 +7,9 @@
  */
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { calmPlan, type Plan, roughPlan, slowPlan, wildPlan } from "./plan.ts";
-import { run, type Stats } from "./world.ts";
+import type { Plan } from "../sim/plan.ts";
+import { run, type Stats } from "../sim/world.ts";
+import { calmPlan, roughPlan, slowPlan, wildPlan } from "./plan.ts";
 
 const RUNS = Number(process.env.TIDEGATE_PROPERTY_RUNS ?? 200);
 const SEED = process.env.TIDEGATE_PROPERTY_SEED ?? "20260101";
