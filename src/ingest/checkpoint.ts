@@ -80,15 +80,23 @@ export interface SavedPipeline extends SavedChains {
   readonly sourceTime: number;
 }
 
-export interface Checkpoint extends SavedPipeline {
+/** What is known of a checkpoint without its state. */
+export interface CheckpointHead {
   /** Of the owner who made it. */
   readonly token: number;
+  /** Tells owners of the same token apart: two that began at the same moment. */
+  readonly owner: string;
   readonly epoch: string;
   readonly base: number;
   /** No seq above it was published. */
   readonly ceiling: number;
   /** Of the last record processed; null if none was. */
   readonly offset: number | null;
+}
+
+export interface Checkpoint extends CheckpointHead, SavedPipeline {
+  /** Of the last record processed (SourceRecord.position); null where the source has none. */
+  readonly position: string | null;
   /** Of the source's offsets (Source.incarnation); '' where it has none. */
   readonly incarnation: string;
   /** `name@version` of the mapper: another one makes other publications, hence a new epoch. */
@@ -99,9 +107,21 @@ export interface Checkpoint extends SavedPipeline {
 export interface CheckpointStore {
   /** The newest checkpoint, or null. */
   load(shard: string): Promise<Checkpoint | null>;
-  /** False, and nothing stored, if one of a higher token is there already. Rejects when the store cannot be reached. */
+  /**
+   * False, and nothing stored, if the one that is there may not be replaced (`mayReplace`). Rejects with GatewayError
+   * CHECKPOINT_STORE within seconds when the store cannot be reached.
+   */
   save(shard: string, checkpoint: Checkpoint): Promise<boolean>;
+  /** The head of the newest: an owner that has nothing to save looks whether the shard is still its own. */
+  head?(shard: string): Promise<CheckpointHead | null>;
+  close?(): Promise<void>;
 }
+
+/** A newer owner replaces an older one's checkpoint, an owner its own; of two with one token the first stays. */
+export const mayReplace = (
+  held: Pick<CheckpointHead, "token" | "owner">,
+  next: Pick<CheckpointHead, "token" | "owner">,
+) => next.token > held.token || (next.token === held.token && next.owner === held.owner);
 
 /** Checkpoints that live as long as the process. */
 export class MemoryCheckpoints implements CheckpointStore {
@@ -113,8 +133,12 @@ export class MemoryCheckpoints implements CheckpointStore {
 
   save(shard: string, checkpoint: Checkpoint): Promise<boolean> {
     const newest = this.#newest.get(shard);
-    if (newest !== undefined && newest.token > checkpoint.token) return Promise.resolve(false);
+    if (newest !== undefined && !mayReplace(newest, checkpoint)) return Promise.resolve(false);
     this.#newest.set(shard, checkpoint);
     return Promise.resolve(true);
+  }
+
+  head(shard: string): Promise<CheckpointHead | null> {
+    return this.load(shard);
   }
 }

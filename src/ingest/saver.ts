@@ -2,7 +2,7 @@
  * Saves a shard's checkpoints: one at a time, each a cut made between two records.
  *
  * Beside the path: shard -> SAVER -> checkpoint store. Invariant: never two saves on their way, so a store cannot get them
- * in the wrong order. At the limit: while the store is slow, further requests are dropped; the next one holds more.
+ * in the wrong order. At the limit: while the store is slow or away, further requests are dropped; the next one holds more.
  */
 import type { Checkpoint, CheckpointStore } from "./checkpoint.ts";
 import type { IngestLog } from "./sampled-log.ts";
@@ -24,7 +24,7 @@ export class Saver {
   #saving: Promise<void> | null = null;
   #saved = 0;
   #errors = 0;
-  #failed = false;
+  #error: string | null = null;
 
   constructor(ports: SaverPorts) {
     this.#ports = ports;
@@ -38,9 +38,9 @@ export class Saver {
     return this.#errors;
   }
 
-  /** The last cut could not be stored: it must be made again. */
-  get failed(): boolean {
-    return this.#failed;
+  /** Why the last cut could not be stored: it must be made again. Null if it could. */
+  get error(): string | null {
+    return this.#error;
   }
 
   /** Settles when nothing is on its way. Never rejects. */
@@ -64,10 +64,15 @@ export class Saver {
       outcome = (await store.save(shard, checkpoint)) ? "stored" : "refused";
     } catch (error) {
       this.#errors++;
-      log.warn("checkpoint not saved", { shard, error });
+      // Once per outage; how it goes on is told by the counter and the status.
+      if (this.#error === null) log.warn("checkpoint not saved: tried again every second", { shard, error });
+      this.#error = error instanceof Error ? error.message : String(error);
     }
     this.#saving = null;
-    this.#failed = outcome === "error";
+    if (outcome !== "error" && this.#error !== null) {
+      this.#error = null;
+      log.info("checkpoints are saved again", { shard });
+    }
     if (outcome === "stored") {
       this.#saved++;
       stored(checkpoint);

@@ -34,6 +34,8 @@ export interface ShardOptions {
   readonly historyOf?: HistoryOf;
   /** Of the lease; without one: above that of the last checkpoint. */
   readonly token?: number;
+  /** Of this run of this node: of two owners with one token only one stores. Unique by itself if left out. */
+  readonly owner?: string;
 }
 
 export interface ShardStatus extends ShardCounters {
@@ -54,7 +56,12 @@ export interface ShardStatus extends ShardCounters {
   readonly books: number;
   readonly staleBooks: readonly string[];
   readonly checkpointsSaved: number;
+  /** Times that the checkpoint store could not be read or written. */
   readonly checkpointErrors: number;
+  /** Why it cannot just now; null if it can. The shard goes on under the ceiling that is stored. */
+  readonly checkpointError: string | null;
+  /** Records that wait until a higher ceiling is stored. */
+  readonly held: number;
   /** Why the shard does not work any more; null while it does, or its source ended in peace. */
   readonly failure: string | null;
 }

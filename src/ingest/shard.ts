@@ -5,14 +5,16 @@
  * Invariants: `accept` is synchronous; no seq passes the stored ceiling; a replayable source goes on from its checkpoint
  * with the same epoch and numbers, any other begins a new epoch that rises; HEADs go out for as long as the shard is held,
  * also when the source is idle, ended or failed; once a newer owner's checkpoint is seen, nothing more is published.
+ * While the checkpoint store is away a shard that starts waits for it, one that runs goes on under its stored ceiling.
  * At the limit: records that would pass the ceiling are held back until a higher one is stored, and the sink is busy
  * meanwhile; more than HELD_MAX of them fail the source.
  */
+import { randomUUID } from "node:crypto";
 import { BUS_VERSION, type ShardHeader, type StateHandler, type Subscription } from "../bus/bus.ts";
 import { type Timer, wallMs } from "../lib/clock.ts";
 import { assert, GatewayError } from "../lib/errors.ts";
 import { answer } from "./answer.ts";
-import type { Checkpoint } from "./checkpoint.ts";
+import { type Checkpoint, mayReplace } from "./checkpoint.ts";
 import { count, shardCounters } from "./counters.ts";
 import { HEAD_MS, Heads } from "./heads.ts";
 import { CEILING_STEP, freshBase, Numbering } from "./numbering.ts";
@@ -21,11 +23,16 @@ import { Resyncs } from "./resyncs.ts";
 import { Saver } from "./saver.ts";
 import type { ShardOptions, ShardStatus } from "./shard-options.ts";
 import type { RecordSink, SourceRecord } from "./source.ts";
+import { sleep } from "./wait.ts";
 
 export type { ShardOptions, ShardStatus } from "./shard-options.ts";
 
 const CHECKPOINT_MS = 1000;
 const CHECKPOINT_RECORDS = 20_000;
+/** An idle shard has nothing to save: so often it looks whether a newer owner has. */
+const LOOK_MS = 2000;
+/** Others may take the shard at the same moment: so often a token that was just taken is outbid. */
+const CLAIMS_MAX = 5;
 const HELD_MAX = 100_000;
 
 export class Shard implements RecordSink {
@@ -42,21 +49,30 @@ export class Shard implements RecordSink {
   #serving: Subscription | null = null;
   #run: Promise<void> = Promise.resolve();
   #token = 0;
+  readonly #owner: string;
   #numbering = new Numbering({ id: "", base: 0 });
   #pipeline: Pipeline;
   /** What is stored: no seq may pass it. */
   #ceiling = -1;
+  /** Of the last record processed. */
+  #position: string | null = null;
   #held: SourceRecord[] = [];
   #room: PromiseWithResolvers<void> | null = null;
   #recordsUnsaved = 0;
   #started = false;
   #lost = false;
+  /** Refused is answered by another token, not by the end. */
+  #claiming = false;
+  #outbid = false;
+  #loadErrors = 0;
+  #loadError: string | null = null;
   #failure: string | null = null;
 
   constructor(options: ShardOptions) {
     const { id, source, mapper, bus, catalog, owners, topicOf, provides, log, clock, checkpoints } = options;
     this.id = id;
     this.#options = options;
+    this.#owner = options.owner ?? randomUUID();
     this.#resyncs = new Resyncs(source, clock);
     this.#pipeline = new Pipeline({
       shard: id,
@@ -84,7 +100,7 @@ export class Shard implements RecordSink {
       flushed: () => bus.flushed(),
       cut: () => this.#cut(),
       stored: (checkpoint) => this.#stored(checkpoint),
-      refused: () => this.#lose(),
+      refused: () => this.#refused(),
     });
     this.#heads = new Heads({
       bus,
@@ -102,8 +118,7 @@ export class Shard implements RecordSink {
     assert(!this.#started, "a shard is started once");
     this.#started = true;
     const { bus, source, provides, log } = this.#options;
-    const from = await this.#takeOver();
-    await this.#saver.save();
+    const from = await this.#claim();
     if (this.#lost) throw new GatewayError("SHARD_TAKEN", `shard ${this.id}: ${this.#failure}`);
     if (this.#abort.signal.aborted) return;
     const answerOf: StateHandler = (request) => {
@@ -113,6 +128,7 @@ export class Shard implements RecordSink {
     this.#serving = bus.serve(this.id, answerOf, () => this.#heads.now());
     this.#every("head", HEAD_MS, () => this.#tick());
     this.#every("save", CHECKPOINT_MS, () => this.#unsaved && this.#save());
+    this.#every("look", LOOK_MS, () => this.#look());
     this.#heads.send(true);
     log.info("shard started", { shard: this.id, source: source.name, epoch: this.#numbering.epoch.id, from });
     this.#run = this.#runSource(from);
@@ -151,6 +167,7 @@ export class Shard implements RecordSink {
       count(this.#counters.refused, "offset");
       return;
     }
+    this.#position = record.position ?? null;
     const seq = this.#numbering.seqOf(record.offset);
     if (record.type === "lost") this.#doubted.clear();
     if (record.type === "epoch") this.#nextEpoch();
@@ -186,14 +203,52 @@ export class Shard implements RecordSink {
 
   // --- start and end --------------------------------------------------------------------------------------------
 
+  /** Takes the shard over and stores that. Returns where the source starts. */
+  async #claim(): Promise<number | null> {
+    for (let claims = 1; ; claims++) {
+      const from = this.#takeOver(await this.#load());
+      if (this.#abort.signal.aborted) return from;
+      // A token of its own is outbid if somebody else was faster; a lease's is what it is.
+      this.#claiming = this.#options.token === undefined && claims < CLAIMS_MAX;
+      this.#outbid = false;
+      await this.#saver.save();
+      this.#claiming = false;
+      if (!this.#outbid) return from;
+    }
+  }
+
+  /** Waits for a store that is away. */
+  async #load(): Promise<Checkpoint | null> {
+    const { checkpoints, clock } = this.#options;
+    while (!this.#abort.signal.aborted) {
+      try {
+        const checkpoint = await checkpoints.load(this.id);
+        this.#loadError = null;
+        return checkpoint;
+      } catch (error) {
+        this.#notLoaded(error);
+        await sleep(clock, CHECKPOINT_MS, this.#abort.signal);
+      }
+    }
+    return null;
+  }
+
+  #notLoaded(error: unknown): void {
+    this.#loadErrors++;
+    if (this.#loadError === null) {
+      this.#options.log.warn("checkpoint not loaded: tried again every second", { shard: this.id, error });
+    }
+    this.#loadError = error instanceof Error ? error.message : String(error);
+  }
+
   /** Goes on from the checkpoint, or begins an epoch above everything under its ceiling. Returns where the source starts. */
-  async #takeOver(): Promise<number | null> {
-    const { checkpoints, source, clock, randomId, token } = this.#options;
-    const checkpoint = await checkpoints.load(this.id);
+  #takeOver(checkpoint: Checkpoint | null): number | null {
+    const { source, clock, randomId, token } = this.#options;
     this.#token = token ?? (checkpoint?.token ?? 0) + 1;
     if (checkpoint !== null && source.replayable && this.#fits(checkpoint)) {
       this.#numbering = new Numbering({ id: checkpoint.epoch, base: checkpoint.base }, checkpoint.offset);
       this.#ceiling = checkpoint.ceiling;
+      this.#position = checkpoint.position;
       this.#pipeline.begin(this.#header(), checkpoint.base);
       this.#pipeline.restore(checkpoint);
       return checkpoint.offset;
@@ -201,6 +256,7 @@ export class Shard implements RecordSink {
     const base = freshBase(clock.wallUs(), checkpoint?.ceiling ?? null);
     this.#numbering = new Numbering({ id: randomId(), base });
     this.#ceiling = base - 1;
+    this.#position = null;
     this.#pipeline.begin(this.#header(), base);
     return null;
   }
@@ -222,7 +278,7 @@ export class Shard implements RecordSink {
   async #runSource(from: number | null): Promise<void> {
     const { source, log } = this.#options;
     try {
-      await source.run(this, from, this.#abort.signal);
+      await source.run(this, from, this.#abort.signal, this.#position);
       if (!this.#abort.signal.aborted) log.info("source ended", { shard: this.id, source: source.name });
     } catch (error) {
       this.#failure ??= error instanceof Error ? error.message : String(error);
@@ -237,6 +293,11 @@ export class Shard implements RecordSink {
     this.#timers.clear();
     this.#serving?.close();
     this.#serving = null;
+  }
+
+  #refused(): void {
+    if (this.#claiming) this.#outbid = true;
+    else this.#lose();
   }
 
   /** Another owner has the shard: not a word more. */
@@ -288,7 +349,21 @@ export class Shard implements RecordSink {
   }
 
   get #unsaved(): boolean {
-    return this.#recordsUnsaved > 0 || this.#saver.failed;
+    return this.#recordsUnsaved > 0 || this.#saver.error !== null;
+  }
+
+  /** A shard that has nothing to save would never hear that it was taken. */
+  async #look(): Promise<void> {
+    const { checkpoints } = this.#options;
+    if (this.#unsaved || checkpoints.head === undefined) return;
+    try {
+      const head = await checkpoints.head(this.id);
+      this.#loadError = null;
+      const mine = { token: this.#token, owner: this.#owner };
+      if (head !== null && !mayReplace(head, mine) && !this.#abort.signal.aborted) this.#lose();
+    } catch (error) {
+      this.#notLoaded(error);
+    }
   }
 
   #save(): void {
@@ -298,7 +373,7 @@ export class Shard implements RecordSink {
   #stored(checkpoint: Checkpoint): void {
     this.#ceiling = checkpoint.ceiling;
     this.#release();
-    if (checkpoint.offset !== null) this.#options.source.commit?.(checkpoint.offset);
+    if (checkpoint.offset !== null) this.#options.source.commit?.(checkpoint.offset, checkpoint.position);
   }
 
   /** One consistent cut, made between two records. */
@@ -311,10 +386,12 @@ export class Shard implements RecordSink {
     return {
       ...this.#pipeline.save(),
       token: this.#token,
+      owner: this.#owner,
       epoch: epoch.id,
       base: epoch.base,
       ceiling,
       offset,
+      position: this.#position,
       incarnation: this.#options.source.incarnation ?? "",
       mapperVersion: this.#mapperVersion(),
       provides: this.#options.provides,
@@ -341,7 +418,9 @@ export class Shard implements RecordSink {
       books: this.#books(),
       staleBooks: this.#staleBooks(),
       checkpointsSaved: this.#saver.saved,
-      checkpointErrors: this.#saver.errors,
+      checkpointErrors: this.#saver.errors + this.#loadErrors,
+      checkpointError: this.#saver.error ?? this.#loadError,
+      held: this.#held.length,
       failure: this.#failure,
     };
   }

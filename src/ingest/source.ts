@@ -17,6 +17,8 @@ export type SourceRecord = {
   readonly offset: Offset;
   /** Wall clock in microseconds when it was received. */
   readonly receivedUs: number;
+  /** Where the source's own positions are no such numbers (Redis ids): what `run` needs to go on behind this record. */
+  readonly position?: string;
 } & (
   | {
       readonly type: "data";
@@ -65,8 +67,9 @@ export interface Source {
   /**
    * Reads until it ends by itself (a replay), fails for good (rejects with GatewayError) or is aborted (resolves).
    * `from`: the last offset already processed; null starts at the beginning (or now, if not replayable).
+   * `position`: that of the last record already processed (behind an `epoch` record there is one without an offset).
    */
-  run(sink: RecordSink, from: Offset | null, signal: AbortSignal): Promise<void>;
+  run(sink: RecordSink, from: Offset | null, signal: AbortSignal, position?: string | null): Promise<void>;
   /** Channels of the books it was told to follow: what was unreadable may have been the first snapshot of one. */
   readonly books?: readonly string[];
   /**
@@ -75,7 +78,7 @@ export interface Source {
    */
   readonly incarnation?: string;
   /** Every record up to `offset` is in a stored checkpoint and with the bus: brokers show it as the group's offset. */
-  commit?(offset: Offset): void;
+  commit?(offset: Offset, position: string | null): void;
   /** Takes the value of a record that the mapper could not use, for a dead-letter topic. Never throws, never blocks. */
   deadLetter?(value: unknown, reason: string): void;
   /** Asks for a fresh snapshot of one book (by channel name) after a checksum or sequence error; absent where it cannot. */
