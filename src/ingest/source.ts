@@ -52,6 +52,8 @@ export interface SourceStatus {
   readonly lagMs: number | null;
   readonly records: number;
   readonly reconnects: number;
+  /** What else it counts, by its own words (`overflowed`, `stalled`, `dead letters`); each only rises. */
+  readonly counts?: Readonly<Record<string, number>>;
 }
 
 export interface Source {
