@@ -39,9 +39,15 @@ export class InstrumentRegistry implements Catalog {
   readonly #topics = new Map<string, Topic>();
   readonly #resolved = new Map<string, Channel>();
   readonly #listeners = new Set<InstrumentListener>();
+  #changes = 0;
 
   constructor(defaultMarket = "spot") {
     this.defaultMarket = defaultMarket;
+  }
+
+  /** Rises whenever an instrument is added or changes. */
+  get changes(): number {
+    return this.#changes;
   }
 
   /** Adds an instrument, or replaces the one of the same spelling. */
@@ -197,6 +203,7 @@ export class InstrumentRegistry implements Catalog {
     nested(this.#spellings, instrument.market).set(instrument.spelling, instrument);
     // Changes are rare; what was resolved holds the old instrument.
     this.#resolved.clear();
+    this.#changes++;
     for (const listener of this.#listeners) listener(instrument, previous);
   }
 }
@@ -217,7 +224,7 @@ function finer(step: string, decimals: number): string {
 }
 
 /** Base and quote by the first separator, else by a well-known quote asset, else all base. */
-function splitSpelling(spelling: string): [base: string, quote: string] {
+export function splitSpelling(spelling: string): [base: string, quote: string] {
   const parts = spelling.toUpperCase().split(/[^\p{L}\p{Nd}]+/u);
   if (parts.length > 1) return [parts[0] ?? "", parts[1] ?? ""];
   const whole = parts[0] ?? "";

@@ -4,7 +4,7 @@
  * Invariants: every limit can be set in the config file, what is left out has its default; relations between limits hold.
  */
 import { z } from "zod";
-import type { EdgeLimits } from "../edge/config.ts";
+import { DEFAULT_LIMITS, type EdgeLimits } from "../edge/config.ts";
 import { LIMIT_RELATIONS, LIMIT_TABLE, type LimitEntry, limitAt, limitsWith } from "../edge/limit-table.ts";
 
 const want = (sentence: string) => ({ error: () => sentence });
@@ -48,15 +48,19 @@ function schemaOf(branch: Branch): z.ZodType<Record<string, unknown>> {
   return z.strictObject(Object.fromEntries(shape), want("an object of limits"));
 }
 
-export const limitsSchema = schemaOf(branchOf(LIMIT_TABLE)).transform((given, context): EdgeLimits => {
-  const limits = limitsWith(given);
-  for (const { fields, holds, wanted } of LIMIT_RELATIONS) {
-    if (holds(limits)) continue;
-    const field = fields.find((path) => limitAt(given as unknown as EdgeLimits, path) !== undefined) ?? fields[0];
-    context.addIssue({ code: "custom", message: wanted, path: field.split("."), input: given });
-  }
-  return limits;
-});
+/** `base`: what holds for the fields that are left out. */
+export const limitsSchemaOver = (base: EdgeLimits) =>
+  schemaOf(branchOf(LIMIT_TABLE)).transform((given, context): EdgeLimits => {
+    const limits = limitsWith(given, base);
+    for (const { fields, holds, wanted } of LIMIT_RELATIONS) {
+      if (holds(limits)) continue;
+      const field = fields.find((path) => limitAt(given as unknown as EdgeLimits, path) !== undefined) ?? fields[0];
+      context.addIssue({ code: "custom", message: wanted, path: field.split("."), input: given });
+    }
+    return limits;
+  });
+
+export const limitsSchema = limitsSchemaOver(DEFAULT_LIMITS);
 
 /** Fields of `limits`, for suggestions. */
 export const LIMIT_PATHS: readonly (readonly string[])[] = LIMIT_TABLE.map(({ path }) => [

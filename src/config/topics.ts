@@ -18,7 +18,7 @@ const rateWanted = want("a number of flushes per second from 0.34 to 1000");
 const name = want("a channel name such as btcusdt@depth, {symbol}@trade or usdm:{symbol}@markPrice");
 const seconds = want("a number of seconds above 0");
 
-const topicSchema = z
+export const topicSchema = z
   .strictObject(
     {
       version: whole(0, 2 ** 31).optional(),

@@ -313,9 +313,9 @@ export const LIMIT_RELATIONS: readonly {
   },
 ];
 
-/** The default limits with some fields replaced; `given` has passed the table's checks. */
-export function limitsWith(given: Readonly<Record<string, unknown>>): EdgeLimits {
-  return merged(DEFAULT_LIMITS as unknown as Tree, given) as unknown as EdgeLimits;
+/** `base` with some fields replaced; `given` has passed the table's checks. */
+export function limitsWith(given: Readonly<Record<string, unknown>>, base: EdgeLimits = DEFAULT_LIMITS): EdgeLimits {
+  return merged(base as unknown as Tree, given) as unknown as EdgeLimits;
 }
 
 type Tree = Readonly<Record<string, unknown>>;

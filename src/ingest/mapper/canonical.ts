@@ -46,6 +46,12 @@ const PASSED = { balance: "private", order: "private", json: "json" } as const s
 
 export type CanonicalName = keyof typeof FORMS | keyof typeof PASSED;
 
+/** What a canonical mapper makes; null if the name is of another mapper. */
+export function canonicalKind(name: string): Kind | null {
+  if (Object.hasOwn(FORMS, name)) return FORMS[name as keyof typeof FORMS].kind;
+  return Object.hasOwn(PASSED, name) ? PASSED[name as keyof typeof PASSED] : null;
+}
+
 export function createCanonical(name: CanonicalName, tools: CanonicalTools): Mapper {
   const map =
     name in PASSED ? passing(name as keyof typeof PASSED, tools) : reading(FORMS[name as keyof typeof FORMS], tools);

@@ -1,8 +1,9 @@
 /** The mappers by name. A mapper is added here and nowhere else. */
+import type { Kind } from "../../channel/types.ts";
 import { GatewayError } from "../../lib/errors.ts";
 import type { Venue } from "../replay-file.ts";
 import { createBinanceSpot, createBinanceUsdm } from "./binance.ts";
-import { type CanonicalName, createCanonical } from "./canonical.ts";
+import { type CanonicalName, canonicalKind, createCanonical } from "./canonical.ts";
 import { createCoinbase } from "./coinbase.ts";
 import { createKrakenV1 } from "./kraken-v1.ts";
 import { createKrakenV2 } from "./kraken-v2.ts";
@@ -55,6 +56,11 @@ const MAPPERS = {
 export type MapperName = keyof typeof MAPPERS;
 
 export const mapperNames: readonly string[] = Object.keys(MAPPERS);
+
+/** What mappers that configuration may name make of records; null: several kinds. */
+export const mapperKinds: readonly { readonly name: string; readonly kind: Kind | null }[] = mapperNames
+  .filter((name) => name !== "typed")
+  .map((name) => ({ name, kind: canonicalKind(name) }));
 
 /** Throws GatewayError if no mapper has that name. */
 export function createMapper(name: string, tools: MapperTools): Mapper {
