@@ -1,6 +1,8 @@
 /**
  * `npm test`: installs what is missing and runs every check: format, lint, types, import rules, tests.
  *
+ * Servers that the tests use (scripts/servers) are fetched first; without one, the tests that need it fail and say so.
+ *
  * `npm test -- <filter>` runs only the tests whose file name matches. Each step is one line, with its output if it
  * failed. The last line is `N passed, N failed`: tests, and one more failure for each failed step before them.
  */
@@ -25,6 +27,8 @@ const checks = [
 /** A suite that hangs is ended then; it takes a few minutes. */
 const suiteMsMax = 30 * 60_000;
 const progressMs = 30_000;
+/** Fetching all servers takes half a minute, once. */
+const servicesMsMax = 10 * 60_000;
 const tests = ["tests", bun, [...bunFlags, "test", `--timeout=${testMsMax}`, ...filters]];
 
 const countingLine = /^(?: *\d+ (?:pass|fail|skip|todo|errors?|snapshots.*|expect\(\) calls)|Ran \d+ tests? .*)$\n?/gm;
@@ -33,6 +37,8 @@ let failed = 0;
 if (filters.length === 0)
   for (const [name, command, args] of checks) failed += (await step(name, command, args)).failed;
 
+// Before the tests: their own time is not for downloads. What cannot be had is told here and missed there.
+await step("services", process.execPath, [join(root, "scripts", "servers", "mod.mjs")], { limitMs: servicesMsMax });
 const feeds = process.env.TIDEGATE_FEEDS ?? join(root, "..", "shared", "feeds");
 if (!existsSync(feeds)) console.log(`${feeds} is absent: the tests that need recorded feeds are skipped`);
 const result = await step(...tests, { heard: progress(), limitMs: suiteMsMax });

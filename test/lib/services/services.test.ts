@@ -1,0 +1,99 @@
+/** The real servers of tests: started, killed, brought back with their data, frozen, secured. */
+import { expect, test } from "bun:test";
+import { existsSync } from "node:fs";
+import { jetstream, jetstreamManager } from "@nats-io/jetstream";
+import { connect } from "@nats-io/transport-node";
+import { Admin, type ConnectionOptions, Consumer, Producer } from "@platformatic/kafka";
+import Redis from "ioredis";
+import { selfSigned } from "../../venue/certificate.ts";
+import { startKafka, startNats, startRedis } from "./mod.ts";
+
+/** A Java program on a busy machine. */
+const MS_MAX = 120_000;
+const { cert, key } = selfSigned("server");
+
+test("services - Redis keeps its port and data through a kill, and is gone with its folder in the end", async () => {
+  const server = await startRedis();
+  const { port, folder, pid } = server;
+  const client = new Redis(server.url);
+  await client.set("a", "1");
+  client.disconnect();
+  await server.kill();
+  expect(server.pid).toBe(0);
+  await server.restart();
+  expect(server.port).toBe(port);
+  const again = new Redis(server.url);
+  expect(await again.get("a")).toBe("1");
+  again.disconnect();
+  const last = server.pid;
+  await server.stop();
+  expect(existsSync(folder)).toBe(false);
+  for (const gone of [pid, last]) expect(() => process.kill(gone, 0)).toThrow();
+});
+
+test("services - Redis with a password and TLS lets nobody in without them", async () => {
+  await using server = await startRedis({ password: "p:w", tls: { cert, key } });
+  const client = new Redis(server.url, { tls: { ca: cert, servername: "localhost" } });
+  expect(await client.ping()).toBe("PONG");
+  client.disconnect();
+  const stranger = new Redis({ port: server.port, tls: { rejectUnauthorized: false } }).on("error", () => undefined);
+  await expect(stranger.ping()).rejects.toThrow("NOAUTH");
+  stranger.disconnect();
+});
+
+test("services - NATS keeps its streams through a kill; frozen it is silent, thawed it goes on", async () => {
+  await using server = await startNats();
+  const client = await connect({ servers: server.url, reconnect: false });
+  await (await jetstreamManager(client)).streams.add({ name: "s", subjects: ["s.>"] });
+  expect((await jetstream(client).publish("s.1", "x")).seq).toBe(1);
+  await server.kill();
+  await client.closed();
+  await server.restart();
+  const again = await connect({ servers: server.url });
+  expect((await jetstream(again).publish("s.1", "x")).seq).toBe(2);
+  server.freeze();
+  await expect(jetstream(again, { timeout: 100 }).publish("s.1", "x")).rejects.toThrow();
+  server.thaw();
+  await again.flush();
+  await again.close();
+});
+
+test("services - NATS with a user and TLS lets nobody in without them", async () => {
+  await using server = await startNats({ user: "u", password: "p", tls: { cert, key }, jetstream: false });
+  const tls = { ca: cert };
+  const client = await connect({ servers: `localhost:${server.port}`, user: "u", pass: "p", tls });
+  await client.close();
+  await expect(connect({ servers: `localhost:${server.port}`, user: "u", pass: "?", tls })).rejects.toThrow();
+});
+
+test(
+  "services - Kafka keeps its topics through a kill, and names no other address than it is told to",
+  async () => {
+    await using server = await startKafka();
+    const options: ConnectionOptions & { clientId: string; bootstrapBrokers: string[] } = {
+      clientId: "test",
+      bootstrapBrokers: [server.url],
+    };
+    const admin = new Admin(options);
+    await admin.createTopics({ topics: ["t"], partitions: 4, replicas: 1 });
+    const producer = new Producer(options);
+    const value = Buffer.from("x");
+    await producer.send({ messages: [{ topic: "t", partition: 0, value }], acks: -1 });
+    await Promise.all([producer.close(), admin.close()]);
+    await server.kill();
+    await server.restart();
+    const consumer = new Consumer({ ...options, groupId: "g" });
+    const offsets = await consumer.listOffsets({ topics: ["t"], partitions: { t: [0] } });
+    expect(offsets.get("t")).toEqual([1n]);
+    const { brokers } = await consumer.metadata({ topics: ["t"] });
+    expect([...brokers.values()].map(({ host, port }) => `${host}:${port}`)).toEqual([server.url]);
+    await consumer.close();
+  },
+  MS_MAX,
+);
+
+test("services - one that cannot start says why, with the end of its log", async () => {
+  await expect(startRedis({ settings: ["nonsense 1"] })).rejects.toThrow(
+    /redis ended before it was ready:(.|\n)*nonsense/,
+  );
+});
