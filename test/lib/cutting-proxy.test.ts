@@ -173,3 +173,28 @@ test("cutting proxy - an end arrives behind all bytes before it", async () => {
   expect([client.text().length, proxy.ended, proxy.cuts]).toEqual([300_000, 1, 0]);
   server.close();
 });
+
+test("cutting proxy - on demand: another weather, a torn answer, a reset", async () => {
+  const server = await serve("sentence.");
+  using proxy = await CuttingProxy.start({ port: server.port, seed: 8 });
+  const [torn, reset] = [dial(proxy.port), dial(proxy.port)];
+  const errors: string[] = [];
+  reset.socket.on("error", (error: NodeJS.ErrnoException) => errors.push(error.code ?? ""));
+  await waitFor(() => torn.text() !== "" && reset.text() !== "", "both hear the server");
+  proxy.change({ delayMs: [200, 200] });
+  const sent = performance.now();
+  const late = dial(proxy.port);
+  await waitFor(() => late.text() !== "", "the third hears it too");
+  expect(performance.now() - sent).toBeGreaterThan(190);
+  proxy.reset();
+  await waitFor(() => torn.isClosed() && reset.isClosed() && late.isClosed(), "all are reset");
+  expect([errors, proxy.cuts]).toEqual([["ECONNRESET"], 0]);
+  proxy.change({});
+  const last = dial(proxy.port);
+  await waitFor(() => last.text() !== "", "the last hears the server");
+  proxy.tear();
+  await waitFor(() => last.isClosed(), "it is cut");
+  expect([proxy.cuts, proxy.torn, proxy.connections]).toEqual([1, 1, 4]);
+  expect("sentence.".repeat(100_000).startsWith(last.text())).toBe(true);
+  server.stop();
+});

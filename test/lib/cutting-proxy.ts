@@ -38,11 +38,13 @@ export class CuttingProxy implements Disposable {
   readonly #random: Random;
   readonly #server: Server;
   readonly #open = new Set<Passage>();
+  #weathers: readonly Weather[];
   #calm = false;
   #paused = false;
 
   private constructor(options: CuttingOptions) {
     this.#options = options;
+    this.#weathers = options.weathers ?? [CLEAR];
     this.#random = new Random(options.seed);
     // An end goes through the weather too: it is passed on by the lane, not answered at once.
     this.#server = createServer({ allowHalfOpen: true }, (client) => this.#accept(client));
@@ -66,6 +68,22 @@ export class CuttingProxy implements Disposable {
     for (const passage of this.#open) passage.calm();
   }
 
+  /** From now on all connections, also those to come, go through this; `CLEAR` ends it. */
+  change(weather: Weather): void {
+    this.#weathers = [weather];
+    for (const passage of this.#open) passage.change(weather);
+  }
+
+  /** Every connection there is ends with a reset, at once. */
+  reset(): void {
+    for (const passage of [...this.#open]) passage.reset();
+  }
+
+  /** Of what the server sends next, each connection gets a part; then it is cut. */
+  tear(): void {
+    for (const passage of [...this.#open]) this.#cut(passage);
+  }
+
   /** Nothing passes any more, not even an end; connections stay open, new ones are accepted. */
   pause(): void {
     this.#paused = true;
@@ -85,8 +103,8 @@ export class CuttingProxy implements Disposable {
 
   #accept(client: Socket): void {
     this.connections++;
-    const { port, weathers = [CLEAR], lifeMsMin, lifeMsMax } = this.#options;
-    const weather = this.#calm ? CLEAR : weathers[this.#random.below(weathers.length)]!;
+    const { port, lifeMsMin, lifeMsMax } = this.#options;
+    const weather = this.#calm ? CLEAR : this.#weathers[this.#random.below(this.#weathers.length)]!;
     const passage = new Passage(
       client,
       connect({ port, host: "127.0.0.1", allowHalfOpen: true }),
@@ -173,8 +191,17 @@ class Passage {
 
   calm(): void {
     this.#stopped = false;
-    for (const lane of [this.toClient, this.#toServer]) lane.weather = CLEAR;
+    this.change(CLEAR);
+  }
+
+  change(weather: Weather): void {
+    for (const lane of [this.toClient, this.#toServer]) lane.weather = weather;
     this.#apply();
+  }
+
+  reset(): void {
+    this.client.resetAndDestroy();
+    this.end();
   }
 
   later(ms: number, what: () => void): void {
