@@ -15,6 +15,7 @@ import {
   credsAuthenticator,
   errors,
   type NatsConnection,
+  nkeyAuthenticator,
   type TlsOptions,
 } from "@nats-io/transport-node";
 import { createBackoff } from "./backoff.ts";
@@ -32,6 +33,8 @@ export interface NatsSettings {
   readonly token?: string | undefined;
   /** Path of a credentials file (JWT and key); read again for each connection. */
   readonly credentials?: string | undefined;
+  /** Path of a file with an nkey's seed; read again for each connection. */
+  readonly nkeySeed?: string | undefined;
   /** Paths of PEM files; `{}` asks for TLS with the system's authorities. */
   readonly tls?:
     | { readonly ca?: string | undefined; readonly cert?: string | undefined; readonly key?: string | undefined }
@@ -51,6 +54,11 @@ export interface NatsLinkOptions extends NatsSettings {
   readonly noEcho?: boolean;
   /** How long one attempt may take. Default 3000. */
   readonly timeoutMs?: number;
+  /** The longest pause between two attempts. Default 2000. */
+  readonly retryMaxMs?: number;
+  /** How often the server is asked for a sign of life, and how many may stay unanswered. Default 1500 and 2. */
+  readonly pingMs?: number;
+  readonly pingsOutMax?: number;
 }
 
 export type NatsLinkState =
@@ -182,7 +190,7 @@ class Link implements NatsLink {
   async #live(): Promise<void> {
     const { clock, log, random } = this.#options;
     const { signal } = this.#closing;
-    const backoff = createBackoff(RETRY_MIN_MS, RETRY_MAX_MS, random);
+    const backoff = createBackoff(RETRY_MIN_MS, this.#options.retryMaxMs ?? RETRY_MAX_MS, random);
     let attempt = 0;
     let connects = 0;
     const failed = (error: GatewayError, pause: number): void => {
@@ -250,7 +258,7 @@ class Link implements NatsLink {
   }
 
   #library(address: NatsAddress): ConnectionOptions {
-    const { name, user, password, token, credentials, tls, noEcho = false } = this.#options;
+    const { name, user, password, token, credentials, nkeySeed, tls, noEcho = false } = this.#options;
     const asked = tls !== undefined || address.tls;
     // `servername` goes through to the runtime; the certificate is for the name, not for where it is dialled.
     const secure: TlsOptions & { servername: string } = {
@@ -266,11 +274,12 @@ class Link implements NatsLink {
       reconnect: false,
       ignoreClusterUpdates: true,
       noAsyncTraces: true,
-      pingInterval: PING_MS,
-      maxPingOut: PINGS_OUT_MAX,
+      pingInterval: this.#options.pingMs ?? PING_MS,
+      maxPingOut: this.#options.pingsOutMax ?? PINGS_OUT_MAX,
       ...(who.user === undefined ? {} : { user: who.user, pass: who.pass ?? "" }),
       ...(token === undefined ? {} : { token }),
       ...(credentials === undefined ? {} : { authenticator: credsAuthenticator(read(credentials)) }),
+      ...(nkeySeed === undefined ? {} : { authenticator: nkeyAuthenticator(seedIn(nkeySeed)) }),
       ...(asked ? { tls: secure } : {}),
     };
   }
@@ -323,7 +332,8 @@ class Link implements NatsLink {
   async #listen(connection: NatsConnection): Promise<void> {
     for await (const status of connection.status()) {
       if (status.type === "staleConnection") {
-        this.#lastWord = `no answer for ${(PING_MS * (PINGS_OUT_MAX + 1)) / 1000} s`;
+        const { pingMs = PING_MS, pingsOutMax = PINGS_OUT_MAX } = this.#options;
+        this.#lastWord = `no answer for ${(pingMs * (pingsOutMax + 1)) / 1000} s`;
         // The library would first wait until the server has taken all that was written.
         void connection.close();
       } else if (status.type === "error") this.#told(status.error);
@@ -352,6 +362,10 @@ function read(path: string): Buffer {
   }
 }
 
+/** The seed: the first word of the file that begins as one. */
+const seedIn = (path: string): Uint8Array =>
+  new TextEncoder().encode(/\bS[A-Z2-7]{50,}/.exec(read(path).toString("utf8"))?.[0] ?? "");
+
 function refusal(cause: unknown, server: string): GatewayError {
   const message = cause instanceof Error ? cause.message : String(cause);
   if (cause instanceof GatewayError) return cause;
@@ -360,7 +374,7 @@ function refusal(cause: unknown, server: string): GatewayError {
     return new GatewayError("NATS_AUTH", `${server} refuses us (${message}): ${what}`, { cause });
   }
   if (/credentials|nkey|jwt/i.test(message)) {
-    return new GatewayError("NATS_AUTH", `the credentials file cannot be used (${message})`, { cause });
+    return new GatewayError("NATS_AUTH", `the credentials file or nkey seed cannot be used (${message})`, { cause });
   }
   if (/tls|certificate|ssl/i.test(message)) {
     return new GatewayError("NATS_TLS", `no TLS with ${server} (${message}): check tls.ca, tls.cert, tls.key`, {

@@ -13,10 +13,10 @@ import { type Clock, wallMs } from "../../lib/clock.ts";
 import { GatewayError } from "../../lib/errors.ts";
 import type { Offset, RecordSink, Source, SourceState, SourceStatus } from "../source.ts";
 import { sleep, turn, untilReady } from "../wait.ts";
+import { Wake } from "../wake.ts";
 import { Inbox, type TlsOptions } from "./inbox.ts";
 import { RestBooks } from "./rest-books.ts";
 import type { Link } from "./venue.ts";
-import { Wake } from "./wake.ts";
 
 export interface WebSocketOptions {
   /** Names the metric label and the log line: `kraken`. */
