@@ -31,6 +31,8 @@ export interface FollowerOptions {
   /** The fanout topic that carries a channel. */
   readonly topicOf: (channel: string, user: string) => string;
   readonly log?: FollowerLog;
+  /** The highest token seen for a shard has risen: whoever has it with a lower one must stop. */
+  readonly raised?: (shard: string, token: number) => void;
   /** Uniform in [0, 1): spreads retries. */
   readonly random?: () => number;
   /** Without a HEAD for so long a shard's channels are stale. Default 2000. */
@@ -271,7 +273,7 @@ class BusFollower implements Follower {
   private shard(name: string): Shard<Chain> {
     let shard = this.shardTable.get(name);
     if (shard === undefined) {
-      shard = new Shard<Chain>(name, this.clock.monotonicMs());
+      shard = new Shard<Chain>(name, this.clock.monotonicMs(), this.options.raised);
       this.shardTable.set(name, shard);
     }
     return shard;

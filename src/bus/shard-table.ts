@@ -26,10 +26,12 @@ export class Shard<Member> {
   silent = false;
   readonly chains = new Set<Member>();
   private ended: string[] = [];
+  private readonly raised: ((shard: string, token: number) => void) | undefined;
 
-  constructor(name: string, now: number) {
+  constructor(name: string, now: number, raised?: (shard: string, token: number) => void) {
     this.name = name;
     this.headAt = now;
+    this.raised = raised;
   }
 
   /** Null if what carries this header may pass; else the counter it is refused under. Raises the token. */
@@ -38,6 +40,7 @@ export class Shard<Member> {
     if (header.token > this.token) {
       this.token = header.token;
       this.ended = [];
+      this.raised?.(this.name, header.token);
     }
     return this.ended.includes(header.epoch) ? "oldEpochs" : null;
   }

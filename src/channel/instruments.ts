@@ -18,3 +18,23 @@ export interface Instrument {
   /** tick and lot were inferred from data, not told by the source or config. */
   readonly inferred: boolean;
 }
+
+const TEXTS = ["market", "symbol", "spelling", "base", "quote", "tick", "lot"] as const;
+const STATUSES: ReadonlySet<unknown> = new Set<InstrumentStatus>(["trading", "halt", "auction", "delisted"]);
+
+/** Whether something that came from elsewhere has the shape of an instrument. */
+export function isInstrument(value: unknown): value is Instrument {
+  if (typeof value !== "object" || value === null) return false;
+  const fields = value as Readonly<Record<string, unknown>>;
+  return (
+    TEXTS.every((name) => typeof fields[name] === "string") &&
+    isStep(fields.tick) &&
+    isStep(fields.lot) &&
+    STATUSES.has(fields.status) &&
+    typeof fields.inferred === "boolean"
+  );
+}
+
+/** Steps are decimals above zero. */
+const isStep = (value: unknown): boolean =>
+  typeof value === "string" && /^\d+(\.\d+)?$/.test(value) && /[1-9]/.test(value);

@@ -20,6 +20,8 @@ export const CHAINS_MAX = 1_000_000;
 /** What ingest needs of the instruments registry. */
 export interface IngestCatalog extends Catalog {
   readonly defaultMarket: string;
+  /** Rises whenever an instrument is added or changes. */
+  readonly changes: number;
   find(market: string, symbol: string): Instrument | null;
   add(instrument: Instrument): Instrument;
   seen(market: string, symbol: string, priceDecimals: number, quantityDecimals: number): void;
@@ -29,8 +31,8 @@ export interface ChainsPorts {
   readonly shard: string;
   readonly catalog: IngestCatalog;
   readonly owners: ChannelOwners;
-  /** Fanout topic of a channel. */
-  readonly topicOf: (channel: string) => string;
+  /** Fanout topic of a channel; '' is the user of public ones. */
+  readonly topicOf: (channel: string, user: string) => string;
   readonly bookEvents: (channel: Channel) => BookEvents;
   /** An update that a keeper could not take. */
   readonly malformed: (reason: string, channel: string) => void;
@@ -67,7 +69,7 @@ export class Chains {
     if (known !== undefined) return known;
     const { owners, shard, topicOf } = this.#ports;
     if (this.#chains.size >= CHAINS_MAX || !owners.claim(key, shard)) return null;
-    const chain = new Chain(channel, user, topicOf(channel.name), this.#keeperOf(channel));
+    const chain = new Chain(channel, user, topicOf(channel.name, user), this.#keeperOf(channel));
     this.#chains.set(key, chain);
     return chain;
   }

@@ -21,6 +21,8 @@ export interface HeadsPorts {
   /** Those published on since it was asked last. */
   readonly changed: () => Iterable<Chain>;
   readonly all: () => Iterable<Chain>;
+  /** Number of the newest change of its instruments; 0: it has none. */
+  readonly instruments: () => number;
 }
 
 export class Heads {
@@ -50,7 +52,9 @@ export class Heads {
 
   #make(full: boolean, chains: Iterable<Chain>): Head {
     const { header, offset, source, provides } = this.#ports;
-    return { ...header(), offset: offset(), source: source(), provides, full, last: lastOf(chains) };
+    const head = { ...header(), offset: offset(), source: source(), provides, full, last: lastOf(chains) };
+    const instruments = this.#ports.instruments();
+    return instruments === 0 ? head : { ...head, instruments };
   }
 }
 

@@ -35,8 +35,8 @@ export interface PipelineOptions {
   readonly catalog: IngestCatalog;
   readonly owners: ChannelOwners;
   readonly bus: Pick<Bus, "publish" | "wanted">;
-  /** Fanout topic of a channel. */
-  readonly topicOf: (channel: string) => string;
+  /** Fanout topic of a channel; '' is the user of public ones. */
+  readonly topicOf: (channel: string, user: string) => string;
   /** Kinds that come from the source itself. */
   readonly provides: ReadonlySet<Kind>;
   readonly counters: ShardCounters;

@@ -21,8 +21,8 @@ export interface ShardOptions {
   readonly owners: ChannelOwners;
   readonly checkpoints: CheckpointStore;
   readonly clock: Clock;
-  /** Fanout topic of a channel. */
-  readonly topicOf: (channel: string) => string;
+  /** Fanout topic of a channel; '' is the user of public ones. */
+  readonly topicOf: (channel: string, user: string) => string;
   /** Kinds that come from the source itself: they are not derived. */
   readonly provides: readonly Kind[];
   readonly log: IngestLog;
@@ -34,6 +34,8 @@ export interface ShardOptions {
   readonly historyOf?: HistoryOf;
   /** Of the lease; without one: above that of the last checkpoint. */
   readonly token?: number;
+  /** Without a lease no token is below it: where checkpoints end with the process, a time, so that the next run is above. */
+  readonly tokenMin?: number;
   /** Of this run of this node: of two owners with one token only one stores. Unique by itself if left out. */
   readonly owner?: string;
 }

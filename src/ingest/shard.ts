@@ -9,14 +9,16 @@
  * At the limit: records that would pass the ceiling are held back until a higher one is stored, and the sink is busy
  * meanwhile; more than HELD_MAX of them fail the source.
  */
+
 import { randomUUID } from "node:crypto";
-import { BUS_VERSION, type ShardHeader, type StateHandler, type Subscription } from "../bus/bus.ts";
+import { BUS_VERSION, instrumentsOf, type ShardHeader, type StateHandler, type Subscription } from "../bus/bus.ts";
 import { type Timer, wallMs } from "../lib/clock.ts";
 import { assert, GatewayError } from "../lib/errors.ts";
 import { answer } from "./answer.ts";
 import { type Checkpoint, mayReplace } from "./checkpoint.ts";
 import { count, shardCounters } from "./counters.ts";
 import { HEAD_MS, Heads } from "./heads.ts";
+import { InstrumentTable } from "./instrument-table.ts";
 import { CEILING_STEP, freshBase, Numbering } from "./numbering.ts";
 import { Pipeline } from "./pipeline.ts";
 import { Resyncs } from "./resyncs.ts";
@@ -43,6 +45,7 @@ export class Shard implements RecordSink {
   readonly #resyncs: Resyncs;
   readonly #saver: Saver;
   readonly #heads: Heads;
+  readonly #instruments: InstrumentTable;
   /** Books whose first snapshot may have been unreadable; a new connection sends all of them again. */
   readonly #doubted = new Set<string>();
   readonly #timers = new Map<string, Timer>();
@@ -102,6 +105,7 @@ export class Shard implements RecordSink {
       stored: (checkpoint) => this.#stored(checkpoint),
       refused: () => this.#refused(),
     });
+    this.#instruments = new InstrumentTable(this.#pipeline.chains, catalog);
     this.#heads = new Heads({
       bus,
       header: () => this.#header(),
@@ -110,6 +114,7 @@ export class Shard implements RecordSink {
       provides,
       changed: () => this.#pipeline.takeChanged(),
       all: () => this.#pipeline.chains.all(),
+      instruments: () => this.#instruments.look(),
     });
   }
 
@@ -121,7 +126,9 @@ export class Shard implements RecordSink {
     const from = await this.#claim();
     if (this.#lost) throw new GatewayError("SHARD_TAKEN", `shard ${this.id}: ${this.#failure}`);
     if (this.#abort.signal.aborted) return;
+    const instruments = instrumentsOf(this.id);
     const answerOf: StateHandler = (request) => {
+      if (request.channel === instruments) return this.#instruments.answer(request.since, this.#header());
       const chain = this.#pipeline.chains.find(request.channel, request.user);
       return chain === null ? null : answer(request, chain, this.#header(), provides);
     };
@@ -147,6 +154,11 @@ export class Shard implements RecordSink {
   /** Settles when the source ended, failed or was stopped. */
   get ended(): Promise<void> {
     return this.#run;
+  }
+
+  /** A newer owner has it: only that one may go on. */
+  get lost(): boolean {
+    return this.#lost;
   }
 
   // --- records --------------------------------------------------------------------------------------------------
@@ -243,8 +255,8 @@ export class Shard implements RecordSink {
 
   /** Goes on from the checkpoint, or begins an epoch above everything under its ceiling. Returns where the source starts. */
   #takeOver(checkpoint: Checkpoint | null): number | null {
-    const { source, clock, randomId, token } = this.#options;
-    this.#token = token ?? (checkpoint?.token ?? 0) + 1;
+    const { source, clock, randomId, token, tokenMin = 1 } = this.#options;
+    this.#token = token ?? Math.max(tokenMin, (checkpoint?.token ?? 0) + 1);
     if (checkpoint !== null && source.replayable && this.#fits(checkpoint)) {
       this.#numbering = new Numbering({ id: checkpoint.epoch, base: checkpoint.base }, checkpoint.offset);
       this.#ceiling = checkpoint.ceiling;
@@ -300,8 +312,14 @@ export class Shard implements RecordSink {
     else this.#lose();
   }
 
+  /** Somebody speaks for this shard with that token: if it is a newer owner, this one stops. */
+  heard(token: number): void {
+    if (token > this.#token && this.#serving !== null) this.#lose();
+  }
+
   /** Another owner has the shard: not a word more. */
   #lose(): void {
+    if (this.#lost) return;
     this.#lost = true;
     this.#failure = "a newer owner has taken it";
     this.#options.log.error("shard lost to a newer owner", { shard: this.id, token: this.#token });
