@@ -198,7 +198,7 @@ export function capture(command, args, { heard = () => undefined, limitMs = 0, .
  * Becomes `bun <args>` as far as Node can: same terminal, signals forwarded, same exit status; whoever ends us ends Bun.
  */
 export function runBun(args) {
-  const byNpm = ["start", "tail", "tidegate"].includes(process.env.npm_lifecycle_event ?? "");
+  const byNpm = ["start", "tail", "tidegate", "services"].includes(process.env.npm_lifecycle_event ?? "");
   // npm moves to the package's folder: files are named from where the user stands.
   const cwd = byNpm && existsSync(process.env.INIT_CWD ?? "") ? process.env.INIT_CWD : process.cwd();
   const child = spawn(findBun(), ["--no-orphans", ...bunFlags, ...args], { cwd, stdio: "inherit" });

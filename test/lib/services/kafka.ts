@@ -5,7 +5,7 @@
  * `auto.create.topics.enable=true`.
  */
 import { randomBytes } from "node:crypto";
-import { cpSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { answer, type TlsFiles } from "./greeting.ts";
 import { obtain } from "./obtain.ts";
@@ -51,6 +51,7 @@ export async function startKafka(options: KafkaOptions = {}): Promise<KafkaServe
   const kafka = await obtain<ObtainedKafka>("kafka");
   const server = new KafkaServer({
     name: "kafka",
+    about: `${kafka.version} from ${kafka.from}`,
     port: options.port,
     folder: options.folder,
     async prepare(port, folder) {
@@ -80,8 +81,10 @@ async function propertiesOf(
   folder: string,
 ): Promise<string> {
   const data = join(folder, "data");
-  cpSync(kafka.formatted, data, { recursive: true });
-  nameCluster(join(data, "meta.properties"));
+  if (!existsSync(data)) {
+    cpSync(kafka.formatted, data, { recursive: true });
+    nameCluster(join(data, "meta.properties"));
+  }
   let controller = await freePort();
   while (controller === port) controller = await freePort();
   const text = readFileSync(kafka.properties, "utf8")

@@ -26,10 +26,11 @@ export class NatsServer extends RealServer {
 }
 
 export async function startNats(options: NatsOptions = {}): Promise<NatsServer> {
-  const { program, env } = await obtain("nats");
+  const { program, env, version, from } = await obtain("nats");
   const { jetstream = true, tls, user, password, token, settings = [] } = options;
   const server = new NatsServer({
     name: "nats",
+    about: `${version} from ${from}`,
     port: options.port,
     folder: options.folder,
     prepare(port, folder) {

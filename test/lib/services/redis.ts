@@ -31,10 +31,11 @@ export class RedisServer extends RealServer {
 }
 
 export async function startRedis(options: RedisOptions = {}): Promise<RedisServer> {
-  const { program, env } = await obtain("redis");
+  const { program, env, version, from } = await obtain("redis");
   const { password, tls, settings = [] } = options;
   const server = new RedisServer(options, {
     name: "redis",
+    about: `${version} from ${from}`,
     port: options.port,
     folder: options.folder,
     prepare(port, folder) {

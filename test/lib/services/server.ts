@@ -21,6 +21,8 @@ export interface Command {
 export interface Plan {
   /** `redis`, for the folder's name and for errors. */
   readonly name: string;
+  /** `7.0.15 from PATH`. */
+  readonly about: string;
   /** The port it shall have; without it a free one. */
   readonly port?: number | undefined;
   /** Its folder, which then stays; without it a temporary one that goes. */
@@ -56,6 +58,11 @@ export class RealServer implements AsyncDisposable {
   constructor(plan: Plan) {
     this.#plan = plan;
     this.folder = plan.folder ?? mkdtempSync(join(tmpdir(), `tidegate-${plan.name}-`));
+  }
+
+  /** Its version and where it was found. */
+  get about(): string {
+    return this.#plan.about;
   }
 
   get port(): number {
