@@ -38,13 +38,15 @@ const { values } = parseArgs({
     only: { type: "string", default: "" },
     scale: { type: "string", default: "1" },
     gateway: { type: "string", default: "" },
+    "quick-ack": { type: "boolean", default: false },
     help: { type: "boolean", default: false },
   },
 });
 if (values.help) {
-  console.log(`bun bench/connections.ts [--rounds 1] [--seconds 30] [--only 25k|50k|100k] [--scale 0.1] [--gateway "COMMAND"]
+  console.log(`bun bench/connections.ts [--rounds 1] [--seconds 30] [--only 25k|50k|100k] [--scale 0.1] [--gateway "COMMAND"] [--quick-ack]
   --scale    so much of the sessions, the rates per session as they are; what is not 1 meets no aim
-  --gateway  command that runs another build of the gateway; "serve --port .. --synthetic .." is put behind it`);
+  --gateway  command that runs another build of the gateway; "serve --port .. --synthetic .." is put behind it
+  --quick-ack  clients acknowledge at once: on one machine a later acknowledgement is work on cold memory, by a timer`);
   process.exit(0);
 }
 const scale = Number(values.scale);
@@ -109,6 +111,7 @@ async function load(one: Case, round: number, servers: readonly Server[]): Promi
         connections: each,
         channels: TOPICS,
         spread: true,
+        quickAck: values["quick-ack"],
         connectRate: one.connectRate / servers.length,
         subscribeRate: one.connectRate / servers.length,
         warmupSeconds: WARMUP_SECONDS,

@@ -9,6 +9,8 @@ export interface LoadOptions {
   readonly channels: number;
   /** Each session asks for one of the channels only, in turn. */
   readonly spread?: boolean;
+  /** Acknowledges what it reads at once. */
+  readonly quickAck?: boolean;
   /** Default: the native endpoint. */
   readonly path?: string;
   /** What stands before a frame's wall clock in microseconds; default `"ts":`. */
@@ -106,6 +108,7 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
     compiled("load"),
     ...Object.entries(numbers).flatMap(([name, value]) => [`--${name}`, String(value)]),
     ...(options.spread ? ["--spread"] : []),
+    ...(options.quickAck ? ["--quick-ack"] : []),
     ...(channels.length > 0 && !options.spread
       ? ["--subscribe", JSON.stringify({ id: 1, op: "subscribe", channels })]
       : []),

@@ -58,7 +58,7 @@ function mapVariant(): Variant {
   return {
     record(text) {
       const mapped = mapper.map(text);
-      if ("malformed" in mapped) malformed++;
+      if ("malformed" in mapped || "skipped" in mapped) malformed++;
       else updates += mapped.length;
     },
     fault: (passes, expected) => off("updates", updates, passes * expected.books) ?? off("malformed", malformed, 0),

@@ -52,7 +52,7 @@ function mapStage(mapper: Mapper): Stage {
   let malformed = 0;
   const take = (text: string): void => {
     const mapped = mapper.map(text);
-    if ("malformed" in mapped) malformed++;
+    if ("malformed" in mapped || "skipped" in mapped) malformed++;
     else updates += mapped.length;
   };
   return {

@@ -2,14 +2,17 @@
  * Client libraries as they come from npm and PyPI, told only another base URL, each doing what its README shows: what they
  * hand to their user is what a native client of the same node saw.
  *
- * They all run at once, each in a process of its own (test/clients/programs), while the tests look at what they say.
+ * Their sockets go through a network that delays, throttles and stops them (cuts: test/clients/books.test.ts, where those
+ * that dial again by themselves do so). They all run at once, each in a process of its own (test/clients/programs), while the tests look at what they say.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { CuttingProxy } from "../lib/cutting-proxy.ts";
 import { startTestNode, type TestNode } from "../lib/test-node.ts";
 import { PATIENT } from "./lib/patient.ts";
 import { type Program, type ProgramName, startProgram } from "./lib/program.ts";
 import { confirmRest } from "./lib/rest-facts.ts";
 import { type Event, type Market, Truth } from "./lib/truth.ts";
+import { WEATHERS } from "./lib/way.ts";
 
 /** Events of each kind that are held against the truth: there are many of some. */
 const EACH = 8;
@@ -22,6 +25,7 @@ const INSTALL_MS_MAX = 240_000;
 setDefaultTimeout(60_000);
 
 let node: TestNode;
+let network: CuttingProxy;
 let truth: Truth;
 /** A rejection is that library's own: only its tests fail. */
 const programs = new Map<ProgramName, Promise<Program>>();
@@ -29,7 +33,8 @@ const programs = new Map<ProgramName, Promise<Program>>();
 beforeAll(async () => {
   node = await startTestNode({ simRate: "600", seed: "11", config: PATIENT });
   truth = await Truth.start(await node.native());
-  const asked = { http: node.http, ws: node.ws, mode: "readme" } as const;
+  network = await CuttingProxy.start({ port: node.port, seed: 5, weathers: WEATHERS });
+  const asked = { http: node.http, ws: `ws://127.0.0.1:${network.port}`, mode: "readme" } as const;
   for (const name of ["binance", "@binance/spot", "@binance/derivatives-trading-usds-futures"] as const)
     programs.set(name, startProgram(name, asked));
   for (const name of ["python-binance", "binance-connector"] as const) programs.set(name, startProgram(name, asked));
@@ -40,6 +45,7 @@ afterAll(async () => {
   for (const result of await Promise.allSettled(programs.values())) {
     if (result.status === "fulfilled") await result.value[Symbol.asyncDispose]();
   }
+  network?.[Symbol.dispose]();
   await node?.[Symbol.asyncDispose]();
 });
 
@@ -318,4 +324,9 @@ describe("PyPI binance-connector", () => {
 
 test("client libraries - meanwhile the native client's chains were unbroken", () => {
   expect(truth.faults).toEqual([]);
+});
+
+test("client libraries - their network did stop now and then", () => {
+  expect(network.connections).toBeGreaterThan(5);
+  expect(network.pauses).toBeGreaterThan(3);
 });

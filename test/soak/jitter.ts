@@ -19,6 +19,8 @@ const { values } = parseArgs({
     seed: { type: "string", default: "1" },
     "kill-every": { type: "string", default: "30" },
     "still-ms": { type: "string", default: "20000" },
+    // Updates a second of the simulated exchange: each client has a tenth of the spot half.
+    rate: { type: "string", default: "150" },
   },
 });
 const seconds = Number(values.seconds);
@@ -96,7 +98,7 @@ const child = Bun.spawn(
     process.execPath,
     "--max-http-header-size=131072",
     `${import.meta.dir}/jitter-node.ts`,
-    '{"simRate":"500","ringBytes":"64MiB"}',
+    JSON.stringify({ simRate: values.rate, ringBytes: "64MiB" }),
   ],
   { stdin: "pipe", stdout: "pipe", stderr: "inherit" },
 );
@@ -118,7 +120,7 @@ const proxies = await Promise.all(
   ),
 );
 const ledgers = new Map(SYMBOLS.map((symbol) => [symbol, new Ledger()]));
-const clients: { client: JitteryClient; symbol: string; reader: Reader }[] = [];
+const clients: { client: JitteryClient; symbol: string; reader: Reader; bookCompared: boolean }[] = [];
 for (let index = 0; index < count; index++) {
   const symbol = SYMBOLS[index % SYMBOLS.length]!;
   const url = `ws://127.0.0.1:${proxies[index % proxies.length]!.port}/ws/quote/v1`;
@@ -129,7 +131,8 @@ for (let index = 0; index < count; index++) {
     cadence,
     awayMs: () => AWAY_MS - 100 + random.below(200),
   });
-  clients.push({ client, symbol, reader: new Reader(ledgers.get(symbol)!, () => client.stream(`${symbol}@trade`)) });
+  const reader = new Reader(ledgers.get(symbol)!, () => client.stream(`${symbol}@trade`));
+  clients.push({ client, symbol, reader, bookCompared: false });
   if (index % 20 === 19) await Bun.sleep(20);
 }
 
@@ -159,19 +162,18 @@ for (const proxy of proxies) {
   proxy.calm();
 }
 const faults: string[] = [];
-for (const { client, symbol, reader } of clients) {
-  const depth = client.stream(`${symbol}@depth`);
-  const right = truth.stream(`${symbol}@depth`);
-  await waitFor(
-    () => depth.have === right.have && depth.epoch === right.epoch,
-    () => `${depth.asked}: at ${depth.have}, who stayed at ${right.have}`,
-    60_000,
-  );
-  if (!Bun.deepEquals(depth.book.depth(), right.book.depth())) faults.push(`${symbol}: another book at ${depth.have}`);
-  await waitFor(() => {
+// Each is compared at a moment when it stands where the one who stayed stands; until then all of them wait together.
+let waiting = clients;
+await waitFor(
+  () => {
     check();
-    return reader.checked || reader.fault !== "";
-  }, `${symbol}: trades compared`);
+    waiting = waiting.filter((one) => !isCompared(one));
+    return waiting.length === 0;
+  },
+  () => waiting.slice(0, 5).map(standing).join("; "),
+  120_000,
+);
+for (const { client, reader } of clients) {
   faults.push(...client.faults);
   if (reader.fault !== "") faults.push(reader.fault);
 }
@@ -197,6 +199,26 @@ for (const proxy of proxies) proxy[Symbol.dispose]();
 child.stdin.end();
 await child.exited;
 process.exit(faults.length === 0 ? 0 : 1);
+
+/** Its book was held against the right one, and all its trades. */
+function isCompared(one: (typeof clients)[number]): boolean {
+  const { client, symbol, reader } = one;
+  if (!one.bookCompared) {
+    const depth = client.stream(`${symbol}@depth`);
+    const right = truth.stream(`${symbol}@depth`);
+    if (depth.have !== right.have || depth.epoch !== right.epoch) return false;
+    one.bookCompared = true;
+    if (!Bun.deepEquals(depth.book.depth(), right.book.depth()))
+      faults.push(`${symbol}: another book at ${depth.have}`);
+  }
+  return reader.checked || reader.fault !== "";
+}
+
+function standing({ client, symbol, bookCompared, reader }: (typeof clients)[number]): string {
+  const { have } = client.stream(`${symbol}@depth`);
+  const right = truth.stream(`${symbol}@depth`).have;
+  return `${symbol}: book ${bookCompared ? "compared" : `at ${have}, who stayed at ${right}`}, trades ${reader.checked ? "compared" : "not yet"}`;
+}
 
 function check(): void {
   for (const [symbol, ledger] of ledgers) ledger.add(truth.stream(`${symbol}@trade`));
