@@ -50,6 +50,8 @@ test("config - without anything the defaults are complete", () => {
     log: { level: "info", format: "auto" },
     watchdogMs: 3000,
     defaultMarket: "spot",
+    peers: [],
+    addresses: [],
     limits: DEFAULT_LIMITS,
     topics: [],
   });
@@ -100,6 +102,9 @@ test("config - every setting can be given as a flag, as a variable and in the fi
     "ring-bytes": ["1MiB", 1024 * 1024],
     "node-id": ["n1", "n1"],
     roles: ["ingest,edge", ["ingest", "edge"]],
+    "config-store": ["file:/feed", "/feed"],
+    peers: ["a,b", ["a", "b"]],
+    addresses: ["kafka:9092=127.0.0.1:19092", ["kafka:9092=127.0.0.1:19092"]],
     "default-market": ["usdm", "usdm"],
     "watchdog-ms": ["900", 900],
     "log-level": ["debug", "debug"],
@@ -264,6 +269,28 @@ test("config - TLS wants both files, which count from where the user stands or f
   expect(refusal({ tlsCert: "cert.pem", tlsKey: "nope" }, {}, files)).toBe(
     "--tls-key: /here/nope is no file that exists",
   );
+});
+
+test("config - a configuration with routes and a source of its own exclude each other", () => {
+  const files = {
+    "/here/d.json": "{}",
+    "/here/c.json": JSON.stringify({ configStore: "d.json", source: { kind: "sim" } }),
+  };
+  expect(load({ configStore: "file:d.json" }, {}, files).config.configStore).toEqual({
+    kind: "file",
+    path: "/here/d.json",
+  });
+  expect(refusal({ configStore: "d.json", simRate: "5" }, {}, files)).toBe(
+    "--config-store and --sim-rate choose different sources: leave one out",
+  );
+  expect(refusal({ config: "c.json" }, {}, files)).toBe(
+    "c.json: configStore and c.json: source choose different sources: leave one out",
+  );
+  expect(refusal({ configStore: "redis://h" }, {}, files)).toStartWith(
+    '--config-store: "redis://h" is wrong, want file:PATH',
+  );
+  expect(refusal({ configStore: "absent.json" })).toBe("--config-store: /here/absent.json is no file that exists");
+  expect(refusal({ peers: "a,a" })).toContain("want each name once");
 });
 
 test("config - one port for both addresses is refused, port 0 twice is not", () => {

@@ -148,6 +148,13 @@ function check(config: StaticConfig, { names }: Layers): void {
     const name = names.get("admin.port") ?? names.get("port") ?? "--admin-port";
     throw refuse(`${name}: public and admin port are both ${config.port}, give one of them another`);
   }
+  if (config.configStore !== undefined) {
+    const source = [...names.keys()].find((path) => path === "source" || path.startsWith("source."));
+    if (source !== undefined) {
+      const store = names.get("configStore") ?? "--config-store";
+      throw refuse(`${store} and ${names.get(source)} choose different sources: leave one out`);
+    }
+  }
   const topics = new Set<string>();
   for (const [at, { topic }] of config.topics.entries()) {
     const canonical = canonicalTopic(topic, config.defaultMarket);
@@ -171,7 +178,11 @@ function locate(config: StaticConfig, { names }: Layers, file: string | null, wo
     cert: absolute(config.tls.cert, "tls.cert", "tls-cert"),
     key: absolute(config.tls.key, "tls.key", "tls-key"),
   };
-  const located = { ...config, tls };
+  const configStore = config.configStore && {
+    ...config.configStore,
+    path: absolute(config.configStore.path, "configStore", "config-store"),
+  };
+  const located = { ...config, ...(configStore === undefined ? {} : { configStore }), tls };
   if (source.kind === "replay") {
     return { ...located, source: { ...source, path: absolute(source.path, "source.path", "replay") } };
   }

@@ -9,6 +9,7 @@ import { z } from "zod";
 import { parseSynthetic } from "../ingest/synthetic-flag.ts";
 import { GatewayError } from "../lib/errors.ts";
 import { RING_BYTES_DEFAULT, RING_BYTES_MAX, RING_BYTES_MIN } from "../ring/mod.ts";
+import { addressesSchema } from "./addresses.ts";
 import { limitsSchema } from "./limits.ts";
 import { topicsSchema } from "./topics.ts";
 
@@ -113,6 +114,18 @@ export const staticSchema = z.strictObject({
   /** A worker that gave no sign of life for so long is restarted. */
   watchdogMs: whole(500, 600_000, " ms").default(3000),
   defaultMarket: text(/^[a-z0-9]{1,32}$/, "a market in lower case, for example spot").default("spot"),
+  /** Where the dynamic configuration stands; with it its routes run instead of `source`. Absent: there is none. */
+  configStore: text(/^(file:)?[^:]*[^:/]$|^file:./, "file:PATH, or the path of a JSON file")
+    .transform((store) => ({ kind: "file" as const, path: store.replace(/^file:/, "") }))
+    .optional(),
+  /** Names of the ingest nodes, this one included; none: this node alone. */
+  peers: z
+    .array(text(/^[A-Za-z0-9._-]{1,64}$/, "names of nodes"), want("a list of node names"))
+    .max(1000, want("at most 1000 node names"))
+    .refine((names) => new Set(names).size === names.length, want("each name once"))
+    .default([]),
+  /** Where brokers' addresses are really dialled. */
+  addresses: addressesSchema.default([]),
   limits: limitsSchema.prefault({}),
   topics: topicsSchema.default([]),
 });
