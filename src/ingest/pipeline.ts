@@ -170,6 +170,10 @@ export class Pipeline {
       if (mapped.suspect && this.#options.repairable) this.#suspect(at);
       return NO_UPDATES;
     }
+    if ("skipped" in mapped) {
+      count(counters.refused, mapped.skipped);
+      return NO_UPDATES;
+    }
     return oneEach(mapped, () => {
       counters.merged++;
       this.#log.warn("two updates of one channel in a record", () => ({ record: sample(value) }));

@@ -1,5 +1,6 @@
 /** A log that takes at most one line per second and subject, and says in the next how many it left out. */
 import type { Clock } from "../lib/clock.ts";
+import type { BrokerRecord } from "./broker.ts";
 
 /** The part of a log that ingest writes to. */
 export interface IngestLog {
@@ -42,6 +43,20 @@ export class SampledLog {
 
 /** A value as it may stand in a log line: short. */
 export function sample(value: unknown): string {
-  const text = typeof value === "string" ? value : (JSON.stringify(value) ?? String(value));
-  return text.length > 200 ? `${text.slice(0, 200)}...` : text;
+  if (value instanceof Uint8Array) return new TextDecoder().decode(value.subarray(0, SAMPLE_LENGTH));
+  const text =
+    typeof value === "string"
+      ? value
+      : isBrokerRecord(value)
+        ? ofBroker(value)
+        : (JSON.stringify(value) ?? String(value));
+  return text.length > SAMPLE_LENGTH ? `${text.slice(0, SAMPLE_LENGTH)}...` : text;
 }
+
+const SAMPLE_LENGTH = 200;
+
+const isBrokerRecord = (value: unknown): value is BrokerRecord =>
+  typeof value === "object" && value !== null && "value" in value && value.value instanceof Uint8Array;
+
+const ofBroker = ({ topic, key, value }: BrokerRecord): string =>
+  `${topic}${key === null ? "" : ` ${key}`}: ${sample(value)}`;

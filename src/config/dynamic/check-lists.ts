@@ -82,7 +82,10 @@ function checkProperties(document: Raw, context: DynamicContext, mistakes: Mista
         const close = nearest(name, names);
         const suggestion = close === null ? "" : `, did you mean ${JSON.stringify(close)}?`;
         warnings.add(path, `a ${type} source knows no such property and leaves it aside${suggestion}`);
-      } else if (!READS[property.type].test(value)) mistakes.wrong(path, value, READS[property.type].wanted);
+      } else if (value !== null && !READS[property.type].test(value)) {
+        // The value may be a secret.
+        mistakes.add(path, `is of the wrong type, want ${READS[property.type].wanted}`);
+      }
     }
   }
 }

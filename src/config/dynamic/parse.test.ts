@@ -2,7 +2,6 @@ import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { dynamicContext } from "../../dynamic-context.ts";
 import { parseDynamic } from "./parse.ts";
-import type { DynamicConfig } from "./types.ts";
 
 const context = dynamicContext();
 const sample = await Bun.file(join(import.meta.dir, "../../../test/fixtures/original-sample.json")).text();

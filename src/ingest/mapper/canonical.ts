@@ -4,22 +4,22 @@
  *
  * On the path: source -> MAPPER -> derive. A record is one JSON object as text or UTF-8 bytes. Prices and quantities are
  * best strings; JSON numbers are taken digit by digit as they stand there. Times are milliseconds since 1970.
- * Where the channel comes from: the mapping's `ws_topic`, in which `{symbol}` is the record's own; without one the record's
- * `symbol` (and `market`), whose instrument is learned.
+ * Where the channel comes from: the mapping's `ws_topic` (place.ts); without one the record's `symbol` (and `market`), whose
+ * instrument is learned.
  * Invariants: one update per record; what is not sound in all parts is malformed as a whole.
  */
 import { isDecimal } from "../../channel/decimal.ts";
-import { symbolOf } from "../../channel/name.ts";
 import type { BookTicker, Candle, Kind, MarkPrice, Trade } from "../../channel/types.ts";
 import { type Fields, idOf, isFields, parsed, parsedExactly, wholeOf } from "./fields.ts";
 import { isAmount, readDepth } from "./levels.ts";
-import type { Learn, Malformed, MappedUpdate, Mapper } from "./mapper.ts";
+import type { Learn, Malformed, MappedUpdate, Mapper, Skipped } from "./mapper.ts";
+import type { Place } from "./place.ts";
 import { tickerUpdates } from "./ticker.ts";
 
 export interface CanonicalTools {
   readonly learn: Learn;
-  /** The mapping's channel, `{symbol}` standing for the record's symbol. */
-  readonly topic?: string;
+  /** Where the mapping's updates go; without one the record says it. */
+  readonly place?: Pick<Place, "channelOf">;
 }
 
 /** The body of an update, without what every update has. */
@@ -55,22 +55,23 @@ export function canonicalKind(name: string): Kind | null {
 export function createCanonical(name: CanonicalName, tools: CanonicalTools): Mapper {
   const map =
     name in PASSED ? passing(name as keyof typeof PASSED, tools) : reading(FORMS[name as keyof typeof FORMS], tools);
-  return { name, version: 1, map };
+  return { name, version: 1, placed: tools.place !== undefined, map };
 }
 
 const bad = (name: string): Malformed => ({ malformed: `bad ${name}`, suspect: name === "depth" });
 
 function reading({ kind, stream, read }: Form, tools: CanonicalTools): Mapper["map"] {
   const channelOf = channels(tools);
-  return (value) => {
+  return (value, symbol = "") => {
     const found = parsedExactly(textOf(value));
     if ("malformed" in found) return found;
     if (!isFields(found.json)) return bad(kind);
     const time = wholeOf(found.json.time);
     const part = Number.isNaN(time) ? null : read(found.json, time);
     if (part === null) return bad(kind);
-    const channel = channelOf(found.json, kind === "kline" ? `kline_${String(found.json.interval)}` : stream);
-    if (channel === null) return { malformed: "no channel" };
+    const own = kind === "kline" ? `kline_${String(found.json.interval)}` : stream;
+    const channel = channelOf(found.json, own, symbol);
+    if (typeof channel !== "string") return channel;
     return [{ channel, kind, user: "", time, ...part } as MappedUpdate];
   };
 }
@@ -79,15 +80,15 @@ function reading({ kind, stream, read }: Form, tools: CanonicalTools): Mapper["m
 function passing(name: keyof typeof PASSED, tools: CanonicalTools): Mapper["map"] {
   const channelOf = channels(tools);
   const isPrivate = PASSED[name] === "private";
-  return (value) => {
+  return (value, symbol = "") => {
     const text = textOf(value);
     const found = parsed(text);
     if ("malformed" in found) return found;
     const fields = isFields(found.json) ? found.json : {};
     const { user, time } = fields;
     if (isPrivate && (typeof user !== "string" || user === "")) return { malformed: "no user" };
-    const channel = tools.topic === undefined && isPrivate ? name : channelOf(fields, "");
-    if (channel === null) return { malformed: "no channel" };
+    const channel = tools.place === undefined && isPrivate ? name : channelOf(fields, "", symbol);
+    if (typeof channel !== "string") return channel;
     const at = time === undefined ? 0 : wholeOf(time);
     // JSON has line feeds only between its tokens.
     const data = { json: String(text).replace(/[\r\n]+/g, " ") };
@@ -101,18 +102,22 @@ function textOf(value: unknown): unknown {
   return value instanceof Uint8Array ? new TextDecoder().decode(value) : value;
 }
 
-/** Finds the channel of a record; null if it has none. */
-function channels({ topic, learn }: CanonicalTools): (fields: Fields, stream: string) => string | null {
+const NO_CHANNEL: Malformed = { malformed: "no channel" };
+
+/** Finds the channel of a record. */
+function channels({
+  place,
+  learn,
+}: CanonicalTools): (fields: Fields, stream: string, told: string) => string | Malformed | Skipped {
+  if (place !== undefined) return (fields, _, told) => place.channelOf(told, fields.symbol, fields.market);
   const known = new Map<string, string>();
   return ({ symbol, market, channel }, stream) => {
-    if (topic !== undefined && !topic.includes("{symbol}")) return topic;
-    if (typeof symbol !== "string") return stream === "" && typeof channel === "string" ? channel : null;
-    if (topic !== undefined) return topic.replaceAll("{symbol}", symbolOf(symbol));
-    if (stream === "") return null;
+    if (typeof symbol !== "string") return stream === "" && typeof channel === "string" ? channel : NO_CHANNEL;
+    if (stream === "") return NO_CHANNEL;
     const of = typeof market === "string" ? market : "spot";
     const key = `${of}:${symbol}`;
     const prefix = known.get(key) ?? learn(of, symbol);
-    if (prefix === null) return null;
+    if (prefix === null) return NO_CHANNEL;
     known.set(key, prefix);
     return `${prefix}@${stream}`;
   };

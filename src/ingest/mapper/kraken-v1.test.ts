@@ -7,13 +7,13 @@ const mapper = createKrakenV1(symbolOf);
 
 function updateOf(text: string): MappedUpdate {
   const mapped = mapper.map(text);
-  if ("malformed" in mapped) throw new Error(`malformed: ${mapped.malformed}`);
+  if ("malformed" in mapped || "skipped" in mapped) throw new Error(JSON.stringify(mapped));
   expect(mapped).toHaveLength(1);
   return mapped[0]!;
 }
 const reasonOf = (value: unknown): string => {
   const mapped = mapper.map(value);
-  return "malformed" in mapped ? mapped.malformed : `${mapped.length} updates`;
+  return "malformed" in mapped ? mapped.malformed : `${(mapped as readonly MappedUpdate[]).length} updates`;
 };
 
 test("kraken v1 - a snapshot is the whole book, best first, with the subscribed window", () => {

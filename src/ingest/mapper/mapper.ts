@@ -37,12 +37,25 @@ export interface Malformed {
   readonly suspect?: boolean;
 }
 
+/** Sound, and not for this mapping: counted as refused under this reason, nothing else happens. */
+export interface Skipped {
+  /** The symbol is no instrument of ours, the record is of another mapper (`when`, another interval), or has no content. */
+  readonly skipped: "unmatched" | "filtered" | "empty";
+}
+
 export interface Mapper {
   /** `kraken_v1`, `depth_v2`, ... */
   readonly name: string;
   readonly version: number;
-  /** No update (a heartbeat, an acknowledgement) is an empty array. */
-  map(value: unknown): readonly MappedUpdate[] | Malformed;
+  /** What a broker's record is handed over as: its bytes as they are, or (the default) read as UTF-8. */
+  readonly takes?: "bytes" | "text";
+  /** Its updates are of the place it was made for; those of other mappers name their channels themselves. */
+  readonly placed?: boolean;
+  /**
+   * No update (a heartbeat, an acknowledgement) is an empty array. `symbol`: what the record's source topic stands for, ''
+   * or absent if that says nothing.
+   */
+  map(value: unknown, symbol?: string): readonly MappedUpdate[] | Malformed | Skipped;
   /** The venue's checksum over the book as it is now. */
   checksumOf?(book: Book): number;
 }

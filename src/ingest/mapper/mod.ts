@@ -9,6 +9,7 @@ import { createKrakenV1 } from "./kraken-v1.ts";
 import { createKrakenV2 } from "./kraken-v2.ts";
 import type { Learn, Mapper } from "./mapper.ts";
 import { createOkx } from "./okx.ts";
+import type { Place } from "./place.ts";
 import { createTyped } from "./typed.ts";
 
 export { createBinanceSpot, createBinanceUsdm, SNAPSHOT_STREAM } from "./binance.ts";
@@ -16,7 +17,7 @@ export { createCoinbase } from "./coinbase.ts";
 export { createKrakenV1 } from "./kraken-v1.ts";
 export { createKrakenV2 } from "./kraken-v2.ts";
 export { learnInto } from "./learn.ts";
-export type { Learn, Malformed, MappedUpdate, Mapper, Sequence } from "./mapper.ts";
+export type { Learn, Malformed, MappedUpdate, Mapper, Sequence, Skipped } from "./mapper.ts";
 export { createOkx } from "./okx.ts";
 export { createTyped } from "./typed.ts";
 
@@ -25,14 +26,14 @@ export interface MapperTools {
   readonly learn: Learn;
   /** Levels per side that were subscribed to, where the venue's frames do not say it (Kraken v2). */
   readonly window?: number;
-  /** Canonical JSON: the mapping's channel, in which `{symbol}` stands for the record's own. */
-  readonly topic?: string;
+  /** Our own mappers: where a mapping's updates go. */
+  readonly place?: Place;
 }
 
 const canonical =
   (name: CanonicalName) =>
-  ({ learn, topic }: MapperTools): Mapper =>
-    createCanonical(name, topic === undefined ? { learn } : { learn, topic });
+  ({ learn, place }: MapperTools): Mapper =>
+    createCanonical(name, place === undefined ? { learn } : { learn, place });
 
 const MAPPERS = {
   kraken_v1: ({ learn }: MapperTools) => createKrakenV1(learn),
