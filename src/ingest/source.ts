@@ -29,8 +29,11 @@ export type SourceRecord = {
   | { readonly type: "lost" }
   /** Time has reached `time` (ms): for sources whose replay cannot repeat a timer. */
   | { readonly type: "clock"; readonly time: number }
-  /** A new numbering begins (a looping replay): the next record's offset is 0 again. */
-  | { readonly type: "epoch" }
+  /**
+   * A new numbering begins (a looping replay, a topic that was made anew): the next record's offset is any, 0 again at the
+   * least. `moved`: the channels of all inputs of its topic may come from others of them from now on; each says so.
+   */
+  | { readonly type: "epoch"; readonly moved?: true }
 );
 
 export interface RecordSink {
@@ -50,6 +53,8 @@ export interface SourceStatus {
   readonly state: SourceState;
   /** Now minus the time of the newest record, ms; null if not known. */
   readonly lagMs: number | null;
+  /** Records between what was handed on last and the end of the source; absent or null where that is not known. */
+  readonly lagRecords?: number | null;
   readonly records: number;
   readonly reconnects: number;
   /** What else it counts, by its own words (`overflowed`, `stalled`, `dead letters`); each only rises. */
