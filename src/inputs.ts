@@ -97,6 +97,12 @@ export function inputsOf(config: StaticConfig, registry: InstrumentRegistry, clo
   }
 }
 
+/** Makes known what the sources of other nodes with the same settings have, where that can be told without reading them. */
+export function knowInputs({ source }: StaticConfig, registry: InstrumentRegistry): void {
+  if (source.kind === "synthetic")
+    for (const topic of syntheticChannels(source.shape.channels)) registry.addTopic(topic);
+}
+
 const learning = (registry: InstrumentRegistry, log: Log) =>
   learnInto(registry, (error) => log.warn("an instrument is refused", { error: error.message }));
 

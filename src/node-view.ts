@@ -10,7 +10,7 @@ import type { NodeDrain } from "./node-drain.ts";
 export interface ViewedParts {
   readonly config: StaticConfig;
   readonly version: string;
-  readonly shards: readonly Shard[];
+  readonly shards: () => readonly Shard[];
   readonly engine: Engine;
   readonly follower: Follower;
   readonly edge: Edge | null;
@@ -29,7 +29,7 @@ export function nodeView(parts: ViewedParts): NodeView {
     certificate: () => renewal && { ...renewal.counts, validTo: renewal.certificate.validTo },
     loopLagMs: () => lag.worstMs(),
     shards: () =>
-      shards.map((shard) => {
+      shards().map((shard) => {
         const status = shard.status();
         return {
           shard: shard.id,

@@ -12,25 +12,29 @@ import pkg from "../package.json" with { type: "json" };
 import { type AdminServer, type DrainDoor, type LoopLag, startAdmin, watchLoopLag } from "./admin/mod.ts";
 import type { Bus } from "./bus/bus.ts";
 import { createFollower, type Follower } from "./bus/follower.ts";
+import { InstrumentFollower } from "./bus/instrument-follower.ts";
 import { createMemoryBus } from "./bus/memory.ts";
 import { InstrumentRegistry } from "./channel/registry.ts";
 import { TopicSettings } from "./channel/topic-settings.ts";
+import { takeInstrument } from "./cluster/instruments.ts";
 import type { StaticConfig } from "./config/static.ts";
 import { DEFAULT_EDGE_CONFIG, type Edge, Renewal, startEdge, type TlsPair } from "./edge/mod.ts";
 import { Engine } from "./engine/engine.ts";
 import { historyLimitsOf } from "./engine/history-limits.ts";
-import { MemoryCheckpoints } from "./ingest/checkpoint.ts";
+import { type CheckpointStore, MemoryCheckpoints } from "./ingest/checkpoint.ts";
 import { ChannelOwners } from "./ingest/owners.ts";
 import { Shard } from "./ingest/shard.ts";
-import { inputsOf } from "./inputs.ts";
-import { type Clock, systemClock } from "./lib/clock.ts";
+import { inputsOf, knowInputs } from "./inputs.ts";
+import { type Clock, systemClock, wallMs } from "./lib/clock.ts";
 import { createLog, type Log } from "./lib/log.ts";
 import { NodeDrain } from "./node-drain.ts";
+import { BROKERS, contextOf, Dynamic, readDynamic, startRoutes } from "./node-routes.ts";
 import { nodeView } from "./node-view.ts";
 import { binanceEncoder, createBinanceRest } from "./protocol/binance/mod.ts";
 import { nativeEncoder } from "./protocol/native/mod.ts";
 import { RestDesk } from "./rest-desk.ts";
 import { createRing, createRingWriter } from "./ring/mod.ts";
+import { type BrokerFactories, Fanout, type Routes } from "./routes/mod.ts";
 
 export interface Node {
   /** `http://127.0.0.1:8080`, also for ws://; with TLS https. Null: this node has no edge. */
@@ -54,7 +58,10 @@ export interface Parts {
   readonly bus: Bus;
   readonly follower: Follower;
   readonly engine: Engine;
+  /** Those of now. */
   readonly shards: readonly Shard[];
+  /** Null: without a dynamic configuration, or without the role ingest. */
+  readonly routes: Routes | null;
   readonly edge: Edge | null;
   readonly registry: InstrumentRegistry;
 }
@@ -62,13 +69,18 @@ export interface Parts {
 /** A node whose sources do not connect serves all the same, and says so in /readyz. */
 const FIRST_CONNECTION_MS_MAX = 10_000;
 
-/** Fanout topics are named like their channels. */
-const topicOf = (channel: string): string => channel;
+/** A broker that is away is waited for only so long. */
+const FIRST_ROUTES_MS_MAX = 3000;
 
 export interface NodeDeps {
   readonly log?: Log;
   /** Of another node in the same process: this one follows what that one publishes. */
   readonly world?: Pick<Parts, "bus" | "registry">;
+  /** A bus made elsewhere: it is closed with the node. */
+  readonly bus?: Bus;
+  readonly checkpoints?: CheckpointStore;
+  /** In the place of those of their type. */
+  readonly brokers?: Partial<BrokerFactories>;
 }
 
 export async function startNode(config: StaticConfig, deps: NodeDeps = {}): Promise<Node> {
@@ -76,21 +88,39 @@ export async function startNode(config: StaticConfig, deps: NodeDeps = {}): Prom
   const clock = systemClock();
   const has = (role: StaticConfig["roles"][number]): boolean => config.roles.includes(role);
   const registry = deps.world?.registry ?? new InstrumentRegistry(config.defaultMarket);
-  const inputs = has("ingest") ? inputsOf(config, registry, clock, log) : [];
+  const store = config.configStore;
+  const dynamic = store && new Dynamic(await readDynamic(store.path, contextOf(config)), registry);
+  const inputs = has("ingest") && dynamic === undefined ? inputsOf(config, registry, clock, log) : [];
+  if (!has("ingest") && dynamic === undefined && deps.world === undefined) knowInputs(config, registry);
 
-  const bus = deps.world?.bus ?? createMemoryBus({ clock });
+  const bus = deps.world?.bus ?? deps.bus ?? createMemoryBus({ clock });
+  const fanout = dynamic?.fanout ?? new Fanout([], config.defaultMarket);
+  const topicOf = (channel: string, user: string) => fanout.topicOf(channel, user);
+  let routes: Routes | null = null;
+  const shardOf = (name: string) => routes?.shard(name) ?? shards.find(({ id }) => id === name) ?? null;
   const follower = createFollower({
     bus,
     clock,
     topicOf,
     log: { warn: (fields, message) => log.warn(message, { ...fields }) },
+    raised: (shard, token) => shardOf(shard)?.heard(token),
+  });
+  const instruments = new InstrumentFollower({
+    bus,
+    isOwn: (shard) => shardOf(shard) !== null,
+    take(instrument) {
+      const { market, symbol } = instrument;
+      const isFixed = dynamic?.isConfigured(market, symbol) || allShards().some((one) => one.feeds(market, symbol));
+      takeInstrument(registry, instrument, isFixed === true);
+    },
+    refused: (shard, error) => log.warn("instruments of another node are not known yet", { shard, error }),
   });
   const workers = has("edge") ? config.workers : 0;
   const ringMemory = createRing(config.ringBytes, Math.max(1, workers));
   const ring = createRingWriter(ringMemory);
   const encoders = { native: nativeEncoder, binance: binanceEncoder };
   const topics = new TopicSettings(
-    config.topics,
+    dynamic?.topicsOver(config.topics) ?? config.topics,
     config.defaultMarket,
     (market, symbol) => registry.find(market, symbol) !== null,
   );
@@ -117,23 +147,20 @@ export async function startNode(config: StaticConfig, deps: NodeDeps = {}): Prom
 
   const rest = new RestDesk(binanceRest, (worker, answers) => edge?.post(worker, { is: "rest", answers }));
 
-  const owners = new ChannelOwners();
-  const checkpoints = new MemoryCheckpoints();
-  const shards = inputs.map(
-    (input) =>
-      new Shard({
-        ...input,
-        bus,
-        catalog: registry,
-        owners,
-        checkpoints,
-        clock,
-        topicOf,
-        log,
-        randomId: () => randomBytes(4).toString("hex"),
-        historyOf: (channel) => historyLimitsOf(topics.of(channel)),
-      }),
-  );
+  const common = {
+    bus,
+    catalog: registry,
+    owners: new ChannelOwners(),
+    checkpoints: deps.checkpoints ?? new MemoryCheckpoints(),
+    clock,
+    topicOf,
+    randomId: () => randomBytes(4).toString("hex"),
+    historyOf: (channel: string) => historyLimitsOf(topics.of(channel)),
+    // Checkpoints in memory end with the process: another run must be above this one even so.
+    ...(deps.checkpoints === undefined ? { tokenMin: wallMs(clock) } : {}),
+  };
+  const shards = inputs.map((input) => new Shard({ ...common, ...input, log }));
+  const allShards = (): readonly Shard[] => [...shards, ...(routes?.shards() ?? [])];
 
   let edge: Edge | null = null;
   let admin: AdminServer | null = null;
@@ -141,10 +168,11 @@ export async function startNode(config: StaticConfig, deps: NodeDeps = {}): Prom
   let renewal: Renewal | null = null;
   const stop = async (): Promise<void> => {
     renewal?.stop();
-    await Promise.all(shards.map((shard) => shard.stop()));
+    await Promise.all([...shards.map((shard) => shard.stop()), routes?.stop()]);
     await edge?.stop();
     lag?.stop();
     engine.close();
+    instruments.close();
     follower.close();
     if (deps.world === undefined) await bus.close();
     await admin?.stop();
@@ -164,11 +192,19 @@ export async function startNode(config: StaticConfig, deps: NodeDeps = {}): Prom
       renewal = await Renewal.start({ files: config.tls, read, clock, log, renewed });
     }
     await Promise.all(shards.map((shard) => shard.start()));
-    await settled(shards, clock);
+    await until(() => !shards.some(isPending), FIRST_CONNECTION_MS_MAX, clock);
+    if (dynamic !== undefined && has("ingest")) {
+      const factories = { ...BROKERS, ...deps.brokers };
+      const begun = startRoutes({ config, dynamic, registry, common, factories, clock, random: Math.random, log });
+      routes = begun;
+      await until(() => begun.settled, FIRST_ROUTES_MS_MAX, clock);
+    }
     if (workers > 0) {
       const { host, port, sharePort } = config;
       const tls = renewal?.pair ?? null;
-      const { limits, topics, defaultMarket } = config;
+      const { defaultMarket } = config;
+      const limits = dynamic?.config.limits ?? config.limits;
+      const topics = dynamic?.topicsOver(config.topics) ?? config.topics;
       const edgeConfig = { ...DEFAULT_EDGE_CONFIG, host, port, sharePort, tls, limits, topics, defaultMarket };
       edge = await startEdge({
         config: edgeConfig,
@@ -190,7 +226,17 @@ export async function startNode(config: StaticConfig, deps: NodeDeps = {}): Prom
     lag = watchLoopLag(clock);
     drain = new NodeDrain({ edge, clock, log, stop: stopOnce });
     if (has("admin")) {
-      const view = nodeView({ config, version: pkg.version, shards, engine, follower, edge, lag, drain, renewal });
+      const view = nodeView({
+        config,
+        version: pkg.version,
+        shards: allShards,
+        engine,
+        follower,
+        edge,
+        lag,
+        drain,
+        renewal,
+      });
       admin = startAdmin(config.admin, view, drainDoor(drain, config), log);
     }
   } catch (error) {
@@ -207,15 +253,22 @@ export async function startNode(config: StaticConfig, deps: NodeDeps = {}): Prom
     drain: (ms, cause) => begun.begin(ms, cause),
     reload: async () => (renewal === null ? log.info("nothing to reload: there is no certificate") : renewal.reload()),
     stop: stopOnce,
-    parts: { clock, bus, follower, engine, shards, edge, registry },
+    parts: {
+      ...{ clock, bus, follower, engine, edge, registry, routes },
+      get shards() {
+        return allShards();
+      },
+    },
   };
 }
 
-/** Waits until every source has made its first connection (the simulated exchange: its history), or a little while. */
-async function settled(shards: readonly Shard[], clock: Clock): Promise<void> {
-  const endMs = clock.monotonicMs() + FIRST_CONNECTION_MS_MAX;
-  const isPending = (shard: Shard) => ["idle", "connecting"].includes(shard.status().source.state.name);
-  while (shards.some(isPending) && clock.monotonicMs() < endMs) {
+/** Its source has not made its first connection yet (the simulated exchange: its history). */
+const isPending = (shard: Shard): boolean => ["idle", "connecting"].includes(shard.status().source.state.name);
+
+/** Waits until it holds, or so long. */
+async function until(holds: () => boolean, ms: number, clock: Clock): Promise<void> {
+  const endMs = clock.monotonicMs() + ms;
+  while (!holds() && clock.monotonicMs() < endMs) {
     await new Promise<void>((resolve) => clock.after(10, resolve));
   }
 }

@@ -46,6 +46,11 @@ export class InstrumentTable {
     return this.#number;
   }
 
+  has(market: string, symbol: string): boolean {
+    this.look();
+    return this.#told.has(`${market}:${symbol}`);
+  }
+
   answer(since: Position | null, header: ShardHeader): StateReply {
     this.look();
     const from = since !== null && since.epoch === String(header.token) ? since.seq : 0;

@@ -156,6 +156,11 @@ export class Shard implements RecordSink {
     return this.#run;
   }
 
+  /** An instrument that its channels are of. */
+  feeds(market: string, symbol: string): boolean {
+    return this.#instruments.has(market, symbol);
+  }
+
   /** A newer owner has it: only that one may go on. */
   get lost(): boolean {
     return this.#lost;

@@ -13,14 +13,14 @@ export type BrokerFactory = (tools: BrokerTools) => Broker;
 export type BrokerFactories = Readonly<Record<BrokerType, BrokerFactory>>;
 
 export class Brokers {
-  readonly #factories: BrokerFactories;
+  readonly #factories: Partial<BrokerFactories>;
   readonly #tools: Omit<BrokerTools, "name" | "properties">;
   readonly #log: Log;
   readonly #brokers = new Map<string, Broker>();
   /** As they were last logged. */
   readonly #told = new Map<string, string>();
 
-  constructor(factories: BrokerFactories, tools: Omit<BrokerTools, "name" | "properties">, log: Log) {
+  constructor(factories: Partial<BrokerFactories>, tools: Omit<BrokerTools, "name" | "properties">, log: Log) {
     this.#factories = factories;
     this.#tools = tools;
     this.#log = log;

@@ -71,16 +71,27 @@ function partsOf(topic: string, defaultMarket: string): { market: string; symbol
   return parsed ?? { market: "", symbol: "", stream: topic };
 }
 
-/** Makes known what the configuration names: its instruments, those of channels written out, and its own topics. */
-export function makeKnown(config: DynamicConfig, registry: InstrumentRegistry, kindOf: KindOf): void {
+/** Makes the instruments known that are listed (`before`: or have changed since) or whose channels are written out. */
+export function knowInstruments(
+  config: DynamicConfig,
+  before: DynamicConfig | null,
+  registry: InstrumentRegistry,
+): void {
+  const unchanged = new Set(before?.instruments.map((spec) => JSON.stringify(spec)));
+  for (const spec of config.instruments) if (!unchanged.has(JSON.stringify(spec))) registry.add(spec);
+  for (const { ws_topic } of config.routes.flatMap(({ mappings }) => mappings)) {
+    if (ws_topic.includes(SYMBOL)) continue;
+    const { market, symbol } = partsOf(ws_topic, registry.defaultMarket);
+    if (symbol !== "" && registry.find(market, symbol) === null) registry.learn(market, symbol.toUpperCase());
+  }
+}
+
+/** Makes the channels known that are none by their instrument's name alone. */
+export function knowTopics(config: DynamicConfig, registry: InstrumentRegistry, kindOf: KindOf): void {
   const { defaultMarket } = registry;
-  for (const spec of config.instruments) registry.add(spec);
   const mapped = config.routes.flatMap(({ mappings }) => mappings);
   for (const { ws_topic, mapper } of mapped) {
-    if (ws_topic.includes(SYMBOL)) continue;
-    const { market, symbol } = partsOf(ws_topic, defaultMarket);
-    if (symbol !== "" && registry.find(market, symbol) === null) registry.learn(market, symbol.toUpperCase());
-    addTopic(registry, ws_topic, kindOf(mapper));
+    if (!ws_topic.includes(SYMBOL)) addTopic(registry, ws_topic, kindOf(mapper));
   }
   for (const { topic } of config.topics) {
     if (!topic.includes(SYMBOL) && partsOf(topic, defaultMarket).symbol === "") addTopic(registry, topic, null);

@@ -26,8 +26,8 @@ export interface RoutesOptions {
   readonly peers: readonly string[];
   readonly brokers: Brokers;
   readonly common: ShardCommon;
-  readonly patternOf: (text: string) => TopicPattern;
-  readonly mapperOf: (plan: RoutePlan, config: DynamicConfig, pattern: TopicPattern) => Mapper;
+  readonly patternOf: (plan: RoutePlan) => TopicPattern;
+  readonly mapperOf: (plan: RoutePlan, pattern: TopicPattern) => Mapper;
   readonly kindOf: KindOf;
   readonly clock: Clock;
   readonly random: () => number;
@@ -71,7 +71,6 @@ export class Routes {
   readonly #shards = new Map<string, Held>();
   readonly #stopping = new Map<string, Promise<void>>();
   readonly #orphansTold = new Set<string>();
-  #config: DynamicConfig | null = null;
   #provides: readonly ReturnType<KindOf>[] = [];
   #look: Timer | null = null;
   #closed = false;
@@ -83,7 +82,6 @@ export class Routes {
   /** Starts what is new, stops what is gone, restarts what is read differently. Throws at mistakes in a data source. */
   apply(config: DynamicConfig): void {
     const { brokers, kindOf } = this.#options;
-    this.#config = config;
     const provides = providedBy(config, kindOf);
     this.#provides = provides;
     const plans = new Map(plansOf(config, provides).map((plan) => [plan.key, plan]));
@@ -150,7 +148,7 @@ export class Routes {
     const { patternOf } = this.#options;
     const running: { current: Running | null } = { current: null };
     let early: readonly BrokerInput[] = [];
-    const watch = broker.watch(patternOf(plan.topic), (inputs) => {
+    const watch = broker.watch(patternOf(plan), (inputs) => {
       if (running.current === null) {
         early = inputs;
         return;
@@ -196,9 +194,7 @@ export class Routes {
 
   #start(name: string, plan: RoutePlan, input: BrokerInput): void {
     const { common, mapperOf, patternOf, clock, random, log } = this.#options;
-    const config = this.#config;
-    assert(config !== null, "inputs come after the configuration");
-    const mapper = () => mapperOf(plan, config, patternOf(plan.topic));
+    const mapper = () => mapperOf(plan, patternOf(plan));
     const provides = this.#provides.filter((kind) => kind !== null);
     const routed = new RoutedShard({ id: name, input, common, mapper, provides, clock, random, log });
     this.#shards.set(name, { routed, signature: plan.signature });

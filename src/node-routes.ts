@@ -1,0 +1,174 @@
+/**
+ * What a dynamic configuration makes of a node: instruments and channels that are known, fanout topics, and routes.
+ *
+ * Part of the composition root: here the brokers and the mappers of routes are picked.
+ */
+import { readFile } from "node:fs/promises";
+import { parseChannelName, symbolOf } from "./channel/name.ts";
+import type { InstrumentRegistry } from "./channel/registry.ts";
+import { canonicalTopic, type TopicSpec } from "./channel/topic-settings.ts";
+import type { Kind } from "./channel/types.ts";
+import { resolverOf } from "./config/addresses.ts";
+import { parseDynamic } from "./config/dynamic/parse.ts";
+import type { DynamicConfig, DynamicContext } from "./config/dynamic/types.ts";
+import type { StaticConfig } from "./config/static.ts";
+import type { TopicPattern } from "./ingest/broker.ts";
+import { createMapper, learnInto, type Mapper, mapperKinds } from "./ingest/mapper/mod.ts";
+import { createRouteMapper } from "./ingest/mapper/route.ts";
+import { createNatsBroker, NATS_PROPERTIES } from "./ingest/nats/mod.ts";
+import { createTopicPattern } from "./ingest/topic-pattern.ts";
+import type { Clock } from "./lib/clock.ts";
+import { GatewayError } from "./lib/errors.ts";
+import type { Log } from "./lib/log.ts";
+import {
+  type BrokerFactories,
+  Brokers,
+  Fanout,
+  knowInstruments,
+  knowTopics,
+  type RoutePlan,
+  Routes,
+} from "./routes/mod.ts";
+import type { ShardCommon } from "./routes/routed-shard.ts";
+
+const SYMBOL = "{symbol}";
+
+/** The brokers that this build has. */
+export const BROKERS: Partial<BrokerFactories> = { nats: createNatsBroker };
+
+export const contextOf = ({ defaultMarket, limits }: StaticConfig): DynamicContext => ({
+  defaultMarket,
+  limits,
+  mappers: mapperKinds,
+  properties: { kafka: [], nats: NATS_PROPERTIES, jetstream: [], "redis-stream": [] },
+});
+
+/** Reads and judges the configuration. Throws GatewayError CONFIG: what is wrong, one line per mistake. */
+export async function readDynamic(path: string, context: DynamicContext): Promise<DynamicConfig> {
+  const parsed = parseDynamic(await readFile(path, "utf8"), context);
+  if ("config" in parsed) return parsed.config;
+  const lines = parsed.mistakes.map(
+    (one) => `${path}:${one.line}: ${one.path === "" ? "" : `${one.path}: `}${one.message}`,
+  );
+  throw new GatewayError("CONFIG", lines.join("\n"));
+}
+
+/** The configuration as the parts of a node use it. */
+export class Dynamic {
+  config: DynamicConfig;
+  readonly fanout: Fanout;
+  readonly #registry: InstrumentRegistry;
+  #configured: ReadonlySet<string> = new Set();
+  #listed: ReadonlySet<string> = new Set();
+
+  constructor(config: DynamicConfig, registry: InstrumentRegistry) {
+    this.config = config;
+    this.#registry = registry;
+    const mappings = config.routes.flatMap((route) => route.mappings);
+    this.fanout = new Fanout(mappings, registry.defaultMarket);
+    this.#know(null);
+    const isPatterned = mappings.some(({ ws_topic }) => ws_topic.includes(SYMBOL));
+    // Channels that only a template names are known with their instrument.
+    if (isPatterned) registry.onChange((_, previous) => previous === null && this.#knowTopics());
+  }
+
+  /** Takes what has changed: topics, limits, mappers, instruments. */
+  change(config: DynamicConfig): void {
+    const before = this.config;
+    this.config = config;
+    this.#know(before);
+  }
+
+  readonly kindOf = (mapper: string): Kind | null => {
+    const declared = this.config.mappers.find(({ name }) => name === mapper);
+    return declared?.kind ?? mapperKinds.find(({ name }) => name === mapper)?.kind ?? null;
+  };
+
+  /** The settings of topics: those of the node where the configuration is silent. */
+  topicsOver(node: readonly TopicSpec[]): readonly TopicSpec[] {
+    const { defaultMarket } = this.#registry;
+    const named = new Set(this.config.topics.map(({ topic }) => canonicalTopic(topic, defaultMarket)));
+    return [...this.config.topics, ...node.filter(({ topic }) => !named.has(canonicalTopic(topic, defaultMarket)))];
+  }
+
+  isConfigured(market: string, symbol: string): boolean {
+    return this.#configured.has(`${market}:${symbol}`);
+  }
+
+  /** The configuration says which instruments a market has. */
+  isListed(market: string): boolean {
+    return this.#listed.has(market);
+  }
+
+  #know(before: DynamicConfig | null): void {
+    const { instruments } = this.config;
+    this.#configured = new Set(instruments.map(({ market, spelling }) => `${market}:${symbolOf(spelling)}`));
+    this.#listed = new Set(instruments.map(({ market }) => market));
+    knowInstruments(this.config, before, this.#registry);
+    this.#knowTopics();
+  }
+
+  #knowTopics(): void {
+    knowTopics(this.config, this.#registry, this.kindOf);
+  }
+}
+
+export interface RoutesParts {
+  readonly config: StaticConfig;
+  readonly dynamic: Dynamic;
+  readonly registry: InstrumentRegistry;
+  readonly common: ShardCommon;
+  readonly factories: Partial<BrokerFactories>;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly log: Log;
+}
+
+/** Throws GatewayError BROKER_PROPERTIES where a data source cannot work. */
+export function startRoutes(parts: RoutesParts): Routes {
+  const { config, dynamic, registry, common, factories, clock, random, log } = parts;
+  const peers = config.peers.length === 0 ? [config.nodeId] : config.peers;
+  if (!peers.includes(config.nodeId)) {
+    log.warn("this node is not among the peers: it owns no shard", { node: config.nodeId, peers });
+  }
+  const tools = { clock, random, log, resolveAddress: resolverOf(config.addresses) };
+  const learn = learnInto(registry, (error) => log.warn("an instrument is refused", { error: error.message }));
+  const listed = (market: string) => dynamic.isListed(market);
+  const routes = new Routes({
+    nodeId: config.nodeId,
+    peers,
+    brokers: new Brokers(factories, tools, log),
+    common,
+    patternOf: (plan) => patternOf(plan, dynamic.config, registry, listed),
+    mapperOf: (plan, pattern) => mapperOf(plan, pattern),
+    kindOf: dynamic.kindOf,
+    clock,
+    random,
+    log,
+  });
+  const mapperOf = (plan: RoutePlan, pattern: TopicPattern): Mapper =>
+    createRouteMapper(plan.mappings, { registry, learn, listed, pattern, create: createMapper });
+  routes.apply(dynamic.config);
+  return routes;
+}
+
+/** `{symbol}` stands for the instruments of the markets that the plan's mappings feed. */
+function patternOf(
+  plan: RoutePlan,
+  config: DynamicConfig,
+  registry: InstrumentRegistry,
+  listed: (market: string) => boolean,
+): TopicPattern {
+  const { defaultMarket } = registry;
+  const markets = [
+    ...new Set(
+      plan.mappings.map(({ ws_topic }) => parseChannelName(ws_topic.replace(SYMBOL, "x"), defaultMarket)?.market ?? ""),
+    ),
+  ];
+  const symbols = {
+    has: (symbol: string) => markets.some((market) => !listed(market) || registry.find(market, symbol) !== null),
+    list: () => [...new Set(markets.flatMap((market) => registry.list(market).map(({ symbol }) => symbol)))],
+  };
+  const type = config.datasource.find(({ name }) => name === plan.source)?.type;
+  return createTopicPattern(plan.topic, symbols, type === "nats" || type === "jetstream");
+}
