@@ -16,8 +16,8 @@ const PREFIX_BYTES = 4;
 /** No version before this one was ever written. */
 const FIRST_VERSION = 1;
 
-const WHAT = { message: 1, head: 2, request: 3, reply: 4 } as const;
-type What = keyof typeof WHAT;
+const WHAT = { message: 1, head: 2, request: 3, reply: 4, heads: 5, ask: 6, answer: 7, part: 8 } as const;
+export type What = keyof typeof WHAT;
 
 export interface BusCodec {
   readonly version: number;
@@ -34,16 +34,7 @@ export interface BusCodec {
 
 /** A codec that writes `version`: while a cluster is upgraded its newer nodes may write the older one. */
 export function createCodec(version: number = BUS_VERSION): BusCodec {
-  const encode = (what: What, body: unknown): Uint8Array => {
-    const text = JSON.stringify(body);
-    const bytes = Buffer.allocUnsafe(PREFIX_BYTES + Buffer.byteLength(text));
-    bytes[0] = T;
-    bytes[1] = G;
-    bytes[2] = version;
-    bytes[3] = WHAT[what];
-    bytes.write(text, PREFIX_BYTES);
-    return bytes;
-  };
+  const encode = (what: What, body: unknown): Uint8Array => seal(what, JSON.stringify(body), version);
 
   const decode = <Body>(what: What, bytes: Uint8Array, problemOf: (body: unknown) => string | null) => {
     const body = open(what, bytes, version);
@@ -67,9 +58,29 @@ export function createCodec(version: number = BUS_VERSION): BusCodec {
   };
 }
 
+/** Puts the envelope around a body that is JSON already. */
+export function seal(what: What, json: string, version: number): Uint8Array {
+  const bytes = Buffer.allocUnsafe(PREFIX_BYTES + Buffer.byteLength(json));
+  bytes[0] = T;
+  bytes[1] = G;
+  bytes[2] = version;
+  bytes[3] = WHAT[what];
+  bytes.write(json, PREFIX_BYTES);
+  return bytes;
+}
+
+/** Of what sort the envelope says it is; null if there is none. */
+export function sortOf(bytes: Uint8Array): What | null {
+  if (bytes.length <= PREFIX_BYTES || bytes[0] !== T || bytes[1] !== G) return null;
+  return SORTS.get(bytes[3]!) ?? null;
+}
+
+const SORTS: ReadonlyMap<number, What> = new Map(Object.entries(WHAT).map(([what, n]) => [n, what as What]));
+
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-function open(what: What, bytes: Uint8Array, version: number): unknown {
+/** The body, parsed but not judged; or why it cannot be read. */
+export function open(what: What, bytes: Uint8Array, version: number): unknown {
   if (bytes.length <= PREFIX_BYTES || bytes[0] !== T || bytes[1] !== G) return malformed(what, "no bus envelope");
   const theirs = bytes[2]!;
   if (theirs < FIRST_VERSION || theirs < version - 1 || theirs > version) {
@@ -86,5 +97,5 @@ function open(what: What, bytes: Uint8Array, version: number): unknown {
   }
 }
 
-const malformed = (what: What, problem: string, cause?: unknown): GatewayError =>
+export const malformed = (what: What, problem: string, cause?: unknown): GatewayError =>
   new GatewayError("BUS_MALFORMED", `bus ${what} refused: ${problem}`, { cause });

@@ -40,6 +40,15 @@ export interface MemoryHub {
   attach(name?: string): Bus;
   /** Publications dropped by `nestedMax`, messages refused by the codec. */
   readonly counters: { nestedDrops: number; malformed: number };
+  /** For a bus that reaches further: what came from elsewhere to the receivers here, in line with what is made here. */
+  deliver(topic: string, message: BusMessage): void;
+  deliverHead(head: Head): void;
+  /** Owners are registered here. */
+  readonly serving: boolean;
+  /** As the owners here answer; null if all know nothing of the channel; undefined if there are none, or one failed. */
+  answer(request: StateRequest): StateReply | null | undefined;
+  /** The HEAD of this moment of a shard owned here; null if it is not. */
+  headNow(shard: string): Head | null;
 }
 
 const CONNECTED: BusState = { name: "connected" };
@@ -66,6 +75,13 @@ export function createMemoryHub(options: MemoryBusOptions = {}): MemoryHub {
   const hub = new Hub(options);
   return {
     counters: hub.counters,
+    deliver: (topic, message) => hub.deliver(topic, message),
+    deliverHead: (head) => hub.head(head),
+    get serving() {
+      return hub.owners.length > 0;
+    },
+    answer: (request) => hub.askOwners(request),
+    headNow: (shard) => hub.headNow(shard),
     attach(name) {
       const node = name ?? `node${++hub.nodes}`;
       const bus = new MemoryNode(hub);
@@ -109,6 +125,11 @@ class Hub {
     if (receivers === undefined) return;
     const { version, shard, token, epoch } = header;
     this.send(receivers, { version, shard, token, epoch, publications: [publication] }, this.messageThroughBytes);
+  }
+
+  deliver(topic: string, message: BusMessage): void {
+    const receivers = this.topics.get(topic);
+    if (receivers !== undefined) this.send(receivers, message, this.messageThroughBytes);
   }
 
   head(head: Head): void {
@@ -156,6 +177,10 @@ class Hub {
     this.codec.decodeMessage(this.codec.encodeMessage(message));
   private readonly headThroughBytes = (head: Head) => this.codec.decodeHead(this.codec.encodeHead(head));
 
+  headNow(shard: string): Head | null {
+    return this.owners.find((one) => one.shard === shard)?.head?.() ?? null;
+  }
+
   throughBytesOf(head: Head): Head {
     const received = this.throughBytes ? this.headThroughBytes(head) : head;
     if (received instanceof GatewayError) throw received;
@@ -176,7 +201,7 @@ class Hub {
   }
 
   /** The first answer of an owner that knows the channel; null if all know nothing of it; undefined if one did not say. */
-  private askOwners(request: StateRequest): StateReply | null | undefined {
+  askOwners(request: StateRequest): StateReply | null | undefined {
     let all = this.owners.length > 0;
     for (const owner of this.owners) {
       const reply = this.askOwner(owner, request);
@@ -282,8 +307,8 @@ class MemoryNode implements Bus {
   async headOf(shard: string): Promise<Head> {
     if (this.closed) throw busClosed();
     await null;
-    const head = this.hub.owners.find((one) => one.shard === shard)?.head?.();
-    if (head === undefined) throw new GatewayError("BUS_NO_ANSWER", `no owner of ${shard} answered`);
+    const head = this.hub.headNow(shard);
+    if (head === null) throw new GatewayError("BUS_NO_ANSWER", `no owner of ${shard} answered`);
     return this.hub.throughBytesOf(head);
   }
 

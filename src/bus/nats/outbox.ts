@@ -1,0 +1,178 @@
+/**
+ * The outbox of the NATS bus: what other nodes are to hear, given to the server as fast as it takes it.
+ *
+ * On the path: batches, heads, asking -> OUTBOX -> connection.
+ * Invariants: everything leaves in the order it came; no more than `windowBytes` are with the server unconfirmed (it
+ * confirms by answering a ping), so a server that hangs cannot fill this node's memory; after a reconnect publications
+ * that were not confirmed are sent again (receivers drop what they have), HEADs, requests and answers are not.
+ * At the limit: of publications that wait, the oldest go when they are older than `heldMsMax` or all hold more than
+ * `heldBytesMax`; they are counted and healed by the followers.
+ */
+import type { NatsConnection } from "@nats-io/transport-node";
+import type { Clock, Timer } from "../../lib/clock.ts";
+import type { NatsBusCounters } from "./counters.ts";
+import { Line, type Parcel } from "./held.ts";
+
+export interface OutboxOptions {
+  readonly clock: Clock;
+  readonly counters: NatsBusCounters;
+  readonly heldBytesMax: number;
+  readonly heldMsMax: number;
+  readonly windowBytes: number;
+  /** The library would not take a message. */
+  readonly refused: (error: unknown) => void;
+}
+
+/** Bytes, or ms, after which the server is asked to confirm. */
+const CONFIRM_BYTES = 64 * 1024;
+const CONFIRM_MS = 20;
+/** A server that does not confirm for so long keeps nobody waiting: plain NATS promises nothing anyway. */
+const FLUSH_MS_MAX = 1000;
+
+interface Waiter {
+  /** Number of the entry whose confirmation settles it. */
+  readonly number: number;
+  readonly settle: () => void;
+}
+
+export class Outbox {
+  readonly #options: OutboxOptions;
+  readonly #line = new Line();
+  #connection: NatsConnection | null = null;
+  #waiters: Waiter[] = [];
+  /** Sent since the server was asked last. */
+  #unasked = 0;
+  #asking = false;
+  #timer: Timer | null = null;
+
+  constructor(options: OutboxOptions) {
+    this.#options = options;
+  }
+
+  /** Bytes that wait or are unconfirmed. */
+  get bytes(): number {
+    return this.#line.bytes;
+  }
+
+  up(connection: NatsConnection): void {
+    this.#connection = connection;
+    this.#asking = false;
+    this.#unasked = 0;
+    this.#expire();
+    this.#pump();
+  }
+
+  down(): void {
+    this.#connection = null;
+    this.#timer?.cancel();
+    this.#timer = null;
+    this.#line.rewind(({ keep }) => keep);
+    this.#settle(true);
+  }
+
+  push(subject: string, bytes: Uint8Array, publications: number, keep: boolean): void {
+    if (this.#connection === null && !keep) return;
+    const at = this.#options.clock.monotonicMs();
+    this.#line.push({ subject, bytes, publications, keep, at, id: "" });
+    this.#pump();
+    this.#expire();
+  }
+
+  /** Settles when the server has everything put in line so far; after FLUSH_MS_MAX, or without a connection, it settles too. */
+  flushed(): Promise<void> {
+    if (this.#line.length === 0 || this.#connection === null) return Promise.resolve();
+    return new Promise((resolve) => {
+      const settle = (): void => {
+        timer.cancel();
+        resolve();
+      };
+      const waiter: Waiter = { number: this.#line.end - 1, settle };
+      const timer = this.#options.clock.after(FLUSH_MS_MAX, () => {
+        this.#waiters = this.#waiters.filter((other) => other !== waiter);
+        resolve();
+      });
+      this.#waiters.push(waiter);
+      this.#ask();
+    });
+  }
+
+  #pump(): void {
+    const connection = this.#connection;
+    if (connection === null) return;
+    for (;;) {
+      const parcel = this.#line.waiting();
+      if (parcel === null || (this.#line.bytesSent > 0 && this.#isFull(parcel))) break;
+      if (connection.isClosed()) break;
+      this.#send(connection, parcel);
+      this.#line.markSent();
+    }
+    if (this.#line.sent === 0) return;
+    if (this.#unasked >= CONFIRM_BYTES || this.#line.waiting() !== null) this.#ask();
+    else this.#timer ??= this.#options.clock.after(CONFIRM_MS, () => this.#ask());
+  }
+
+  #isFull({ bytes }: Parcel): boolean {
+    return this.#line.bytesSent + bytes.length > this.#options.windowBytes;
+  }
+
+  #send(connection: NatsConnection, { subject, bytes, publications }: Parcel): void {
+    const { counters } = this.#options;
+    try {
+      connection.publish(subject, bytes);
+    } catch (error) {
+      // A server that takes less than the one before: what was split for that is too large for this one.
+      counters.dropped += publications;
+      this.#options.refused(error);
+      return;
+    }
+    this.#unasked += bytes.length;
+    counters.messagesOut++;
+    counters.bytesOut += bytes.length;
+    counters.publicationsOut += publications;
+  }
+
+  /** Asks the server to confirm what it was sent; one question at a time. */
+  #ask(): void {
+    this.#timer?.cancel();
+    this.#timer = null;
+    const connection = this.#connection;
+    if (connection === null || this.#asking || connection.isClosed()) return;
+    this.#asking = true;
+    this.#unasked = 0;
+    const upTo = this.#line.next;
+    connection.flush().then(
+      () => this.#connection === connection && this.#confirmed(upTo),
+      // The connection is gone: `down` follows.
+      () => undefined,
+    );
+  }
+
+  #confirmed(upTo: number): void {
+    this.#asking = false;
+    while (this.#line.first < upTo && this.#line.length > 0) this.#line.shift();
+    this.#settle(false);
+    this.#pump();
+    if (this.#waiters.length > 0) this.#ask();
+  }
+
+  #settle(all: boolean): void {
+    const done = this.#waiters.filter(({ number }) => all || number < this.#line.first);
+    if (done.length === 0) return;
+    this.#waiters = this.#waiters.filter((waiter) => !done.includes(waiter));
+    for (const { settle } of done) settle();
+  }
+
+  /** Drops what waited too long or is too much. */
+  #expire(): void {
+    const { clock, heldBytesMax, heldMsMax, counters } = this.#options;
+    const oldestMs = clock.monotonicMs() - heldMsMax;
+    for (;;) {
+      const oldest = this.#line.oldest();
+      if (oldest === null || (this.#line.bytes <= heldBytesMax && oldest.at >= oldestMs)) return;
+      // Sent already: it may well have arrived, it only cannot be sent again.
+      if (this.#line.sent === 0) counters.dropped += oldest.publications;
+      this.#line.shift();
+      this.#settle(false);
+    }
+  }
+}

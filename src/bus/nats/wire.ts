@@ -1,0 +1,124 @@
+/**
+ * What nodes say to each other over NATS, as bytes: batches of publications, HEADs, requests, answers.
+ *
+ * Everything stands in the bus envelope (../envelope.ts). A batch is an envelope "message" as any codec reads it, written
+ * from publications that are JSON already; `sentUs` beside its header is the sender's wall clock.
+ * Invariant: what cannot be read is returned as a GatewayError, never thrown.
+ */
+import { GatewayError } from "../../lib/errors.ts";
+import {
+  BUS_VERSION,
+  type BusMessage,
+  type Head,
+  type ShardHeader,
+  type StateReply,
+  type StateRequest,
+} from "../bus.ts";
+import { createCodec, malformed, open, seal, type What } from "../envelope.ts";
+import { headProblem, replyProblem, requestProblem } from "../shape.ts";
+
+/** HEADs of one node, and that it is there: sent with every HEAD, when it begins or ends to serve, and to a newcomer. */
+export interface HeadsFrame {
+  readonly node: string;
+  /** Shards it serves; 0: it answers no requests. */
+  readonly serves: number;
+  /** Asks the others to say who they are. */
+  readonly hello: boolean;
+  readonly heads: readonly Head[];
+}
+
+/** Asks for a channel's state, or for a shard's HEAD. */
+export type AskFrame = { readonly node: string; readonly id: number } & (
+  | { readonly request: StateRequest }
+  | { readonly headOf: string }
+);
+
+/** `reply: null`: nothing of that is here. */
+export type AnswerFrame = { readonly node: string; readonly id: number } & (
+  | { readonly reply: StateReply | null }
+  | { readonly head: Head }
+);
+
+export interface ReceivedBatch extends BusMessage {
+  /** Wall clock of the sender; 0 if it did not say. */
+  readonly sentUs: number;
+}
+
+export interface Wire {
+  readonly version: number;
+  /** `publications`: each as JSON. */
+  batch(header: ShardHeader, sentUs: number, publications: readonly string[]): Uint8Array;
+  readBatch(bytes: Uint8Array): ReceivedBatch | GatewayError;
+  heads(frame: HeadsFrame): Uint8Array;
+  readHeads(bytes: Uint8Array): HeadsFrame | GatewayError;
+  ask(frame: AskFrame): Uint8Array;
+  readAsk(bytes: Uint8Array): AskFrame | GatewayError;
+  answer(frame: AnswerFrame): Uint8Array;
+  readAnswer(bytes: Uint8Array): AnswerFrame | GatewayError;
+}
+
+type Fields = Record<string, unknown>;
+const isObject = (value: unknown): value is Fields =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+const isNode = (value: unknown): value is string => typeof value === "string" && value !== "";
+
+export function createWire(version: number = BUS_VERSION): Wire {
+  const codec = createCodec(version);
+  const read = <Frame>(what: What, bytes: Uint8Array, problemOf: (body: Fields) => string | null) => {
+    const body = open(what, bytes, version);
+    if (body instanceof GatewayError) return body;
+    if (!isObject(body)) return malformed(what, "no object");
+    const problem = isNode(body.node) ? problemOf(body) : "node";
+    // Its shape was just checked field by field.
+    return problem === null ? (body as unknown as Frame) : malformed(what, problem);
+  };
+  /** Every header says the version it is written in. */
+  const written = <Body extends ShardHeader>(body: Body): Body => ({ ...body, version });
+
+  return {
+    version,
+    batch({ shard, token, epoch }, sentUs, publications) {
+      const header = JSON.stringify({ version, shard, token, epoch, sentUs });
+      return seal("message", `${header.slice(0, -1)},"publications":[${publications.join()}]}`, version);
+    },
+    readBatch(bytes) {
+      const message = codec.decodeMessage(bytes);
+      if (message instanceof GatewayError) return message;
+      const { sentUs } = message as Partial<ReceivedBatch>;
+      return { ...message, sentUs: Number.isSafeInteger(sentUs) ? (sentUs as number) : 0 };
+    },
+    heads: (frame) => seal("heads", JSON.stringify({ ...frame, heads: frame.heads.map(written) }), version),
+    readHeads: (bytes) => read<HeadsFrame>("heads", bytes, headsProblem),
+    ask: (frame) => seal("ask", JSON.stringify(frame), version),
+    readAsk: (bytes) => read<AskFrame>("ask", bytes, askProblem),
+    answer(frame) {
+      const { node, id } = frame;
+      const what =
+        "head" in frame ? { head: written(frame.head) } : { reply: frame.reply === null ? null : written(frame.reply) };
+      return seal("answer", JSON.stringify({ node, id, ...what }), version);
+    },
+    readAnswer: (bytes) => read<AnswerFrame>("answer", bytes, answerProblem),
+  };
+}
+
+function headsProblem({ serves, hello, heads }: Fields): string | null {
+  if (!Number.isSafeInteger(serves)) return "serves";
+  if (typeof hello !== "boolean") return "hello";
+  if (!Array.isArray(heads)) return "heads";
+  for (const head of heads) {
+    const problem = headProblem(head);
+    if (problem !== null) return `heads: ${problem}`;
+  }
+  return null;
+}
+
+function askProblem({ id, request, headOf }: Fields): string | null {
+  if (!Number.isSafeInteger(id)) return "id";
+  if (request === undefined) return typeof headOf === "string" ? null : "headOf";
+  return requestProblem(request);
+}
+
+function answerProblem({ id, reply, head }: Fields): string | null {
+  if (!Number.isSafeInteger(id)) return "id";
+  return reply === undefined ? headProblem(head) : replyProblem(reply);
+}
