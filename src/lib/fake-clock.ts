@@ -7,8 +7,11 @@
 import type { Clock, Timer } from "./clock.ts";
 
 export interface FakeClock extends Clock {
-  /** Moves on by `ms` and runs every timer that falls due on the way, those set meanwhile included. */
-  advance(ms: number): void;
+  /**
+   * Moves on by `ms` and runs every timer that falls due on the way, those set meanwhile included. `settle` is called before
+   * the first, after every timer and at the end: whoever can run promises without a turn of the loop does it there.
+   */
+  advance(ms: number, settle?: () => void): void;
   /** The same, but waits for `settle` before the first, after every timer and at the end, so that promises move on too. */
   run(ms: number, settle?: () => Promise<void>): Promise<void>;
   /** Timers set and not yet due. */
@@ -54,9 +57,10 @@ export function createFakeClock(startUs = 1_767_225_600_000_000): FakeClock {
     wallUs: () => startUs + Math.floor(nowMs * 1000),
     monotonicMs: () => nowMs,
     after,
-    advance(ms) {
+    advance(ms, settle) {
       const end = nowMs + ms;
-      while (runOne(end));
+      settle?.();
+      while (runOne(end)) settle?.();
       nowMs = Math.max(nowMs, end);
     },
     async run(ms, settle = nextTurn) {

@@ -11,7 +11,7 @@ const worlds = (count: number): Plan[] => fc.sample(wildPlan, { numRuns: count, 
 test("determinism - two runs of a world give byte-identical publications, ring records and checkpoints", async () => {
   let records = 0;
   for (const plan of worlds(10)) {
-    const [first, second] = [await run(plan, true), await run(plan, true)];
+    const [first, second] = [run(plan, true), run(plan, true)];
     expect(first.publications.length).toBeGreaterThan(0);
     records += first.records.length;
     expect(differenceOf(first.publications, second.publications)).toBeNull();
@@ -28,7 +28,7 @@ test("determinism - numbers and state of a shard do not depend on who listens", 
     const heard: Plan = { ...plan, steps: [{ ...client, binance: false }, { ...client, binance: true }, ...steps] };
     // The same at the same times, but nobody comes.
     const alone = heard.steps.map((step): Step => (step.do === "open" || step.do === "act" ? PAUSE : step));
-    const [loud, silent] = [await run(heard, true), await run({ ...heard, steps: alone }, true)];
+    const [loud, silent] = [run(heard, true), run({ ...heard, steps: alone }, true)];
     expect(loud.records.length).toBeGreaterThan(0);
     expect(silent.records).toEqual([]);
     expect(loud.checkpoints).toEqual(silent.checkpoints);

@@ -1,7 +1,7 @@
 /** Random plans: arbitraries, so that fast-check can make, shrink and print them. */
 import fc from "fast-check";
 import { RUNGS, type Rung } from "../../src/ring/messages.ts";
-import { type Kinds, LISTINGS, type Plan, type Step, VENUES } from "../sim/plan.ts";
+import { ALONE, type Kinds, LISTINGS, type Plan, type Step, VENUES } from "../sim/plan.ts";
 
 const seed = fc.nat();
 const ms = (max: number) => fc.integer({ min: 1, max });
@@ -36,6 +36,17 @@ const SLOW = [
   { weight: 2, arbitrary: step("choke", { client, ms: fc.oneof(ms(1200), ms(8000)), bytes: fc.constant(0) }) },
   { weight: 2, arbitrary: step("choke", { client, ms: ms(15_000), bytes: fc.constantFrom(1, 5, 20, 100, 500) }) },
 ];
+/** One node, one owner that never dies. */
+const alone = {
+  nodes: fc.constant(ALONE.nodes),
+  ingest: fc.constant(ALONE.ingest),
+  bothRoles: fc.constant(ALONE.bothRoles),
+  venues: fc.constant(ALONE.venues),
+  bytes: fc.constant(ALONE.bytes),
+  storeMs: fc.constant(ALONE.storeMs),
+  lingerMs: fc.constant(ALONE.lingerMs),
+  patient: fc.constant(ALONE.patient),
+};
 const onSlow = fc.constantFrom("wait", "gap", "gap");
 
 /** Somebody is slow while much is published, and keeps up again after a while. */
@@ -101,6 +112,7 @@ export const calmPlan: fc.Arbitrary<Plan> = fc.record({
   warm: fc.constant(true),
   quietEnd: fc.constant(true),
   endsStale: fc.constant(false),
+  ...alone,
 });
 
 export const roughPlan: fc.Arbitrary<Plan> = fc
@@ -146,4 +158,5 @@ export const wildPlan: fc.Arbitrary<Plan> = fc.record({
   warm: fc.boolean(),
   quietEnd: fc.boolean(),
   endsStale: fc.constantFrom(false, false, true),
+  ...alone,
 });

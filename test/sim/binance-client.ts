@@ -7,11 +7,13 @@
 import type { Level } from "../../src/channel/types.ts";
 import type { DepthReply } from "../../src/engine/depth.ts";
 import type { Clock } from "../../src/lib/clock.ts";
+import type { ServingNode } from "./crowd.ts";
 import type { Peer } from "./fake-server.ts";
 import { top5Of, topOf } from "./following.ts";
 import { ModelBook } from "./model-book.ts";
 import type { Random } from "./random.ts";
 import type { Connection } from "./test-worker.ts";
+import { shortened, type Trace } from "./trace.ts";
 import type { Listing } from "./venue.ts";
 
 interface DepthEvent {
@@ -25,11 +27,8 @@ export interface BinancePorts {
   readonly clock: Clock;
   readonly violation: (text: string) => void;
   readonly onClose: (code: number) => void;
-  /** What REST answers from. */
-  readonly depth: (channel: string) => Promise<DepthReply>;
-  /** The node holds the book for stale: who joins now is not closed for it. */
-  readonly isStale: (channel: string) => boolean;
   readonly random: Random;
+  readonly trace: Trace;
 }
 
 export type BinanceStream = "depth@100ms" | "depth" | "trade" | "bookTicker" | "depth5@100ms";
@@ -40,6 +39,10 @@ export class BinanceClient implements Peer {
   readonly stream: BinanceStream;
   closedWith: number | null = null;
   connection: Connection | null = null;
+  /** Where it is, or was last. */
+  node: ServingNode | null = null;
+  /** When it last connected, or stopped reading too slowly. */
+  disturbedMs = 0;
   readonly #ports: BinancePorts;
   #life = 0;
   #replied = false;
@@ -72,12 +75,20 @@ export class BinanceClient implements Peer {
     return this.connection !== null && this.closedWith === null;
   }
 
-  get synced(): boolean {
-    return this.#synced;
+  /** Where its book stands; null if it has none. */
+  get position(): number | null {
+    return this.#synced ? this.#id : null;
   }
 
-  connect(make: (peer: Peer) => Connection, combined: boolean): void {
+  get log(): readonly string[] {
+    return this.#log;
+  }
+
+  connect(make: (peer: Peer) => Connection, combined: boolean, node: ServingNode): void {
     this.closedWith = null;
+    this.node = node;
+    this.disturbedMs = this.#ports.clock.monotonicMs();
+    this.#ports.trace.say(() => `${this.label} connects to ${node.name}`);
     this.#life++;
     this.#replied = false;
     this.#combined = combined;
@@ -106,6 +117,7 @@ export class BinanceClient implements Peer {
   }
 
   receive(frame: string): void {
+    this.#ports.trace.say(() => `${this.label} < ${shortened(frame)}`);
     const message = JSON.parse(frame) as Record<string, unknown>;
     if ("id" in message) {
       this.#answered(message);
@@ -144,8 +156,10 @@ export class BinanceClient implements Peer {
 
   #judgeTrades(listing: Listing): string[] {
     const all = listing.trades;
-    // The list must be the end of the venue's, and reach back at least to the reply.
-    const due = all.findIndex((trade) => trade.atMs > this.#repliedMs);
+    // The list must be the end of the venue's, and reach back at least to the reply. What came in an epoch that has ended is
+    // nothing it should have: it was closed, or came later.
+    const present = all.at(-1)?.epoch;
+    const due = all.findIndex((trade) => trade.epoch === present && trade.atMs > this.#repliedMs);
     const from = Math.max(0, all.length - this.#trades.length);
     const expected = all.slice(from);
     if (expected.map((trade) => trade.t).join() !== this.#trades.join()) {
@@ -175,7 +189,9 @@ export class BinanceClient implements Peer {
   #send(method: string, params: readonly unknown[]): void {
     const id = ++this.#ids;
     this.#pending.add(id);
-    this.connection?.send(JSON.stringify({ method, params, id }));
+    const frame = JSON.stringify({ method, params, id });
+    this.#ports.trace.say(() => `${this.label} > ${frame}`);
+    this.connection?.send(frame);
   }
 
   #answered(message: Record<string, unknown>): void {
@@ -193,17 +209,18 @@ export class BinanceClient implements Peer {
     this.#replied = true;
     this.#repliedMs = this.#ports.clock.monotonicMs();
     this.#log.push(`reply at ${this.#repliedMs}`);
-    this.#knew = this.#ports.isStale(`${this.symbol}@depth`);
+    // The node holds the book for stale: who joins now is not closed for it.
+    this.#knew = this.node?.isStale(`${this.symbol}@depth`) === true;
     if (this.stream !== "depth" && this.stream !== "depth@100ms") return;
     this.#cached = [];
     this.#askLater(this.#life, this.#ports.random.int(0, 120));
   }
 
   #askLater(life: number, ms: number): void {
-    const { clock, depth, random } = this.#ports;
+    const { clock, random } = this.#ports;
     clock.after(ms, () => {
       if (life !== this.#life || !this.open) return;
-      depth(`${this.symbol}@depth`).then((reply) => {
+      this.node?.depth(`${this.symbol}@depth`).then((reply) => {
         // The answer travels too.
         clock.after(random.int(0, 40), () => {
           if (life === this.#life && this.open) this.#snapshot(life, reply);

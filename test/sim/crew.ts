@@ -37,7 +37,9 @@ const CONFIG: EdgeConfig = {
 const RESTART_MS = 100;
 
 export interface CrewOptions {
+  /** Of the workers' threads, and of the main thread, which takes their messages. */
   readonly clock: Clock;
+  readonly mainClock: Clock;
   readonly random: Random;
   readonly memory: SharedArrayBuffer;
   readonly ring: RingWriter & RingReaders;
@@ -157,9 +159,9 @@ export class Crew {
 
   /** postMessage. */
   #post(place: Place, worker: TestWorker, message: EdgeToMain): void {
-    const { clock, random, handle } = this.#options;
+    const { mainClock, random, handle } = this.#options;
     place.lastPostMs = Math.max(place.lastPostMs, this.#now + random.int(0, 4));
-    clock.after(place.lastPostMs - this.#now, () => {
+    mainClock.after(place.lastPostMs - this.#now, () => {
       if (place.worker === worker) handle(place.index, message);
     });
   }

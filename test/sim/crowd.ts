@@ -11,6 +11,7 @@ import type { Market } from "./market.ts";
 import { NativeClient } from "./native-client.ts";
 import type { Kinds, Plan } from "./plan.ts";
 import type { Random } from "./random.ts";
+import type { Trace } from "./trace.ts";
 
 const CLIENTS_MAX = 14;
 /** Several times what matters most. */
@@ -28,21 +29,28 @@ const BINANCE_STREAMS: Readonly<Record<Kinds, readonly BinanceStream[]>> = {
 export interface CrowdOptions {
   readonly clock: Clock;
   readonly market: Market;
-  readonly crew: Crew;
+  readonly nodes: readonly ServingNode[];
   readonly plan: Pick<Plan, "kinds" | "rungs">;
   readonly violation: (text: string) => void;
+  readonly candles: (channel: string) => Truth["candles"];
+  readonly trace: Trace;
+}
+
+/** What clients see of a node. */
+export interface ServingNode {
+  readonly name: string;
+  readonly crew: Crew;
   /** What REST answers from. */
-  readonly depth: (channel: string) => Promise<DepthReply>;
-  readonly isStale: (channel: string) => boolean;
-  readonly candles: (channel: string) => Promise<Truth["candles"]>;
+  depth(channel: string): Promise<DepthReply>;
+  isStale(channel: string): boolean;
 }
 
 export class Crowd {
   /** Sessions that ended, by code; 1006 is mostly the clients' own doing. */
   readonly closes: Record<string, number> = {};
-  moves = 0;
-  gaps = 0;
+  /** Subscriptions that were judged last, and the gaps that they were told of. */
   judged = 0;
+  gapsTold = 0;
   readonly #options: CrowdOptions;
   readonly #natives: NativeClient[] = [];
   readonly #binances: BinanceClient[] = [];
@@ -66,9 +74,13 @@ export class Crowd {
 
   openNative(names: readonly string[], random: Random, rung?: number): void {
     const label = `native${this.#natives.length}`;
-    const client: NativeClient = new NativeClient(label, this.#options.violation, (code) =>
-      this.#comeBack(code, random, () => this.#connectNative(client, random)),
-    );
+    const { clock, violation, trace } = this.#options;
+    const client: NativeClient = new NativeClient(label, {
+      clock,
+      violation,
+      onClose: (code) => this.#comeBack(label, code, random, () => this.#connectNative(client, random)),
+      trace,
+    });
     client.wanted = names;
     this.#natives.push(client);
     this.#connectNative(client, random, rung);
@@ -93,8 +105,10 @@ export class Crowd {
 
   /** It reads nothing for a while. */
   choke(at: number, ms: number, bytes: number): void {
-    const socket = this.#client(at)?.connection?.socket;
-    if (socket === undefined) return;
+    const client = this.#client(at);
+    const socket = client?.connection?.socket;
+    if (!client || socket === undefined) return;
+    client.disturbedMs = Math.max(client.disturbedMs, this.#options.clock.monotonicMs() + ms);
     socket.choke(bytes);
     this.#choked.add(socket);
     this.#options.clock.after(ms, () => {
@@ -113,35 +127,51 @@ export class Crowd {
     for (const client of [...this.#natives, ...this.#binances]) client.leave();
   }
 
-  /** Every client against its venue. */
-  async judge(): Promise<void> {
-    for (const client of this.#natives) await this.#judgeNative(client);
+  /** What is wrong with the clients, each against its venue. */
+  judge(): string[] {
+    this.judged = 0;
+    this.gapsTold = 0;
+    const faults = this.#natives.flatMap((client) => this.#judgeNative(client));
     for (const client of this.#binances) {
       if (!client.open) continue;
       this.judged++;
       for (const fault of client.judge(this.#options.market.listingOf(client.symbol))) {
-        this.#options.violation(`${client.label} ${client.symbol}@${client.stream}: ${fault}`);
+        faults.push(`${client.label} ${client.symbol}@${client.stream}: ${fault}`);
       }
     }
+    return faults;
+  }
+
+  /** Subscriptions that changed their cadence. */
+  get moves(): number {
+    return this.#natives.reduce((sum, { moves }) => sum + moves, 0);
+  }
+
+  get natives(): readonly NativeClient[] {
+    return this.#natives;
+  }
+
+  get binances(): readonly BinanceClient[] {
+    return this.#binances;
   }
 
   // --- inside -----------------------------------------------------------------------------------------------------
 
-  async #judgeNative(client: NativeClient): Promise<void> {
-    const { market, candles, violation } = this.#options;
-    this.moves += client.moves;
-    if (!client.open) return;
-    for (const fault of client.unanswered()) violation(`${client.label}: ${fault}`);
+  #judgeNative(client: NativeClient): string[] {
+    const { market, candles } = this.#options;
+    if (!client.open) return [];
+    const faults = client.unanswered().map((fault) => `${client.label}: ${fault}`);
     for (const [name, { following, phase }] of client.subscriptions) {
-      if (phase !== "running") violation(`${client.label}: ${name} is ${phase} for ever`);
+      if (phase !== "running") faults.push(`${client.label}: ${name} is ${phase} for ever`);
       const listing = market.listingOf(name);
-      const truth = { listing, epochOf: (id: string) => market.epochOf(id), candles: await candles(name) };
+      const truth = { listing, epochOf: (id: string) => market.epochOf(id), candles: candles(name) };
       this.judged++;
-      if (following instanceof TradesFollowing) this.gaps += following.gaps;
+      if (following instanceof TradesFollowing) this.gapsTold += following.gaps;
       for (const fault of following.judge(truth)) {
-        violation(`${client.label} ${name}: ${fault}; ${following.log.slice(-25).join(" / ")}`);
+        faults.push(`${client.label} ${name}: ${fault}; ${following.log.slice(-25).join(" / ")}`);
       }
     }
+    return faults;
   }
 
   #client(at: number): NativeClient | BinanceClient | null {
@@ -151,40 +181,42 @@ export class Crowd {
   }
 
   #openBinance(symbol: string, random: Random): void {
-    const { clock, plan, violation, depth, isStale } = this.#options;
+    const { clock, plan, violation, trace } = this.#options;
     const label = `binance${this.#binances.length}`;
-    const onClose = (code: number) => this.#comeBack(code, random, () => this.#connectBinance(client, random));
-    const ports = { clock, violation, random, depth, isStale, onClose };
+    const onClose = (code: number) => this.#comeBack(label, code, random, () => this.#connectBinance(client, random));
+    const ports = { clock, violation, random, onClose, trace };
     const client: BinanceClient = new BinanceClient(label, symbol, random.pick(BINANCE_STREAMS[plan.kinds]), ports);
     this.#binances.push(client);
     this.#connectBinance(client, random);
   }
 
   #connectNative(client: NativeClient, random: Random, rung: number = this.#rung(random)): void {
-    const worker = this.#options.crew.some(random);
+    const node = random.pick(this.#options.nodes);
+    const worker = node.crew.some(random);
     if (worker === null) {
       this.#later(50, () => this.#connectNative(client, random));
       return;
     }
-    client.connect((peer) => worker.connect("/ws/quote/v1", peer));
+    client.connect((peer) => worker.connect("/ws/quote/v1", peer), node);
     const names = [...new Set(client.wanted)];
     if (names.length > 0) client.subscribe(names, rung, random.chance(0.7));
   }
 
   #connectBinance(client: BinanceClient, random: Random): void {
-    const worker = this.#options.crew.some(random);
+    const node = random.pick(this.#options.nodes);
+    const worker = node.crew.some(random);
     if (worker === null) {
       this.#later(50, () => this.#connectBinance(client, random));
       return;
     }
-    if (client.stream.startsWith("depth@") || client.stream === "depth") this.#poll(`${client.symbol}@depth`);
+    if (client.stream.startsWith("depth@") || client.stream === "depth") this.#poll(node, `${client.symbol}@depth`);
     const combined = random.chance(0.5);
-    client.connect((peer) => worker.connect(combined ? "/stream" : "/ws", peer), combined);
+    client.connect((peer) => worker.connect(combined ? "/stream" : "/ws", peer), combined, node);
   }
 
   /** Others ask REST for the same book, so that what it keeps for them meets the stream. */
-  #poll(channel: string): void {
-    for (let at = 0; at < 20; at++) this.#later(at * 15, () => void this.#options.depth(channel));
+  #poll(node: ServingNode, channel: string): void {
+    for (let at = 0; at < 20; at++) this.#later(at * 15, () => void node.depth(channel));
   }
 
   #actNative(client: NativeClient, random: Random): void {
@@ -212,7 +244,8 @@ export class Crowd {
     return random.pick(this.#options.plan.rungs);
   }
 
-  #comeBack(code: number, random: Random, connect: () => void): void {
+  #comeBack(label: string, code: number, random: Random, connect: () => void): void {
+    this.#options.trace.say(() => `${label} closed ${code}`);
     this.closes[code] = (this.closes[code] ?? 0) + 1;
     this.#later(random.int(20, 900), connect);
   }

@@ -280,6 +280,7 @@ export class TradesFollowing extends Following {
     }
     if (this.have === null && prev !== null) this.violated("first items have a prev");
     this.#announced = false;
+    this.stale = false;
     this.have = seq;
     this.#reached = seq;
     for (const { id } of data as { id: string }[]) this.#ids.push(id);

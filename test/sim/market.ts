@@ -3,7 +3,7 @@
  */
 import type { Clock } from "../../src/lib/clock.ts";
 import { createRandom, type Random } from "./random.ts";
-import { Listing, Venue } from "./venue.ts";
+import { Listing, Venue, type VenueOptions } from "./venue.ts";
 
 /** The longest a venue takes to answer a request for a snapshot. */
 export const RESYNC_MS_MAX = 300;
@@ -12,8 +12,8 @@ export interface MarketOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly ownIds: boolean;
-  /** The base of the present epoch of shard number `at`. */
-  readonly base: (at: number) => number;
+  /** Per venue: whether it keeps a log, where its readers begin, and how fast they read. */
+  readonly venues: readonly Pick<VenueOptions, "replayable" | "startsAt" | "paceMs">[];
 }
 
 export class Market {
@@ -30,17 +30,22 @@ export class Market {
   readonly #clock: Clock;
   readonly #random: Random;
 
-  constructor({ clock, random, ownIds, base }: MarketOptions) {
+  constructor({ clock, random, ownIds, venues }: MarketOptions) {
     this.#clock = clock;
     this.#random = random;
     this.venues = [this.listings.slice(0, 2), this.listings.slice(2)].map((listings, at) => {
+      let readers = 0;
       const venue: Venue = new Venue({
+        ...venues[at]!,
         name: `shard${at}`,
         listings,
         clock,
         ownIds,
-        base: () => base(at),
+        rankOf: (id) => this.epochOf(id),
         resyncAsked: (listing) => this.#resyncAsked(venue, listing),
+        connected: () => {
+          if (readers++ > 0 && this.#random.chance(0.8)) this.#snapshotsAfter(venue, this.#random.int(1, 400));
+        },
       });
       return venue;
     });
@@ -56,10 +61,14 @@ export class Market {
     return this.listings.find((listing) => listing.symbol === symbol)!;
   }
 
-  /** Which incarnation of its shard's numbering an epoch id names; 0 if none. */
+  /**
+   * Where the epoch of this id (`shard0-r2-e1`: the first of its second owner) stands among those of its venue; 0 if it is
+   * none. A later owner's come behind whatever an earlier one that still talks begins.
+   */
   epochOf(id: string): number {
-    const [shard, number] = id.split("-e");
-    return this.venues.some((venue) => venue.name === shard) ? Number(number) : 0;
+    const [shard, owner, number] = id.split("-");
+    if (!this.venues.some((venue) => venue.name === shard)) return 0;
+    return Number(owner?.slice(1)) * 1000 + Number(number?.slice(1));
   }
 
   // --- records ----------------------------------------------------------------------------------------------------
@@ -102,6 +111,8 @@ export class Market {
       () => venue.twoDeltas(listing, random),
     ];
     random.pick(kinds)();
+    // Nobody can ask a log for a snapshot: the venue writes one now and then.
+    if (venue.replayable) this.#later(this.#random.int(100, 3000), () => venue.snapshot(listing));
   }
 
   /** Trades whose ids are long, so that they fill the ring. */
@@ -117,10 +128,12 @@ export class Market {
     this.#later(ms, () => venue.snapshot(listing));
   }
 
-  /** The connection is lost for `ms`; the venue goes on meanwhile, then sends snapshots. */
+  /** All connections are lost for `ms`; the venue goes on meanwhile, then sends snapshots. */
   lost(venue: Venue, ms: number, seed: number): void {
     const random = createRandom(seed);
-    venue.lost();
+    venue.lost(ms);
+    // What a log holds comes later.
+    if (venue.replayable) return;
     for (const listing of venue.listings) for (let i = random.int(0, 4); i > 0; i--) venue.change(listing, random);
     this.#snapshotsAfter(venue, ms);
   }
@@ -131,10 +144,17 @@ export class Market {
     if (createRandom(seed).chance(0.8)) this.#snapshotsAfter(venue, ms);
   }
 
+  /** The log keeps only its last records; a snapshot of each book follows. */
+  retain(venue: Venue, keep: number): void {
+    venue.retain(keep);
+    this.#snapshotsAfter(venue, this.#random.int(1, 2000));
+  }
+
   /** A checked delta of a book, so that the shard finds out whatever it does not know yet; and a last trade. */
   last(listing: Listing): void {
     const venue = this.venueOf(listing);
     if (listing.broken) venue.corrupted(listing, this.#random);
+    else if (venue.replayable) venue.snapshot(listing);
     else venue.delta(listing, this.#random, true);
     venue.trades(listing, this.#random, 0);
   }

@@ -5,9 +5,12 @@
  * comes for a name after its unsubscribe was answered.
  */
 import type { Position } from "../../src/channel/types.ts";
+import type { Clock } from "../../src/lib/clock.ts";
+import type { ServingNode } from "./crowd.ts";
 import type { Peer } from "./fake-server.ts";
 import { type Following, followingOf, type Outcome, type Push } from "./following.ts";
 import type { Connection } from "./test-worker.ts";
+import { shortened, type Trace } from "./trace.ts";
 
 interface Reply {
   readonly id: number;
@@ -23,6 +26,8 @@ interface Subscription {
   /** The command that made it: only its reply says where it begins. */
   readonly command: number;
   phase: "asked" | "running" | "leaving";
+  /** Since when it runs. */
+  runsMs: number;
   /** Pushes that came before the reply. */
   early: Push[];
   /** What the reply to a later command for it said. */
@@ -32,6 +37,13 @@ interface Subscription {
 interface Command {
   readonly op: string;
   readonly names: readonly string[];
+}
+
+export interface NativePorts {
+  readonly clock: Clock;
+  readonly violation: (text: string) => void;
+  readonly onClose: (code: number) => void;
+  readonly trace: Trace;
 }
 
 export class NativeClient implements Peer {
@@ -44,23 +56,30 @@ export class NativeClient implements Peer {
   closedWith: number | null = null;
   moves = 0;
   connection: Connection | null = null;
+  /** Where it is, or was last. */
+  node: ServingNode | null = null;
+  /** When it last connected, or stopped reading too slowly. */
+  disturbedMs = 0;
   readonly #violation: (text: string) => void;
-  readonly #onClose: (code: number) => void;
+  readonly #ports: NativePorts;
   readonly #commands = new Map<number, Command>();
   #ids = 0;
 
-  constructor(label: string, violation: (text: string) => void, onClose: (code: number) => void) {
+  constructor(label: string, ports: NativePorts) {
     this.label = label;
-    this.#violation = (text) => violation(`${label}: ${text}`);
-    this.#onClose = onClose;
+    this.#violation = (text) => ports.violation(`${label}: ${text}`);
+    this.#ports = ports;
   }
 
   get open(): boolean {
     return this.connection !== null && this.closedWith === null;
   }
 
-  connect(make: (peer: Peer) => Connection): void {
+  connect(make: (peer: Peer) => Connection, node: ServingNode): void {
     this.closedWith = null;
+    this.node = node;
+    this.disturbedMs = this.#ports.clock.monotonicMs();
+    this.#ports.trace.say(() => `${this.label} connects to ${node.name}`);
     this.#commands.clear();
     this.connection = make(this);
   }
@@ -85,6 +104,7 @@ export class NativeClient implements Peer {
         since: position,
         command: this.#ids + 1,
         phase: "asked",
+        runsMs: 0,
         early: [],
         later: null,
       });
@@ -125,6 +145,7 @@ export class NativeClient implements Peer {
   // --- the wire ---------------------------------------------------------------------------------------------------
 
   receive(frame: string): void {
+    this.#ports.trace.say(() => `${this.label} < ${shortened(frame)}`);
     const message = JSON.parse(frame) as Reply | Push;
     if ("id" in message) this.#replied(message);
     else this.#pushed(message as Push);
@@ -139,13 +160,15 @@ export class NativeClient implements Peer {
     }
     this.subscriptions.clear();
     this.#commands.clear();
-    this.#onClose(code);
+    this.#ports.onClose(code);
   }
 
   #send(op: string, names: readonly string[], fields: Readonly<Record<string, unknown>>): void {
     const id = ++this.#ids;
     this.#commands.set(id, { op, names });
-    this.connection?.send(JSON.stringify({ id, op, ...fields }));
+    const frame = JSON.stringify({ id, op, ...fields });
+    this.#ports.trace.say(() => `${this.label} > ${frame}`);
+    this.connection?.send(frame);
   }
 
   #replied(reply: Reply): void {
@@ -184,6 +207,7 @@ export class NativeClient implements Peer {
   #runs(subscription: Subscription, outcome: Outcome): void {
     const { following, since, early } = subscription;
     subscription.phase = "running";
+    subscription.runsMs = this.#ports.clock.monotonicMs();
     subscription.early = [];
     following.begin(outcome, since);
     for (const push of early) following.take(push);
@@ -197,7 +221,8 @@ export class NativeClient implements Peer {
     if (next === undefined && refused.later === null) return;
     const following = followingOf(name, (text) => this.#violation(text));
     const { early, later } = refused;
-    const again: Subscription = { following, since: null, command: next?.[0] ?? 0, phase: "asked", early, later: null };
+    const command = next?.[0] ?? 0;
+    const again: Subscription = { following, since: null, command, phase: "asked", runsMs: 0, early, later: null };
     this.subscriptions.set(name, again);
     if (later !== null) this.#runs(again, later);
   }

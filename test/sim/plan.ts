@@ -20,12 +20,14 @@ export type Step =
   | { readonly do: "open"; readonly binance: boolean; readonly listing: number; readonly seed: number }
   /** A client does something: subscribes, leaves, comes back, changes its cadence, asks for a resync. */
   | { readonly do: "act"; readonly client: number; readonly seed: number }
-  | { readonly do: "restart"; readonly worker: number; readonly ms: number }
+  /** `node`: which edge node; absent: the first. */
+  | { readonly do: "restart"; readonly node?: number; readonly worker: number; readonly ms: number }
   /** A worker reads nothing for a while: the ring may lap it. */
-  | { readonly do: "pause"; readonly worker: number; readonly ms: number }
+  | { readonly do: "pause"; readonly node?: number; readonly worker: number; readonly ms: number }
   /** A worker reads nothing until long trades have filled the ring `times` over. */
   | {
       readonly do: "lap";
+      readonly node?: number;
       readonly worker: number;
       readonly listing: number;
       readonly times: number;
@@ -37,7 +39,27 @@ export type Step =
   /** A client reads nothing for a while, or so few bytes every 20 ms: its outbox fills. */
   | { readonly do: "choke"; readonly client: number; readonly ms: number; readonly bytes: number }
   /** The node hears nothing of the bus. */
-  | { readonly do: "deaf"; readonly ms: number }
+  | { readonly do: "deaf"; readonly node?: number; readonly ms: number }
+  /** The node's main thread has no turns. */
+  | { readonly do: "freeze"; readonly node: number; readonly ms: number }
+  /** Records whose publications some nodes do not get; then nothing comes for a while. */
+  | { readonly do: "last"; readonly listing: number; readonly nodes: readonly number[]; readonly ms: number }
+  /**
+   * A shard's owner stops or dies, and another begins `ms` later; or another takes over while it still talks; or nobody
+   * hears it for `ms`. `lose`: the store loses what it had.
+   */
+  | {
+      readonly do: "own";
+      readonly venue: number;
+      readonly how: "stop" | "crash" | "takeOver" | "cut";
+      readonly ingest: number;
+      readonly lose: boolean;
+      readonly ms: number;
+    }
+  /** The checkpoint store does not answer. */
+  | { readonly do: "store"; readonly ms: number }
+  /** A venue's log keeps only its last records. */
+  | { readonly do: "retain"; readonly venue: number; readonly keep: number }
   | { readonly do: "wait"; readonly ms: number };
 
 /** What clients subscribe to: few kinds and rungs meet each other more often. */
@@ -65,4 +87,35 @@ export interface Plan {
   readonly quietEnd: boolean;
   /** The first instrument's book ends wrong at the shard, for good. */
   readonly endsStale: boolean;
+  /** Nodes that serve clients. */
+  readonly nodes: number;
+  /** Nodes that own shards: the same ones as those that serve clients, or others. */
+  readonly ingest: number;
+  readonly bothRoles: boolean;
+  /** Per venue: whether it keeps a log, where a reader without a position begins, and how fast one that is behind reads. */
+  readonly venues: readonly {
+    readonly replayable: boolean;
+    readonly startsAt: "earliest" | "latest";
+    readonly paceMs: number;
+  }[];
+  /** Publications and checkpoints pass as bytes. */
+  readonly bytes: boolean;
+  /** The store answers within so many ms. */
+  readonly storeMs: number;
+  /** How long a node stays interested in what nobody follows any more. */
+  readonly lingerMs: number;
+  /** At the end everything that repairs itself gets all the time it may need, whether it is well already or not. */
+  readonly patient: boolean;
 }
+
+/** What worlds of one node and one owner have in common. */
+export const ALONE = {
+  nodes: 1,
+  ingest: 1,
+  bothRoles: false,
+  venues: Array.from({ length: VENUES }, () => ({ replayable: false, startsAt: "earliest", paceMs: 0 }) as const),
+  bytes: false,
+  storeMs: 0,
+  lingerMs: 60_000,
+  patient: true,
+} as const;

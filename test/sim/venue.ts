@@ -2,13 +2,14 @@
  * A venue: a scripted source that keeps the truth about its books and trades while it sends records, good and bad.
  *
  * The truth is the venue's own: a delta that is dropped, corrupted or out of order on its way still happened. A trade is
- * in the truth if it was sent whole; what happened while the connection was lost is one `gap` at the `lost` record.
+ * in the truth of every numbering in which an owner received it whole; what happened while a connection was lost is one
+ * `gap` at the `lost` record. A replayable venue keeps a log and every connection reads it; any other is heard live.
  */
 import type { Depth, Level, Trade } from "../../src/channel/types.ts";
 import type { MappedUpdate, Mapper } from "../../src/ingest/mapper/mapper.ts";
-import type { RecordSink, Source, SourceRecord, SourceStatus } from "../../src/ingest/source.ts";
 import type { Clock } from "../../src/lib/clock.ts";
 import { wallMs } from "../../src/lib/clock.ts";
+import { Connection, type ConnectionPorts, type Entry, type Happened, type Sent } from "./connection.ts";
 import { checksum, ModelBook } from "./model-book.ts";
 import type { Random } from "./random.ts";
 
@@ -18,6 +19,7 @@ export interface TrueTrade {
   /** What Binance clients see. */
   readonly t: number;
   readonly seq: number;
+  /** Where its numbering stands among those of the venue. */
   readonly epoch: number;
   readonly atMs: number;
 }
@@ -27,77 +29,130 @@ export interface TrueGap {
   readonly epoch: number;
 }
 
+/** One incarnation of a shard's numbering, as the venue knows it. */
+export interface TrueEpoch {
+  readonly rank: number;
+  readonly base: number;
+  /** Records below are noted already: a replay repeats them. */
+  next: number;
+  readonly trades: Map<Listing, number>;
+}
+
 /** One instrument at its venue. */
 export class Listing {
   readonly symbol: string;
   /** Levels the venue shows; 0 = all. */
   readonly window: number;
   readonly book = new ModelBook();
-  readonly trades: TrueTrade[] = [];
   readonly gaps: TrueGap[] = [];
-  /** Trades in this epoch: the chain exists. */
-  tradesInEpoch = 0;
   /** Until then the venue sends no snapshot that it is asked for. */
   heldUntilMs = 0;
   /** The venue will not send a good snapshot of it any more. */
   broken = false;
+  readonly #trades: TrueTrade[] = [];
+  #sorted = true;
 
   constructor(symbol: string, window: number) {
     this.symbol = symbol;
     this.window = window;
   }
+
+  traded(trade: TrueTrade): void {
+    const last = this.#trades.at(-1);
+    if (last !== undefined && before(trade, last)) this.#sorted = false;
+    this.#trades.push(trade);
+  }
+
+  /** In the order of their epochs and seqs, whoever published them when. */
+  get trades(): readonly TrueTrade[] {
+    if (!this.#sorted) this.#trades.sort((a, b) => (before(a, b) ? -1 : before(b, a) ? 1 : 0));
+    this.#sorted = true;
+    return this.#trades;
+  }
 }
+
+const before = (a: TrueTrade, b: TrueTrade): boolean => a.epoch < b.epoch || (a.epoch === b.epoch && a.seq < b.seq);
 
 export interface VenueOptions {
   readonly name: string;
   readonly listings: readonly Listing[];
   readonly clock: Clock;
+  readonly replayable: boolean;
+  /** Where an owner without a position begins to read the log. */
+  readonly startsAt: "earliest" | "latest";
+  /** A reader that is behind gets five records every so many ms; 0: all at once. */
+  readonly paceMs: number;
   /** Trades have decimal ids of the venue; else the shard counts them. */
   readonly ownIds: boolean;
-  /** The base of the shard's epoch. */
-  readonly base: () => number;
+  /** Where an epoch id stands among those of the venue. */
+  readonly rankOf: (epoch: string) => number;
   /** The shard found a book wrong. */
   readonly resyncAsked: (listing: Listing) => void;
+  /** Somebody reads it from now on. */
+  readonly connected: () => void;
 }
-
-type Sent = SourceRecord extends infer R ? (R extends unknown ? Omit<R, "offset" | "receivedUs"> : never) : never;
 
 const ZEROS = ["0", "0.000"];
 const QUANTITIES = ["1", "2.5", "0.10", "3.000", "7", "12.25"];
 
-export class Venue implements Source {
+export class Venue {
   readonly name: string;
-  readonly replayable = false;
+  readonly replayable: boolean;
   readonly listings: readonly Listing[];
-  epoch = 1;
-  readonly #options: VenueOptions;
-  #sink: RecordSink | null = null;
-  #offset = 0;
-  #records = 0;
-  #last: SourceRecord | null = null;
+  readonly options: VenueOptions;
+  /** How many times the log was deleted and made again. */
+  generation = 0;
+  logStart = 0;
+  readonly log: Entry[] = [];
+  readonly #connections = new Set<Connection>();
+  readonly #epochs = new Map<string, TrueEpoch>();
   #ids = 0;
-  #base: number | null = null;
 
   constructor(options: VenueOptions) {
     this.name = options.name;
+    this.replayable = options.replayable;
     this.listings = options.listings;
-    this.#options = options;
+    this.options = options;
   }
 
-  // --- the source -------------------------------------------------------------------------------------------------
+  // --- its readers ------------------------------------------------------------------------------------------------
 
-  run(sink: RecordSink, _from: number | null, signal: AbortSignal): Promise<void> {
-    this.#sink = sink;
-    return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+  /** A source for one owner. */
+  connect(ports: ConnectionPorts): Connection {
+    return new Connection(this, ports);
   }
 
-  resync(channel: string): void {
-    const listing = this.listings.find((one) => `${one.symbol}@depth` === channel);
-    if (listing !== undefined) this.#options.resyncAsked(listing);
+  opened(connection: Connection): void {
+    this.#connections.add(connection);
+    this.options.connected();
   }
 
-  status(): SourceStatus {
-    return { state: { name: "connected" }, lagMs: null, records: this.#records, reconnects: 0 };
+  closed(connection: Connection): void {
+    this.#connections.delete(connection);
+  }
+
+  /** The numbering of this id, met for the first time or again. */
+  epochOf({ epoch, base }: { readonly epoch: string; readonly base: number }): TrueEpoch {
+    const known = this.#epochs.get(epoch);
+    if (known !== undefined) return known;
+    const made: TrueEpoch = { rank: this.options.rankOf(epoch), base, next: 0, trades: new Map() };
+    this.#epochs.set(epoch, made);
+    return made;
+  }
+
+  /** An owner takes the record as number `offset` of the epoch. */
+  taken(entry: Entry, offset: number, epoch: TrueEpoch): void {
+    if (offset < epoch.next) return;
+    epoch.next = offset + 1;
+    const seq = epoch.base + offset;
+    const atMs = this.options.clock.monotonicMs();
+    for (const { listing, id, own } of entry.trades) {
+      const count = epoch.trades.get(listing) ?? 0;
+      epoch.trades.set(listing, count + 1);
+      listing.traded({ id, t: own ?? epoch.base + count, seq, epoch: epoch.rank, atMs });
+    }
+    if (entry.sent.type !== "lost") return;
+    for (const listing of epoch.trades.keys()) listing.gaps.push({ seq, epoch: epoch.rank });
   }
 
   // --- what happens at the venue ----------------------------------------------------------------------------------
@@ -115,12 +170,14 @@ export class Venue implements Source {
   }
 
   trades(listing: Listing, random: Random, pad: number): void {
-    this.#update(this.#tradesOf(listing, random, pad));
+    const { update, happened } = this.#tradesOf(listing, random, pad);
+    this.#send({ type: "data", value: { updates: [update] } }, happened);
   }
 
   deltaAndTrades(listing: Listing, random: Random, pad: number): void {
     const delta = this.#deltaOf(listing, this.change(listing, random), random.chance(0.5));
-    this.#update(delta, this.#tradesOf(listing, random, pad));
+    const { update, happened } = this.#tradesOf(listing, random, pad);
+    this.#send({ type: "data", value: { updates: [delta, update] } }, happened);
   }
 
   /** `bad`: it does not verify. */
@@ -160,7 +217,7 @@ export class Venue implements Source {
   }
 
   malformedTrade(listing: Listing): void {
-    const bad: Trade = { id: "bad", t: 1, price: "NaN", quantity: "1", side: "buy", time: wallMs(this.#options.clock) };
+    const bad: Trade = { id: "bad", t: 1, price: "NaN", quantity: "1", side: "buy", time: wallMs(this.options.clock) };
     this.#update({ ...this.#common(listing, "trade"), type: "items", data: [bad] } as MappedUpdate);
   }
 
@@ -173,7 +230,7 @@ export class Venue implements Source {
       channel: "nobody@trade",
       kind: "trade",
       user: "",
-      time: wallMs(this.#options.clock),
+      time: wallMs(this.options.clock),
       type: "items",
       data: [],
     });
@@ -190,29 +247,35 @@ export class Venue implements Source {
 
   /** The last record once more, under its old offset or an older one. */
   again(random: Random): void {
-    if (this.#last === null) return;
-    const offset = Math.max(0, this.#last.offset - random.int(0, 2));
-    this.#sink?.accept({ ...this.#last, offset });
+    for (const connection of this.#connections) connection.again(random);
   }
 
   clock(): void {
-    this.#send({ type: "clock", time: wallMs(this.#options.clock) });
+    this.#send({ type: "clock", time: wallMs(this.options.clock) });
   }
 
-  lost(): void {
-    const seq = this.#send({ type: "lost" });
-    for (const listing of this.listings) {
-      if (listing.tradesInEpoch > 0) listing.gaps.push({ seq, epoch: this.epoch });
-    }
+  /** Nobody hears anything for `ms`: what a log holds comes later, the rest is gone. */
+  lost(ms: number): void {
+    for (const connection of this.#connections) connection.lost(ms);
   }
 
+  /** The log is deleted and made again; or a source without one says itself that its numbering begins anew. */
   newEpoch(): void {
-    this.#send({ type: "epoch" });
-    this.#offset = 0;
-    this.#base = null;
-    this.#last = null;
-    this.epoch++;
-    for (const listing of this.listings) listing.tradesInEpoch = 0;
+    if (!this.replayable) {
+      this.#send({ type: "epoch" });
+      return;
+    }
+    this.generation++;
+    this.log.length = 0;
+    this.logStart = 0;
+    for (const connection of this.#connections) connection.pump();
+  }
+
+  /** Only the last `keep` records of the log are still there. */
+  retain(keep: number): void {
+    const gone = Math.max(0, this.log.length - keep);
+    this.log.splice(0, gone);
+    this.logStart += gone;
   }
 
   // --- inside -----------------------------------------------------------------------------------------------------
@@ -222,7 +285,7 @@ export class Venue implements Source {
       channel: `${listing.symbol}@${kind}`,
       kind,
       user: "",
-      time: wallMs(this.#options.clock),
+      time: wallMs(this.options.clock),
     };
   }
 
@@ -247,44 +310,30 @@ export class Venue implements Source {
     } as MappedUpdate;
   }
 
-  /** One to three trades, noted as true under the seq that the record is about to get. */
-  #tradesOf(listing: Listing, random: Random, pad: number): MappedUpdate {
-    const { clock, ownIds } = this.#options;
+  /** One to three trades. */
+  #tradesOf(listing: Listing, random: Random, pad: number): { update: MappedUpdate; happened: Happened[] } {
+    const { clock, ownIds } = this.options;
     const data: Trade[] = [];
+    const happened: Happened[] = [];
     for (let left = random.int(1, 3); left > 0; left--) {
       const number = ++this.#ids;
       const id = `${number}${"-".repeat(pad)}`;
-      const t = ownIds ? number : this.#baseOf() + listing.tradesInEpoch;
-      listing.tradesInEpoch++;
-      listing.trades.push({ id, t, seq: this.#nextSeq(), epoch: this.epoch, atMs: clock.monotonicMs() });
+      happened.push({ listing, id, own: ownIds ? number : null });
       const price = String(90 + random.int(0, 20));
       const side = random.chance(0.5) ? "buy" : "sell";
       data.push({ id, t: ownIds ? number : -1, price, quantity: random.pick(QUANTITIES), side, time: wallMs(clock) });
     }
-    return { ...this.#common(listing, "trade"), type: "items", data } as MappedUpdate;
+    return { update: { ...this.#common(listing, "trade"), type: "items", data } as MappedUpdate, happened };
   }
 
   #update(...updates: MappedUpdate[]): void {
     this.#send({ type: "data", value: { updates } });
   }
 
-  #baseOf(): number {
-    this.#base ??= this.#options.base();
-    return this.#base;
-  }
-
-  #nextSeq(): number {
-    return this.#baseOf() + this.#offset;
-  }
-
-  /** The seq it gets. */
-  #send(sent: Sent): number {
-    const seq = this.#nextSeq();
-    const record = { ...sent, offset: this.#offset++, receivedUs: this.#options.clock.wallUs() } as SourceRecord;
-    this.#records++;
-    this.#last = record;
-    this.#sink?.accept(record);
-    return seq;
+  #send(sent: Sent, trades: readonly Happened[] = []): void {
+    const entry: Entry = { sent, trades };
+    if (this.replayable) this.log.push(entry);
+    for (const connection of this.#connections) connection.take(entry);
   }
 }
 

@@ -1,0 +1,216 @@
+/**
+ * The owners of a world's shards: ingest nodes that run them, stop, die, are cut off, are overtaken, and come back.
+ *
+ * Invariants: a later owner's token is higher than an earlier one's, unless the store lost it; an owner that dies says
+ * nothing more and stores nothing more; one that is cut off or overtaken goes on talking until it learns of it.
+ */
+import type { Bus, StateReply, StateRequest, Subscription } from "../../src/bus/bus.ts";
+import type { MemoryHub } from "../../src/bus/memory.ts";
+import type { InstrumentRegistry } from "../../src/channel/registry.ts";
+import type { CheckpointStore } from "../../src/ingest/checkpoint.ts";
+import { ChannelOwners } from "../../src/ingest/owners.ts";
+import { Shard } from "../../src/ingest/shard.ts";
+import type { Connection } from "./connection.ts";
+import type { Market } from "./market.ts";
+import type { NodeClock } from "./node-clock.ts";
+import type { Door, Store } from "./store.ts";
+import type { Trace } from "./trace.ts";
+import { type Venue, venueMapper } from "./venue.ts";
+
+/** The record of everything that owners say on the bus. */
+export type Heard = (owner: string, what: "publication" | "head", content: unknown) => void;
+
+export interface OwnersOptions {
+  readonly hub: MemoryHub;
+  readonly market: Market;
+  readonly store: Store;
+  readonly catalog: InstrumentRegistry;
+  readonly topicOf: (channel: string) => string;
+  /** The clocks of the ingest nodes' threads, by name. */
+  readonly nodes: ReadonlyMap<string, NodeClock>;
+  readonly heard: Heard | null;
+  readonly trace: Trace;
+}
+
+/** One owner of one shard, from its start to its end. */
+interface Owner {
+  readonly venue: Venue;
+  readonly node: string;
+  readonly label: string;
+  readonly shard: Shard;
+  readonly bus: OwnerBus;
+  readonly door: Door;
+  readonly connection: Connection;
+  alive: boolean;
+}
+
+/** An owner's bus, which can be cut off. */
+interface OwnerBus {
+  readonly bus: Bus;
+  cut(cut: boolean): void;
+}
+
+export class Owners {
+  starts = 0;
+  readonly #options: OwnersOptions;
+  readonly #all: Owner[] = [];
+  readonly #numbers = new Map<Venue, number>();
+  readonly #ending: Promise<void>[] = [];
+  #ended = false;
+
+  constructor(options: OwnersOptions) {
+    this.#options = options;
+  }
+
+  /** Another owner begins on this node. */
+  start(venue: Venue, node: string): void {
+    const { nodes, hub, store, catalog, topicOf, trace } = this.#options;
+    const clock = nodes.get(node)!;
+    const number = (this.#numbers.get(venue) ?? 0) + 1;
+    this.#numbers.set(venue, number);
+    const label = `${venue.name}-r${number}`;
+    const bus = this.#busOf(hub.attach(node), label);
+    const door = store.door(clock);
+    const connection: Connection = venue.connect({ clock, position: () => shard.status() });
+    let epochs = 0;
+    const shard: Shard = new Shard({
+      id: venue.name,
+      source: connection,
+      mapper: venueMapper,
+      bus: bus.bus,
+      catalog,
+      owners: new ChannelOwners(),
+      checkpoints: door satisfies CheckpointStore,
+      clock,
+      topicOf,
+      provides: ["trade", "depth"],
+      log: {
+        info: (message, fields) => trace.say(() => `${label} ${message} ${JSON.stringify(fields)}`),
+        warn: (message) => trace.say(() => `${label} ${message}`),
+        error: (message) => trace.say(() => `${label} ${message}`),
+      },
+      randomId: () => `${label}-e${++epochs}`,
+    });
+    this.starts++;
+    trace.say(() => `${label} starts on ${node}`);
+    const owner: Owner = { venue, node, label, shard, bus, door, connection, alive: true };
+    this.#all.push(owner);
+    shard.start().catch((error: unknown) => {
+      if (!owner.alive) return;
+      trace.say(() => `${label} did not start: ${error}`);
+      this.#end(owner, false);
+      clock.after(START_AGAIN_MS, () => {
+        if (!this.#ended && this.ownerOf(venue) === null) this.start(venue, node);
+      });
+    });
+  }
+
+  /** Who owns the shard last; null if nobody lives. */
+  ownerOf(venue: Venue): Owner | null {
+    return this.#all.findLast((one) => one.venue === venue && one.alive) ?? null;
+  }
+
+  /** Somebody on this node speaks for the shard. */
+  speaks(shard: string, node: string): boolean {
+    return this.#all.some((one) => one.alive && one.node === node && one.venue.name === shard);
+  }
+
+  /** All owners of the shard end; `crash`: without another word. */
+  end(venue: Venue, crash: boolean): void {
+    for (const owner of this.#all) if (owner.venue === venue && owner.alive) this.#end(owner, crash);
+  }
+
+  /** Nobody hears the present owner any more, or again. */
+  cut(venue: Venue, cut: boolean): void {
+    this.ownerOf(venue)?.bus.cut(cut);
+  }
+
+  /** Every shard has one owner, which everybody can hear. */
+  settle(node: string): void {
+    for (const owner of this.#all) {
+      if (owner.alive && this.ownerOf(owner.venue) !== owner) this.#end(owner, false);
+      owner.bus.cut(false);
+    }
+    for (const venue of this.#options.market.venues) {
+      const owner = this.ownerOf(venue);
+      if (owner !== null && owner.shard.status().failure === null) continue;
+      if (owner !== null) this.#end(owner, false);
+      this.start(venue, node);
+    }
+  }
+
+  /** The owner's own answer; null if nobody knows. */
+  ask(request: StateRequest): Promise<StateReply | null> {
+    const { hub } = this.#options;
+    const bus = hub.attach("judge");
+    return bus.request(request);
+  }
+
+  /** All end in order; settles when they have. */
+  stop(): Promise<void> {
+    this.#ended = true;
+    for (const owner of this.#all) if (owner.alive) this.#end(owner, false);
+    return Promise.all(this.#ending).then(() => undefined);
+  }
+
+  /** What failed for good. */
+  failures(): string[] {
+    return this.#all.flatMap(({ shard, label }) => {
+      const { failure } = shard.status();
+      return failure === null || failure === OVERTAKEN ? [] : [`${label} failed: ${failure}`];
+    });
+  }
+
+  // --- inside -----------------------------------------------------------------------------------------------------
+
+  #end(owner: Owner, crash: boolean): void {
+    owner.alive = false;
+    this.#options.trace.say(() => `${owner.label} ${crash ? "dies" : "stops"}`);
+    if (crash) {
+      owner.door.shut();
+      void owner.bus.bus.close();
+    }
+    const stopped = owner.shard.stop();
+    // What a dead owner still waits for never comes.
+    if (!crash) this.#ending.push(stopped.then(() => owner.bus.bus.close()));
+  }
+
+  #busOf(inner: Bus, label: string): OwnerBus {
+    const { heard } = this.#options;
+    let isCut = false;
+    let serving: (() => Subscription) | null = null;
+    let served: Subscription | null = null;
+    const bus: Bus = {
+      ...inner,
+      publish: (header, topic, publication) => {
+        heard?.(label, "publication", [header, topic, publication]);
+        if (!isCut) inner.publish(header, topic, publication);
+      },
+      head: (head) => {
+        heard?.(label, "head", head);
+        if (!isCut) inner.head(head);
+      },
+      serve: (shard, ...answers) => {
+        serving = () => inner.serve(shard, ...answers);
+        if (!isCut) served = serving();
+        return {
+          close: () => {
+            serving = null;
+            served?.close();
+          },
+        };
+      },
+    };
+    const cut = (now: boolean): void => {
+      if (isCut === now) return;
+      isCut = now;
+      served?.close();
+      served = now ? null : (serving?.() ?? null);
+    };
+    return { bus, cut };
+  }
+}
+
+/** A node tries again when the store did not answer. */
+const START_AGAIN_MS = 500;
+const OVERTAKEN = "a newer owner has taken it";
