@@ -41,6 +41,8 @@ export interface BrokerStatus {
   readonly state: BrokerState;
   /** Source topics that are watched and do not exist, or may not be read, with the reason. */
   readonly missing: readonly { readonly topic: string; readonly reason: string }[];
+  /** What else it counts, by its own words (`stalls`, `commit errors`); each only rises. */
+  readonly counts?: Readonly<Record<string, number>>;
 }
 
 /** A source topic of a mapping: its `{symbol}`, if it has one, stands for `symbols()` at any time. */

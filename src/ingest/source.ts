@@ -88,6 +88,8 @@ export interface Source {
   commit?(offset: Offset, position: string | null): void;
   /** Takes the value of a record that the mapper could not use, for a dead-letter topic. Never throws, never blocks. */
   deadLetter?(value: unknown, reason: string): void;
+  /** A record of its had a channel that another shard of the node feeds: channels may have moved between inputs. */
+  contested?(channel: string): void;
   /** Asks for a fresh snapshot of one book (by channel name) after a checksum or sequence error; absent where it cannot. */
   resync?(channel: string): void;
   status(): SourceStatus;
