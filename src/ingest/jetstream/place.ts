@@ -1,0 +1,59 @@
+/**
+ * Where reading goes on in a stream, and whether what comes from there continues what was read before.
+ *
+ * Invariant: records that were published and cannot be had any more are never passed over in silence: where some may be
+ * missing, a new epoch begins.
+ */
+import { RetentionPolicy, type StreamInfo } from "@nats-io/jetstream";
+
+/** What names one run of a stream's numbers. */
+export const incarnationOf = (info: Pick<StreamInfo, "created" | "config">): string =>
+  `${info.config.name}@${info.created}`;
+
+export interface Read {
+  /** Incarnation of the stream that `position` is of. */
+  readonly incarnation: string;
+  /** Number of the last record that was read; null: none, begin as configured. */
+  readonly position: number | null;
+  /** Up to this number nothing more is on our subject, as the server said; 0 if it did not. */
+  readonly through: number;
+  /** Up to this number everything is stored with us, so a durable consumer begins behind it; null: as configured. */
+  readonly committed: number | null;
+  /** The stream removes nothing of ours that we have not acknowledged. */
+  readonly isKept: (stream: Pick<StreamInfo, "config">) => boolean;
+}
+
+export interface Place {
+  /** Records above this number come next; null: as configured. */
+  readonly position: number | null;
+  /** Why what comes does not continue what was read; null: it does. */
+  readonly broken: { readonly cause: "recreated" | "expired" | "rewound"; readonly sentence: string } | null;
+}
+
+export function placeOf(info: Pick<StreamInfo, "created" | "config" | "state">, read: Read): Place {
+  const { first_seq: first, last_seq: last } = info.state;
+  const { name } = info.config;
+  const { position, through } = read;
+  if (read.incarnation !== incarnationOf(info)) {
+    // Everything in it came after what we knew.
+    return { position: 0, broken: { cause: "recreated", sentence: `stream ${name} was made again` } };
+  }
+  if (position === null) return { position, broken: null };
+  if (position > last) {
+    const sentence = `stream ${name} ends at ${last}, and ${position} was read before: it has lost its end`;
+    return { position: last, broken: { cause: "rewound", sentence } };
+  }
+  const done = Math.max(position, through);
+  if (first > done + 1 && !read.isKept(info)) {
+    const sentence = `stream ${name} begins at ${first}, and the next to be read was ${done + 1}: its limits have removed what lay between`;
+    return { position: first - 1, broken: { cause: "expired", sentence } };
+  }
+  return { position: done, broken: null };
+}
+
+/** Whether a stream removes records of a durable consumer only when they are acknowledged: its limits remove none. */
+export function keepsForConsumers({ config }: Pick<StreamInfo, "config">): boolean {
+  const { retention, max_age, max_msgs, max_bytes, max_msgs_per_subject } = config;
+  const unlimited = max_age === 0 && max_msgs <= 0 && max_bytes <= 0 && max_msgs_per_subject <= 0;
+  return retention !== RetentionPolicy.Limits && unlimited;
+}

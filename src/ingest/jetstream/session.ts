@@ -1,0 +1,204 @@
+/**
+ * One consumer that is read from, from its making to its end, and the looks at the stream beside it.
+ *
+ * On the path: stream -> SESSION (pull) -> source. Invariant: a session only ends; going on is the source's matter.
+ * Found out here: a server that is silent, a consumer that is gone, a stream made again, limits that pass us by, and a
+ * consumer that gives nothing though the stream moves.
+ */
+
+import { DeliverPolicy, type JetStreamManager } from "@nats-io/jetstream";
+import { createInbox, type NatsConnection, type Subscription } from "@nats-io/transport-node";
+import type { Clock } from "../../lib/clock.ts";
+import { sleep } from "../wait.ts";
+import { Acks } from "./acks.ts";
+import { type Begin, type MadeConsumer, makeConsumer, removeConsumer } from "./consumer.ts";
+import { incarnationOf, type Place, placeOf, type Read } from "./place.ts";
+import { BATCH_BYTES, BEAT_MS, Pull } from "./pull.ts";
+import { apiPrefix, findStream, managerOf, type StreamChoice } from "./streams.ts";
+
+export interface SessionOptions {
+  readonly connection: NatsConnection;
+  readonly choice: StreamChoice;
+  readonly begin: Begin;
+  /** Null: a consumer that vanishes. */
+  readonly durable: string | null;
+  readonly clock: Clock;
+  readonly wake: () => void;
+}
+
+/** No beat for so long: the server, or the way to it, is dead. */
+const SILENT_MS_MAX = 3.5 * BEAT_MS;
+const LOOK_MS = 5000;
+/** So many records of other subjects behind our last one are worth a mark. */
+const MARK_RECORDS = 1000;
+
+export class Session {
+  readonly place: Place;
+  readonly incarnation: string;
+  readonly acks: Acks;
+  readonly pull: Pull;
+  readonly #options: SessionOptions;
+  readonly #manager: JetStreamManager;
+  readonly #consumer: MadeConsumer;
+  readonly #stream: string;
+  readonly #ended = new AbortController();
+  readonly #subscription: Subscription;
+  #stalled = false;
+  #through = 0;
+  #mark: number | null = null;
+
+  /** Finds the stream, judges where to go on, and makes the consumer. Rejects with a reason. */
+  static async open(options: SessionOptions, read: Read): Promise<Session> {
+    const { connection, choice, begin, durable } = options;
+    const manager = await managerOf(connection, choice.domain);
+    const stream = await findStream(manager, choice);
+    const place = placeOf(stream, read);
+    const committed = place.broken === null ? read.committed : place.position;
+    const position = durable === null ? place.position : committed;
+    const consumer = await makeConsumer(manager, { stream, subject: choice.subject, position, begin, durable });
+    const acks = new Acks(consumer.acks, committed ?? 0);
+    return new Session(options, manager, place, consumer, acks, incarnationOf(stream));
+  }
+
+  private constructor(
+    options: SessionOptions,
+    manager: JetStreamManager,
+    place: Place,
+    consumer: MadeConsumer,
+    acks: Acks,
+    incarnation: string,
+  ) {
+    this.#options = options;
+    this.#manager = manager;
+    this.#consumer = consumer;
+    this.#stream = consumer.info.stream_name;
+    this.incarnation = incarnation;
+    this.place = place;
+    this.acks = acks;
+    const { connection, choice, clock, wake } = options;
+    const inbox = createInbox();
+    const next = `${apiPrefix(choice.domain)}.CONSUMER.MSG.NEXT.${this.#stream}.${consumer.name}`;
+    this.pull = new Pull(
+      {
+        ask: (request) => connection.publish(next, JSON.stringify(request), { reply: inbox }),
+        wake,
+        again: (seq, reply) => {
+          this.acks.again(seq, reply);
+          wake();
+        },
+        nowMs: () => clock.monotonicMs(),
+        wallUs: () => clock.wallUs(),
+      },
+      { delivered: 0, received: place.position ?? 0, bytes: Math.max(BATCH_BYTES, 2 * maxPayload(connection)) },
+    );
+    this.#subscription = connection.subscribe(inbox, {
+      callback: (error, message) => (error === null ? this.pull.heard(message) : this.pull.break(error.message)),
+    });
+    this.pull.ask();
+    void this.#watch();
+  }
+
+  /** Everything up to here was read before or is not wanted; null: that cannot be said by a number. */
+  get began(): number | null {
+    if (this.#options.begin.policy === DeliverPolicy.LastPerSubject) return this.place.position;
+    return this.place.position ?? this.#consumer.info.delivered.stream_seq;
+  }
+
+  /** It ended because the consumer gave nothing though there was something. */
+  get stalled(): boolean {
+    return this.#stalled;
+  }
+
+  /** Up to this number of the stream nothing more is on our subject; 0: not known. */
+  get through(): number {
+    return this.#through;
+  }
+
+  /** A number of the stream that may be handed on as a mark, so that we do not seem to be far behind; once. */
+  takeMark(): number | null {
+    const mark = this.#mark;
+    this.#mark = null;
+    return mark;
+  }
+
+  /** Sends acknowledgements that are due; true if more are. */
+  acknowledge(most: number): boolean {
+    for (const reply of this.acks.take(most)) this.#options.connection.publish(reply);
+    return this.acks.due > 0;
+  }
+
+  /** Removes what vanishes anyhow, if the server can still be asked. */
+  close(): void {
+    this.#ended.abort();
+    this.pull.break("closed");
+    if (this.#options.connection.isClosed()) return;
+    this.#subscription.unsubscribe();
+    if (this.#consumer.durable) return;
+    // If it fails the server removes it later.
+    removeConsumer(this.#manager, this.#stream, this.#consumer.name).catch(() => undefined);
+  }
+
+  /** Looks at the beats every second and at the stream every few, until the session ends. */
+  async #watch(): Promise<void> {
+    const { clock } = this.#options;
+    const { signal } = this.#ended;
+    let nextLook = clock.monotonicMs() + LOOK_MS;
+    while (!signal.aborted && this.pull.broken === null) {
+      await sleep(clock, BEAT_MS, signal);
+      if (signal.aborted) return;
+      if (this.pull.silentMs > SILENT_MS_MAX) await this.#breakIfSilent();
+      if (clock.monotonicMs() < nextLook) continue;
+      nextLook = clock.monotonicMs() + LOOK_MS;
+      try {
+        await this.#look();
+      } catch (error) {
+        // While records or beats come, a question that nobody answers is no reason to begin anew.
+        if (this.pull.silentMs > BEAT_MS * 2 || this.pull.idleMs > LOOK_MS) {
+          this.pull.break(error instanceof Error ? error.message : String(error));
+        }
+      }
+    }
+  }
+
+  /** What this thread was too busy to hear is heard first. */
+  async #breakIfSilent(): Promise<void> {
+    await sleep(this.#options.clock, BEAT_MS / 4, this.#ended.signal);
+    const { silentMs } = this.pull;
+    if (silentMs > SILENT_MS_MAX) this.pull.break(`the server has said nothing for ${Math.round(silentMs / 1000)} s`);
+  }
+
+  async #look(): Promise<void> {
+    const { pull } = this;
+    const info = await this.#manager.streams.info(this.#stream);
+    if (incarnationOf(info) !== this.incarnation) {
+      pull.break(`stream ${this.#stream} was made again`);
+      return;
+    }
+    const { first_seq: first, last_seq: last } = info.state;
+    if (pull.pending > 0 && first > pull.received + 1 && first > this.#through + 1) {
+      pull.break(`the limits of stream ${this.#stream} have removed records that were not read yet`);
+      return;
+    }
+    if (pull.idleMs < LOOK_MS / 2) return;
+    const { delivered } = pull;
+    const consumer = await this.#manager.consumers.info(this.#stream, this.#consumer.name);
+    // What was on its way meanwhile says that all is well.
+    await sleep(this.#options.clock, BEAT_MS / 4, this.#ended.signal);
+    if (this.#ended.signal.aborted || pull.delivered !== delivered || pull.broken !== null) return;
+    if (consumer.delivered.consumer_seq > delivered || consumer.num_pending > 0) {
+      if (pull.idleMs < LOOK_MS / 2) return;
+      this.#stalled = true;
+      pull.break(`the consumer gives nothing, though ${consumer.num_pending || "some"} records wait for it`);
+      return;
+    }
+    this.#through = Math.max(this.#through, last);
+    // Past the middle of what the stream keeps its limits would soon pass us.
+    const done = Math.max(pull.received, this.place.position ?? 0);
+    if (last - done >= MARK_RECORDS && last - done > (last - first) / 2) {
+      this.#mark = last;
+      this.#options.wake();
+    }
+  }
+}
+
+const maxPayload = (connection: NatsConnection): number => connection.info?.max_payload ?? 1024 * 1024;
