@@ -12,6 +12,7 @@ import pkg from "../package.json" with { type: "json" };
 import { type AdminServer, type DrainDoor, type LoopLag, startAdmin, watchLoopLag } from "./admin/mod.ts";
 import type { Bus } from "./bus/bus.ts";
 import { createFollower, type Follower } from "./bus/follower.ts";
+import { FreshHeads } from "./bus/fresh-heads.ts";
 import { InstrumentFollower } from "./bus/instrument-follower.ts";
 import { createMemoryBus } from "./bus/memory.ts";
 import { InstrumentRegistry } from "./channel/registry.ts";
@@ -32,6 +33,7 @@ import { BROKERS, contextOf, Dynamic, readDynamic, startRoutes } from "./node-ro
 import { nodeView } from "./node-view.ts";
 import { binanceEncoder, createBinanceRest } from "./protocol/binance/mod.ts";
 import { nativeEncoder } from "./protocol/native/mod.ts";
+import { RestDepth } from "./rest-depth.ts";
 import { RestDesk } from "./rest-desk.ts";
 import { createRing, createRingWriter } from "./ring/mod.ts";
 import { type BrokerFactories, Fanout, type Routes } from "./routes/mod.ts";
@@ -68,6 +70,9 @@ export interface Parts {
 
 /** A node whose sources do not connect serves all the same, and says so in /readyz. */
 const FIRST_CONNECTION_MS_MAX = 10_000;
+
+/** An owner that takes longer does not answer a REST request in time. */
+const HEAD_MS_MAX = 300;
 
 /** A broker that is away is waited for only so long. */
 const FIRST_ROUTES_MS_MAX = 3000;
@@ -134,15 +139,19 @@ export async function startNode(config: StaticConfig, deps: NodeDeps = {}): Prom
     paceOf: ({ name }) => topics.of(name).pace,
     historyOf: ({ name }) => historyLimitsOf(topics.of(name)),
   });
+  const depths = new RestDepth({
+    engine,
+    shardOf: (channel) => follower.shardOf(channel)?.shard ?? null,
+    isOwn: (shard) => deps.world !== undefined || shardOf(shard) !== null,
+    heads: new FreshHeads(bus, clock, HEAD_MS_MAX),
+    clock,
+  });
   const binanceRest = createBinanceRest({
     instruments: registry,
     clock,
     failed: (error) => log.error("a REST request failed", { error }),
     kept: (channel) => bus.request({ channel, user: "", since: null }),
-    async depth(channel, limit) {
-      const reply = await engine.depth(channel, limit);
-      return reply.is === "depth" ? reply.body : { unavailable: true };
-    },
+    depth: async (channel, limit) => (await depths.of(channel, limit)) ?? { unavailable: true },
   });
 
   const rest = new RestDesk(binanceRest, (worker, answers) => edge?.post(worker, { is: "rest", answers }));

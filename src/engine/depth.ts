@@ -20,12 +20,14 @@ export type DepthReply =
   | { readonly is: "unknown" }
   | { readonly is: "unavailable" };
 
-export function depthReply(state: ChannelState, limit: number, nowMs: number): DepthReply {
+/** `atLeast`: an older reply is not good enough, however young. */
+export function depthReply(state: ChannelState, limit: number, nowMs: number, atLeast = -1): DepthReply {
   // A book that never was would be older than the stream's first event.
   if (state.staleReason !== null || state.seq === null) return { is: "unavailable" };
   const cached = state.depthCache.get(limit);
-  if (cached && (cached.body.lastUpdateId === state.seq || nowMs - cached.at <= CACHE_MS))
-    return { is: "depth", body: cached.body };
+  if (cached && (cached.body.lastUpdateId === state.seq || nowMs - cached.at <= CACHE_MS)) {
+    if (cached.body.lastUpdateId >= atLeast) return { is: "depth", body: cached.body };
+  }
   const { book } = state;
   const body: DepthBody = {
     lastUpdateId: state.seq,

@@ -30,6 +30,7 @@ import { HISTORY_LIMITS, HISTORY_TOTAL_MAX, type HistoryOf, HistoryShares } from
 import { followInstruments } from "./instrument-feed.ts";
 import { makeFrom } from "./made.ts";
 import { type Question, Questions } from "./questions.ts";
+import { reached } from "./reach.ts";
 import { Snapshots } from "./snapshots.ts";
 import { type Topic, Topics } from "./topics.ts";
 import { WakingRing } from "./waking-ring.ts";
@@ -125,15 +126,24 @@ export class Engine {
     for (const topic of [...this.#topics.all()]) if (topic.workers.has(worker)) this.#leave(topic, worker);
   }
 
-  /** The book of a channel for REST: cached per limit, never behind a Binance stream of the channel. */
-  async depth(name: string, limit: number): Promise<DepthReply> {
+  /**
+   * The book of a channel for REST: cached per limit, never behind a Binance stream of the channel here, nor behind
+   * `atLeast`, which it has reached.
+   */
+  async depth(name: string, limit: number, atLeast = -1): Promise<DepthReply> {
     const channel = this.#options.catalog.resolve(name);
     if (channel?.family !== "book") return { is: "unknown" };
     const entry = this.#open(channel);
     const { clock } = this.#options;
     this.#keep(entry);
     const failed = !entry.state.ready && (await this.#readyWithin(entry.state, REST_WAIT_MS));
-    return failed ? { is: "unavailable" } : depthReply(entry.state, limit, clock.monotonicMs());
+    return failed ? { is: "unavailable" } : depthReply(entry.state, limit, clock.monotonicMs(), atLeast);
+  }
+
+  /** Whether the book that REST keeps comes to `position` within `ms`, and can be trusted there. */
+  reaches(name: string, position: Position, ms: number): Promise<boolean> {
+    const state = this.#entries.get(name)?.state;
+    return state === undefined ? Promise.resolve(false) : reached(state, position, this.#options.clock, ms);
   }
 
   /** REST has asked for it: it stays open for a while. */

@@ -1,0 +1,50 @@
+/**
+ * Books for REST that are not behind any node's streams (DESIGN 10).
+ *
+ * On the path: REST request -> REST DEPTH -> the engine's book. A book that is fed here is as new as anybody's. For one that
+ * another node owns, the owner is asked where it stands, and the answer waits until this node's book has come so far.
+ * At the limit: WAIT_MS in all; then the book is unavailable, and the request is answered 503.
+ */
+import type { FreshHeads } from "./bus/fresh-heads.ts";
+import type { DepthBody, DepthReply } from "./engine/depth.ts";
+import type { Clock } from "./lib/clock.ts";
+
+export interface RestDepthPorts {
+  readonly engine: {
+    depth(channel: string, limit: number, atLeast?: number): Promise<DepthReply>;
+    reaches(channel: string, position: { readonly epoch: string; readonly seq: number }, ms: number): Promise<boolean>;
+  };
+  /** The shard that feeds a channel; null while that is not known. */
+  readonly shardOf: (channel: string) => string | null;
+  /** A shard of this node. */
+  readonly isOwn: (shard: string) => boolean;
+  readonly heads: Pick<FreshHeads, "of">;
+  readonly clock: Pick<Clock, "monotonicMs">;
+}
+
+const WAIT_MS = 300;
+
+export class RestDepth {
+  readonly #ports: RestDepthPorts;
+
+  constructor(ports: RestDepthPorts) {
+    this.#ports = ports;
+  }
+
+  /** Null: there is none that may be trusted now. */
+  async of(channel: string, limit: number): Promise<DepthBody | null> {
+    const { engine, shardOf, isOwn, heads, clock } = this.#ports;
+    const endMs = clock.monotonicMs() + WAIT_MS;
+    const here = await engine.depth(channel, limit);
+    if (here.is !== "depth") return null;
+    const shard = shardOf(channel);
+    if (shard === null || isOwn(shard)) return here.body;
+    const leftMs = (): number => Math.max(0, endMs - clock.monotonicMs());
+    const head = await heads.of(shard, leftMs());
+    const seq = head?.last.find(([name, user]) => name === channel && user === "")?.[2];
+    if (head === null || seq === undefined) return null;
+    if (!(await engine.reaches(channel, { epoch: head.epoch, seq }, leftMs()))) return null;
+    const reply = await engine.depth(channel, limit, seq);
+    return reply.is === "depth" ? reply.body : null;
+  }
+}
