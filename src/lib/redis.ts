@@ -1,0 +1,316 @@
+/**
+ * Connections to Redis, each made once: it lives until it breaks, and then says why.
+ *
+ * Beside the path: source `redis-stream` and the checkpoint store. ioredis's own reconnecting and queueing are off: it does
+ * not say why it fails, and would send again what may have been done.
+ * Invariants: every answer has a time limit; a server that lets it pass is hung, and its connection is given up; what is
+ * wrong is a GatewayError with one sentence. At the limit: an attempt takes CONNECT_MS_MAX at most.
+ */
+import { readFileSync } from "node:fs";
+import { Cluster, Redis } from "ioredis";
+import { createBackoff } from "./backoff.ts";
+import type { Clock } from "./clock.ts";
+import { GatewayError } from "./errors.ts";
+import { parseHostPort, type RedisAddress, type RedisTarget, redisError, redisHostPort } from "./redis-address.ts";
+import { slotOf } from "./redis-slot.ts";
+
+export interface RedisDial {
+  readonly target: RedisTarget;
+  /** What `CLIENT LIST` calls us. */
+  readonly name: string;
+  readonly clock: Pick<Clock, "after" | "monotonicMs">;
+  /** Where `host:port` is really dialled. */
+  readonly resolveAddress?: (hostPort: string) => string;
+}
+
+export type RedisArgument = string | number | Uint8Array;
+
+const CONNECT_MS_MAX = 3000;
+const ANSWER_MS_MAX = 3000;
+
+export class RedisConnection {
+  /** `host:port`, or the first of several. */
+  readonly where: string;
+  readonly #redis: Redis | Cluster;
+  readonly #clock: RedisDial["clock"];
+  readonly #closed = Promise.withResolvers<GatewayError>();
+  /** What commands on their way are told when it ends. */
+  readonly #pending = new Set<(reason: GatewayError) => void>();
+  #open = true;
+  #error: GatewayError | null = null;
+
+  /** For the functions below: made and connected. */
+  constructor(redis: Redis | Cluster, where: string, clock: RedisDial["clock"]) {
+    this.where = where;
+    this.#redis = redis;
+    this.#clock = clock;
+    redis.on("end", () => this.close(this.#error ?? redisError("ECONNRESET", where)));
+    redis.on("error", (error: unknown) => {
+      this.#error = redisError(error, where);
+    });
+  }
+
+  /** Settles with the reason when it is over. */
+  get closed(): Promise<GatewayError> {
+    return this.#closed.promise;
+  }
+
+  get isOpen(): boolean {
+    return this.#open;
+  }
+
+  /** One command, its reply as text. Rejects with GatewayError; after `ms` without an answer the connection is given up. */
+  call(command: string, args: readonly RedisArgument[], ms = ANSWER_MS_MAX): Promise<unknown> {
+    return this.#within(command, this.#redis.call(command, args.map(wire)), ms);
+  }
+
+  /** The same with the reply's texts as bytes. */
+  callBytes(command: string, args: readonly RedisArgument[], ms = ANSWER_MS_MAX): Promise<unknown> {
+    return this.#within(command, this.#redis.callBuffer(command, args.map(wire)), ms);
+  }
+
+  /** Ends it at once; commands on their way reject with `reason`. */
+  close(reason: GatewayError = new GatewayError("REDIS_CLOSED", "the connection was closed")): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#closed.resolve(reason);
+    this.#redis.disconnect();
+    for (const reject of this.#pending) reject(reason);
+  }
+
+  #within(command: string, reply: Promise<unknown>, ms: number): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const timer = this.#clock.after(ms, () => {
+        this.close(new GatewayError("REDIS_TIMEOUT", `${this.where} does not answer ${command} within ${ms} ms`));
+      });
+      const over = (): void => {
+        timer.cancel();
+        this.#pending.delete(fail);
+      };
+      const fail = (error: unknown): void => {
+        over();
+        reject(redisError(error, this.where));
+      };
+      this.#pending.add(fail);
+      reply.then((value) => {
+        over();
+        resolve(value);
+      }, fail);
+    });
+  }
+}
+
+const wire = (argument: RedisArgument): string | number | Buffer =>
+  argument instanceof Uint8Array ? Buffer.from(argument.buffer, argument.byteOffset, argument.byteLength) : argument;
+
+/** A connection to the first server that can be reached; of a cluster, one that knows where each key is. */
+export async function connectRedis(dial: RedisDial): Promise<RedisConnection> {
+  const { target } = dial;
+  if (target.cluster) return await connected(dial, clusterOf(dial), redisHostPort(target.servers[0] as RedisAddress));
+  if (target.sentinel !== null) return await connected(dial, viaSentinels(dial), `master "${target.sentinel}"`);
+  let failure: unknown = null;
+  for (const server of target.servers) {
+    try {
+      return await connectTo(dial, server);
+    } catch (error) {
+      failure = error;
+    }
+  }
+  throw failure;
+}
+
+/** A connection of its own to the node that has `key`: blocking commands hold up nobody else there. */
+export async function connectRedisFor(dial: RedisDial, key: string): Promise<RedisConnection> {
+  if (!dial.target.cluster) return connectRedis(dial);
+  let failure: unknown = null;
+  for (const server of dial.target.servers) {
+    try {
+      const seed = await connectTo(dial, server);
+      try {
+        return await connectTo(dial, ownerOf(await seed.call("CLUSTER", ["SLOTS"]), slotOf(key), server));
+      } finally {
+        seed.close();
+      }
+    } catch (error) {
+      failure = error;
+    }
+  }
+  throw failure;
+}
+
+async function connectTo(dial: RedisDial, server: RedisAddress): Promise<RedisConnection> {
+  return connected(
+    dial,
+    new Redis({ ...optionsOf(dial, server.host), ...dialled(dial, server) }),
+    redisHostPort(server),
+  );
+}
+
+async function connected(dial: RedisDial, redis: Redis | Cluster, where: string): Promise<RedisConnection> {
+  const connection = new RedisConnection(redis, where, dial.clock);
+  const late = new GatewayError("REDIS_UNREACHABLE", `${where} does not answer`);
+  const timer = dial.clock.after(CONNECT_MS_MAX, () => connection.close(late));
+  try {
+    // Rejects with "Connection is closed" whatever the reason: that is in `closed`.
+    await Promise.race([redis.connect(), connection.closed.then((reason) => Promise.reject(reason))]);
+    const { db } = dial.target;
+    if (db !== 0) await connection.call("SELECT", [db]);
+    return connection;
+  } catch (error) {
+    connection.close(redisError(error, where));
+    throw await connection.closed;
+  } finally {
+    timer.cancel();
+  }
+}
+
+/** The node that serves `slot`, by the answer to CLUSTER SLOTS; a node that does not know its own name is `asked`. */
+function ownerOf(slots: unknown, slot: number, asked: RedisAddress): RedisAddress {
+  for (const [from, to, [host, port]] of slots as readonly [number, number, readonly [string | null, number]][]) {
+    if (slot >= from && slot <= to) return { host: host === null || host === "" ? asked.host : host, port };
+  }
+  throw new GatewayError("REDIS_CLUSTER", `no node of the cluster at ${redisHostPort(asked)} serves slot ${slot}`);
+}
+
+function dialled({ resolveAddress }: RedisDial, server: RedisAddress): RedisAddress {
+  const named = redisHostPort(server);
+  return parseHostPort(resolveAddress?.(named) ?? named) ?? server;
+}
+
+/** `host`: whose certificate is expected. */
+function optionsOf({ target, name }: RedisDial, host: string | null) {
+  const { username, password, tls } = target;
+  return {
+    lazyConnect: true,
+    retryStrategy: () => null,
+    maxRetriesPerRequest: 0,
+    autoResendUnfulfilledCommands: false,
+    autoResubscribe: false,
+    enableReadyCheck: false,
+    connectTimeout: CONNECT_MS_MAX,
+    disconnectTimeout: 200,
+    disableClientInfo: true,
+    connectionName: name.replace(/[^\x21-\x7e]/g, "-"),
+    protocol: 2 as const,
+    ...(username === undefined ? {} : { username }),
+    ...(password === undefined ? {} : { password }),
+    ...(tls === null ? {} : { tls: tlsOf(tls, host) }),
+  };
+}
+
+function tlsOf(tls: NonNullable<RedisTarget["tls"]>, host: string | null) {
+  const read = (path: string): string => {
+    try {
+      return readFileSync(path, "utf8");
+    } catch (error) {
+      throw new GatewayError("REDIS_TLS", `cannot read ${path} for the connection to Redis`, { cause: error });
+    }
+  };
+  const servername = tls.serverName ?? (host === null || /^[\d.]+$|:/.test(host) ? undefined : host);
+  return {
+    ...(tls.ca === undefined ? {} : { ca: read(tls.ca) }),
+    ...(tls.cert === undefined ? {} : { cert: read(tls.cert) }),
+    ...(tls.key === undefined ? {} : { key: read(tls.key) }),
+    ...(servername === undefined ? {} : { servername }),
+  };
+}
+
+const natMapOf =
+  (dial: RedisDial) =>
+  (named: string): RedisAddress | null => {
+    const server = parseHostPort(named);
+    return server === null ? null : dialled(dial, server);
+  };
+
+function clusterOf(dial: RedisDial): Cluster {
+  const { lazyConnect: _, retryStrategy: __, ...redisOptions } = optionsOf(dial, null);
+  return new Cluster(
+    dial.target.servers.map((server) => dialled(dial, server)),
+    {
+      lazyConnect: true,
+      clusterRetryStrategy: () => null,
+      enableReadyCheck: false,
+      natMap: natMapOf(dial),
+      slotsRefreshTimeout: CONNECT_MS_MAX,
+      redisOptions,
+    },
+  );
+}
+
+function viaSentinels(dial: RedisDial): Redis {
+  const { servers, sentinel, sentinelPassword } = dial.target;
+  return new Redis({
+    ...optionsOf(dial, null),
+    sentinels: servers.map((server) => dialled(dial, server)),
+    name: sentinel ?? "",
+    sentinelRetryStrategy: () => null,
+    natMap: natMapOf(dial),
+    ...(sentinelPassword === undefined ? {} : { sentinelPassword }),
+  });
+}
+
+/** Of an attempt that failed: others within this time share its error. */
+const RETRY_MIN_MS = 250;
+const RETRY_MAX_MS = 2000;
+
+/** One connection for whoever has something to ask, made when it is needed and again after it broke. */
+export class RedisLink {
+  readonly #dial: RedisDial;
+  readonly #backoff: ReturnType<typeof createBackoff>;
+  #connection: Promise<RedisConnection> | null = null;
+  #failure: { readonly error: GatewayError; readonly untilMs: number } | null = null;
+  #closed = false;
+
+  constructor(dial: RedisDial, random: () => number) {
+    this.#dial = dial;
+    this.#backoff = createBackoff(RETRY_MIN_MS, RETRY_MAX_MS, random);
+  }
+
+  /** Rejects with GatewayError within seconds when there is no server. */
+  async call(command: string, args: readonly RedisArgument[]): Promise<unknown> {
+    return (await this.#open()).call(command, args);
+  }
+
+  async callBytes(command: string, args: readonly RedisArgument[]): Promise<unknown> {
+    return (await this.#open()).callBytes(command, args);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    const connection = this.#connection;
+    this.#connection = null;
+    if (connection !== null)
+      await connection.then(
+        (open) => open.close(),
+        () => undefined,
+      );
+  }
+
+  #open(): Promise<RedisConnection> {
+    if (this.#closed) return Promise.reject(new GatewayError("REDIS_CLOSED", "the connection was closed"));
+    if (this.#connection !== null) return this.#connection;
+    const now = this.#dial.clock.monotonicMs();
+    if (this.#failure !== null && now < this.#failure.untilMs) return Promise.reject(this.#failure.error);
+    const opening = this.#connect();
+    this.#connection = opening;
+    return opening;
+  }
+
+  async #connect(): Promise<RedisConnection> {
+    try {
+      const connection = await connectRedis(this.#dial);
+      this.#failure = null;
+      this.#backoff.reset();
+      void connection.closed.then(() => {
+        this.#connection = null;
+      });
+      if (this.#closed) connection.close();
+      return connection;
+    } catch (error) {
+      const failure = redisError(error, "Redis");
+      this.#failure = { error: failure, untilMs: this.#dial.clock.monotonicMs() + this.#backoff.next() };
+      this.#connection = null;
+      throw failure;
+    }
+  }
+}
