@@ -2,6 +2,7 @@
 import { isMarket, parseChannelName, symbolOf } from "../../channel/name.ts";
 import { canonicalTopic } from "../../channel/topic-settings.ts";
 import type { BrokerProperty } from "../../ingest/broker.ts";
+import { judgeDeclarative } from "../../ingest/mapper/declarative/mod.ts";
 import { nearest } from "../../lib/nearest.ts";
 import type { Mistakes } from "./mistakes.ts";
 import { entriesOf, isRaw, type Raw, textOf } from "./raw.ts";
@@ -12,7 +13,7 @@ export function checkLists(document: Raw, context: DynamicContext, mistakes: Mis
   checkTwice(document, "topics", "topic", mistakes, (topic) => canonicalTopic(topic, context.defaultMarket));
   checkTwice(document, "routes", "id", mistakes);
   checkTwice(document, "mappers", "name", mistakes);
-  checkMapperNames(document, context, mistakes);
+  checkMappers(document, context, mistakes);
   checkInstruments(document, context, mistakes);
   checkProperties(document, context, mistakes, warnings);
 }
@@ -34,8 +35,9 @@ function checkTwice(
   }
 }
 
-function checkMapperNames(document: Raw, context: DynamicContext, mistakes: Mistakes): void {
+function checkMappers(document: Raw, context: DynamicContext, mistakes: Mistakes): void {
   for (const { index, entry } of entriesOf(document, "mappers")) {
+    for (const { path, message } of judgeDeclarative(entry)) mistakes.add(["mappers", index, ...path], message);
     const name = textOf(entry, "name");
     if (name === null || !context.mappers.some((mapper) => mapper.name === name)) continue;
     mistakes.add(["mappers", index, "name"], `${JSON.stringify(name)} is a built-in mapper, want another name`);

@@ -5,7 +5,7 @@
  * Invariant: a message says what is wanted, never what is wrong: the mistake's sentence puts both together.
  */
 import { z } from "zod";
-import { DECLARATIVE_KINDS, TIME_UNITS } from "../../ingest/mapper/declarative/spec.ts";
+import { DECLARATIVE_KINDS, TIME_UNITS } from "../../ingest/mapper/declarative/mod.ts";
 import { topicSchema } from "../topics.ts";
 import { BROKER_TYPES, BUS_KINDS, ENTRY_VERSION } from "./types.ts";
 

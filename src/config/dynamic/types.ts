@@ -8,7 +8,7 @@ import type { TopicSpec } from "../../channel/topic-settings.ts";
 import type { Kind } from "../../channel/types.ts";
 import type { EdgeLimits } from "../../edge/config.ts";
 import type { BrokerProperty } from "../../ingest/broker.ts";
-import type { DeclarativeSpec } from "../../ingest/mapper/declarative/spec.ts";
+import type { DeclarativeSpec } from "../../ingest/mapper/declarative/mod.ts";
 
 /** The newest form of an entry that this build reads. */
 export const ENTRY_VERSION = 1;

@@ -23,7 +23,7 @@ export interface CanonicalTools {
 }
 
 /** The body of an update, without what every update has. */
-type Part = Partial<MappedUpdate> & Pick<MappedUpdate, "type" | "data">;
+export type Part = Partial<MappedUpdate> & Pick<MappedUpdate, "type" | "data">;
 type Read = (fields: Fields, time: number) => Part | null;
 
 interface Form {
@@ -45,6 +45,11 @@ const FORMS = {
 const PASSED = { balance: "private", order: "private", json: "json" } as const satisfies Readonly<Record<string, Kind>>;
 
 export type CanonicalName = keyof typeof FORMS | keyof typeof PASSED;
+
+/** Reads the fields of a canonical record; null: the kind is passed on as it is. */
+export function canonicalReader(kind: Kind): Read | null {
+  return Object.values<Form>(FORMS).find((form) => form.kind === kind)?.read ?? null;
+}
 
 /** What a canonical mapper makes; null if the name is of another mapper. */
 export function canonicalKind(name: string): Kind | null {
@@ -104,8 +109,8 @@ function textOf(value: unknown): unknown {
 
 const NO_CHANNEL: Malformed = { malformed: "no channel" };
 
-/** Finds the channel of a record. */
-function channels({
+/** Finds the channel of a record: that of the mapping, or by what the record says. */
+export function channels({
   place,
   learn,
 }: CanonicalTools): (fields: Fields, stream: string, told: string) => string | Malformed | Skipped {

@@ -5,6 +5,7 @@ import type { Venue } from "../replay-file.ts";
 import { createBinanceSpot, createBinanceUsdm } from "./binance.ts";
 import { type CanonicalName, canonicalKind, createCanonical } from "./canonical.ts";
 import { createCoinbase } from "./coinbase.ts";
+import { createDeclarative, type DeclarativeSpec } from "./declarative/mod.ts";
 import { createKrakenV1 } from "./kraken-v1.ts";
 import { createKrakenV2 } from "./kraken-v2.ts";
 import type { Learn, Mapper } from "./mapper.ts";
@@ -63,8 +64,10 @@ export const mapperKinds: readonly { readonly name: string; readonly kind: Kind 
   .filter((name) => name !== "typed")
   .map((name) => ({ name, kind: canonicalKind(name) }));
 
-/** Throws GatewayError if no mapper has that name. */
-export function createMapper(name: string, tools: MapperTools): Mapper {
+/** `declared`: mappers of the configuration. Throws GatewayError if no mapper has that name. */
+export function createMapper(name: string, tools: MapperTools, declared: readonly DeclarativeSpec[] = []): Mapper {
+  const spec = declared.find((one) => one.name === name);
+  if (spec !== undefined) return createDeclarative(spec, tools);
   const create = Object.hasOwn(MAPPERS, name) ? MAPPERS[name as MapperName] : undefined;
   if (create === undefined) {
     throw new GatewayError("UNKNOWN_MAPPER", `unknown mapper "${name}": use one of ${mapperNames.join(", ")}`);

@@ -1,0 +1,4 @@
+export { createDeclarative } from "./compile.ts";
+export { FIELDS, type Field } from "./fields.ts";
+export { type Fault, judgeDeclarative } from "./judge.ts";
+export { DECLARATIVE_KINDS, type DeclarativeKind, type DeclarativeSpec, TIME_UNITS } from "./spec.ts";
