@@ -1,0 +1,213 @@
+/** What the tests with a real Kafka share: topics, records, brokers of ours and sinks that keep everything. */
+import { Admin, Producer } from "@platformatic/kafka";
+import type { Broker, BrokerInput, BrokerRecord, BrokerTools, TopicPattern } from "../../src/ingest/broker.ts";
+import { KafkaBroker, type KafkaTimes } from "../../src/ingest/kafka/broker.ts";
+import type { IngestLog } from "../../src/ingest/sampled-log.ts";
+import type { RecordSink, Source, SourceRecord } from "../../src/ingest/source.ts";
+import { systemClock } from "../../src/lib/clock.ts";
+import { waitFor } from "../lib/wait.ts";
+
+export type Compression = "none" | "gzip" | "snappy" | "lz4" | "zstd";
+
+export interface Written {
+  readonly topic: string;
+  readonly partition?: number;
+  readonly key?: string;
+  readonly value: string | null;
+}
+
+/** Makes topics and writes records; survives restarts of the server. */
+export class KafkaDesk {
+  readonly admin: Admin;
+  readonly producer: Producer;
+
+  constructor(server: string, more: object = {}) {
+    const base = { clientId: "desk", bootstrapBrokers: [server], retries: 20, retryDelay: 100, ...more };
+    this.admin = new Admin(base);
+    this.producer = new Producer({ ...base, autocreateTopics: false });
+  }
+
+  async topic(name: string, partitions = 1, configs: Readonly<Record<string, string>> = {}): Promise<void> {
+    const list = Object.entries(configs).map(([key, value]) => ({ name: key, value }));
+    await this.admin.createTopics({ topics: [name], partitions, replicas: 1, configs: list });
+    await waitFor(async () => (await this.#known(name)) === partitions, `topic ${name} is there`);
+  }
+
+  async remove(name: string): Promise<void> {
+    await this.admin.deleteTopics({ topics: [name] });
+    await waitFor(async () => (await this.#known(name)) === 0, `topic ${name} is gone`);
+  }
+
+  async grow(name: string, count: number): Promise<void> {
+    await this.admin.createPartitions({ topics: [{ name, count }] });
+    await waitFor(async () => (await this.#known(name)) === count, `topic ${name} has ${count} partitions`);
+  }
+
+  async write(records: readonly Written[], compression: Compression = "none"): Promise<void> {
+    const messages = records.map(({ topic, partition = 0, key, value }) => ({
+      topic,
+      partition,
+      ...(key === undefined ? {} : { key: Buffer.from(key) }),
+      value: value === null ? (null as unknown as Buffer) : Buffer.from(value),
+    }));
+    await this.producer.send({ messages, compression, acks: -1 });
+  }
+
+  /** `count` records that are their own numbers. */
+  async count(
+    topic: string,
+    count: number,
+    first = 0,
+    partition = 0,
+    compression: Compression = "none",
+  ): Promise<void> {
+    const records = Array.from({ length: count }, (_, i) => ({ topic, partition, value: `${first + i}` }));
+    await this.write(records, compression);
+  }
+
+  async close(): Promise<void> {
+    await Promise.allSettled([this.producer.close(), this.admin.close()]);
+  }
+
+  async #known(name: string): Promise<number> {
+    try {
+      const { topics } = await this.admin.metadata({ topics: [name], forceUpdate: true, retries: 0 });
+      return topics.get(name)?.partitionsCount ?? 0;
+    } catch {
+      return 0;
+    }
+  }
+}
+
+export const plainTopic = (name: string): TopicPattern => ({
+  text: name,
+  symbolOf: (topic) => (topic === name ? "" : null),
+  topics: () => [name],
+});
+
+/** A log that keeps its lines, for the message of a failed test. */
+export class KeptLog implements IngestLog {
+  readonly lines: string[] = [];
+  readonly #keep = (level: string) => (message: string, fields?: Readonly<Record<string, unknown>>) => {
+    this.lines.push(`${level} ${message} ${Bun.inspect(fields ?? {}, { depth: 3 })}`);
+  };
+  readonly info = this.#keep("info");
+  readonly warn = this.#keep("warn");
+  readonly error = this.#keep("error");
+}
+
+export interface Properties {
+  readonly [name: string]: unknown;
+}
+
+/** Asks often, gives up early. */
+export const QUICK: Properties = {
+  "metadata.max.age.ms": 300,
+  "request.timeout.ms": 1500,
+  "fetch.max.wait.ms": 200,
+  "socket.connection.setup.timeout.ms": 2000,
+  "auto.offset.reset": "earliest",
+};
+
+export const QUICK_TIMES: KafkaTimes = { endsMs: 200, stallMs: 1000 };
+
+export function toolsOf(server: string, properties: Properties = {}, more: Partial<BrokerTools> = {}): BrokerTools {
+  return {
+    name: "k",
+    properties: { "bootstrap.servers": server, ...QUICK, ...properties },
+    clock: systemClock(),
+    random: Math.random,
+    log: new KeptLog(),
+    resolveAddress: (hostPort) => hostPort,
+    ...more,
+  };
+}
+
+export const brokerOf = (
+  server: string,
+  properties: Properties = {},
+  more: Partial<BrokerTools> = {},
+  times: KafkaTimes = QUICK_TIMES,
+): KafkaBroker => new KafkaBroker(toolsOf(server, properties, more), times);
+
+/** Follows the inputs of a topic. */
+export class Followed {
+  inputs: readonly BrokerInput[] = [];
+  times = 0;
+
+  constructor(broker: Broker, pattern: TopicPattern) {
+    broker.watch(pattern, (inputs) => {
+      this.inputs = inputs;
+      this.times++;
+    });
+  }
+
+  async of(count: number): Promise<readonly BrokerInput[]> {
+    await waitFor(
+      () => this.inputs.length === count,
+      () => `${count} inputs; there are ${this.inputs.length}`,
+    );
+    return this.inputs;
+  }
+}
+
+/** A sink that keeps everything and can be busy. */
+export class Kept implements RecordSink {
+  readonly records: SourceRecord[] = [];
+  #busy: PromiseWithResolvers<void> | null = null;
+
+  accept(record: SourceRecord): void {
+    this.records.push(record);
+  }
+
+  busy(): Promise<void> | null {
+    return this.#busy?.promise ?? null;
+  }
+
+  pause(): void {
+    this.#busy ??= Promise.withResolvers();
+  }
+
+  release(): void {
+    this.#busy?.resolve();
+    this.#busy = null;
+  }
+
+  /** Values of the data records, as text. */
+  get values(): string[] {
+    return this.records.flatMap((record) => (record.type === "data" ? [textOf(record.value)] : []));
+  }
+
+  get offsets(): number[] {
+    return this.records.map(({ offset }) => offset);
+  }
+}
+
+export const textOf = (value: unknown): string => Buffer.from((value as BrokerRecord).value).toString("utf8");
+
+/** A source that runs until it is stopped. */
+export class Running {
+  readonly source: Source;
+  readonly sink = new Kept();
+  readonly ended: Promise<unknown>;
+  readonly #abort = new AbortController();
+
+  constructor(source: Source, from: number | null = null, position: string | null = null) {
+    this.source = source;
+    this.ended = source.run(this.sink, from, this.#abort.signal, position).catch((error: unknown) => error);
+  }
+
+  async has(count: number): Promise<void> {
+    await waitFor(
+      () => this.sink.values.length >= count,
+      () => `${count} records; there are ${this.sink.values.length}, ${Bun.inspect(this.source.status())}`,
+    );
+  }
+
+  async stop(): Promise<void> {
+    this.#abort.abort();
+    await this.ended;
+  }
+}
+
+export const numbers = (count: number, first = 0): string[] => Array.from({ length: count }, (_, i) => `${first + i}`);
