@@ -50,6 +50,14 @@ test("config - without anything the defaults are complete", () => {
     log: { level: "info", format: "auto" },
     watchdogMs: 3000,
     defaultMarket: "spot",
+    cluster: "tidegate",
+    bus: {
+      kind: "memory",
+      servers: ["nats://127.0.0.1:4222"],
+      lingerMs: 1,
+      batch: 100,
+      stream: { maxAgeSeconds: 600, maxBytes: 1024 ** 3, storage: "file", replicas: 1 },
+    },
     peers: [],
     addresses: [],
     limits: DEFAULT_LIMITS,
@@ -103,6 +111,18 @@ test("config - every setting can be given as a flag, as a variable and in the fi
     "node-id": ["n1", "n1"],
     roles: ["ingest,edge", ["ingest", "edge"]],
     "config-store": ["file:/feed", "/feed"],
+    cluster: ["eu-1", "eu-1"],
+    bus: ["nats", "nats"],
+    "bus-servers": ["nats://a:4222,b", ["nats://a:4222", "b"]],
+    "bus-user": ["us", "us"],
+    "bus-password": ["secret", "secret"],
+    "bus-token": ["t", "t"],
+    "bus-credentials": ["/feed", "/feed"],
+    "bus-tls-ca": ["/feed", "/feed"],
+    "bus-tls-cert": ["/feed", "/feed"],
+    "bus-tls-key": ["/feed", "/feed"],
+    "bus-linger-ms": ["20", 20],
+    "bus-batch": ["9", 9],
     peers: ["a,b", ["a", "b"]],
     addresses: ["kafka:9092=127.0.0.1:19092", ["kafka:9092=127.0.0.1:19092"]],
     "default-market": ["usdm", "usdm"],
@@ -129,6 +149,20 @@ test("config - every setting can be given as a flag, as a variable and in the fi
     "outbox-bytes-node-max": ["1GiB", 1024 ** 3],
     "outbox-age-ms-max": ["9000", 9000],
   };
+  const others: Record<string, Record<string, string>> = {
+    "tls-cert": { "tls-key": "/feed" },
+    "tls-key": { "tls-cert": "/feed" },
+    "bus-password": { "bus-user": "us" },
+    "bus-tls-cert": { "bus-tls-key": "/feed" },
+    "bus-tls-key": { "bus-tls-cert": "/feed" },
+  };
+  const pairs: Record<string, object> = {
+    "tls-cert": { key: "/feed" },
+    "tls-key": { cert: "/feed" },
+    "bus-password": { user: "us" },
+    "bus-tls-cert": { tls: { cert: "/feed", key: "/feed" } },
+    "bus-tls-key": { tls: { cert: "/feed", key: "/feed" } },
+  };
   const defaults = load().config;
   for (const setting of SETTINGS) {
     const [text, value] = values[setting.flag] ?? [];
@@ -136,9 +170,8 @@ test("config - every setting can be given as a flag, as a variable and in the fi
     // What belongs to one kind of source is given together with what chooses it.
     const replay = ["speed", "loop"].includes(setting.flag) ? { replay: "/feed" } : {};
     const upstream = setting.flag.startsWith("upstream-") ? { upstream: "okx:BTC-USDT" } : {};
-    const other = { "tls-cert": { "tls-key": "/feed" }, "tls-key": { "tls-cert": "/feed" } }[setting.flag] ?? {};
+    const other = others[setting.flag] ?? {};
     const choice = { ...replay, ...upstream };
-    const pair = setting.path[0] === "tls" ? { cert: "/feed", key: "/feed" } : {};
     const kinds: Record<string, string> = { replay: "replay", speed: "replay", loop: "replay", synthetic: "synthetic" };
     const kind = setting.flag.startsWith("upstream") ? "websocket" : kinds[setting.flag];
     const path = "replay" in choice ? { path: "/feed" } : {};
@@ -146,7 +179,9 @@ test("config - every setting can be given as a flag, as a variable and in the fi
     const [outer = "", inner] = setting.path;
     const source = outer === "source" ? { kind: "sim", ...fields } : {};
     const inside = setting.path.slice(1).reduceRight<unknown>((of, field) => ({ [field]: of }), value);
-    const content = { [outer]: inner === undefined ? value : { ...source, ...pair, ...(inside as object) } };
+    const content = {
+      [outer]: inner === undefined ? value : { ...source, ...(inside as object), ...pairs[setting.flag] },
+    };
     const files = { "/feed": "", "/here/c.json": JSON.stringify(content) };
     const flags: Record<string, string> = { [flagKey(setting.flag)]: text, ...choice };
     for (const [flag, given] of Object.entries(other)) flags[flagKey(flag)] = given;

@@ -10,6 +10,7 @@ import { dirname, resolve } from "node:path";
 import type { z } from "zod";
 import { canonicalTopic } from "../channel/topic-settings.ts";
 import { nearest } from "../lib/nearest.ts";
+import { checkBus, locateBus } from "./bus.ts";
 import { isObject, type Layers, type Raw, readLayers, refuse } from "./layers.ts";
 import { LIMIT_PATHS, sessionsMaxOf } from "./limits.ts";
 import { CONFIG_FLAG, envName, SETTINGS } from "./settings.ts";
@@ -155,6 +156,7 @@ function check(config: StaticConfig, { names }: Layers): void {
       throw refuse(`${store} and ${names.get(source)} choose different sources: leave one out`);
     }
   }
+  checkBus(config.bus, (field) => names.get(field) ?? `--${flagOf(field)}`);
   const topics = new Set<string>();
   for (const [at, { topic }] of config.topics.entries()) {
     const canonical = canonicalTopic(topic, config.defaultMarket);
@@ -182,7 +184,8 @@ function locate(config: StaticConfig, { names }: Layers, file: string | null, wo
     ...config.configStore,
     path: absolute(config.configStore.path, "configStore", "config-store"),
   };
-  const located = { ...config, ...(configStore === undefined ? {} : { configStore }), tls };
+  const bus = locateBus(config.bus, (given, field) => absolute(given, `bus.${field}`, flagOf(`bus.${field}`)));
+  const located = { ...config, bus, ...(configStore === undefined ? {} : { configStore }), tls };
   if (source.kind === "replay") {
     return { ...located, source: { ...source, path: absolute(source.path, "source.path", "replay") } };
   }
@@ -191,6 +194,8 @@ function locate(config: StaticConfig, { names }: Layers, file: string | null, wo
   }
   return located;
 }
+
+const flagOf = (field: string): string => SETTINGS.find(({ path }) => path.join(".") === field)?.flag ?? field;
 
 /** Variables of commands other than `serve`, and those that Kubernetes makes up for a Service called `tidegate`. */
 const OTHER_VARIABLES = /^TIDEGATE_(URL|ADMIN_URL|COMMIT|FEEDS|(PORT|SERVICE)_.*)$/;

@@ -10,6 +10,7 @@ import { parseSynthetic } from "../ingest/synthetic-flag.ts";
 import { GatewayError } from "../lib/errors.ts";
 import { RING_BYTES_DEFAULT, RING_BYTES_MAX, RING_BYTES_MIN } from "../ring/mod.ts";
 import { addressesSchema } from "./addresses.ts";
+import { busSchema, clusterSchema } from "./bus.ts";
 import { limitsSchema } from "./limits.ts";
 import { topicsSchema } from "./topics.ts";
 
@@ -118,6 +119,9 @@ export const staticSchema = z.strictObject({
   configStore: text(/^(file:)?[^:]*[^:/]$|^file:./, "file:PATH, or the path of a JSON file")
     .transform((store) => ({ kind: "file" as const, path: store.replace(/^file:/, "") }))
     .optional(),
+  /** Nodes with the same name here, on the same bus, are one gateway. */
+  cluster: clusterSchema,
+  bus: busSchema,
   /** Names of the ingest nodes, this one included; none: this node alone. */
   peers: z
     .array(text(/^[A-Za-z0-9._-]{1,64}$/, "names of nodes"), want("a list of node names"))
