@@ -15,11 +15,11 @@ import { waitFor } from "../lib/wait.ts";
 
 const { values } = parseArgs({
   options: {
-    clients: { type: "string", default: "50" },
+    clients: { type: "string", default: "20" },
     "still-ms": { type: "string", default: "20000" },
     rounds: { type: "string", default: "3" },
-    // Updates a second of the simulated exchange.
-    rate: { type: "string", default: "1000" },
+    // Updates a second of the simulated exchange. What all sessions missed is read by this one process.
+    rate: { type: "string", default: "500" },
   },
 });
 const count = Number(values.clients);
