@@ -14,7 +14,6 @@ import type { Bus } from "./bus/bus.ts";
 import { createFollower, type Follower } from "./bus/follower.ts";
 import { FreshHeads } from "./bus/fresh-heads.ts";
 import { InstrumentFollower } from "./bus/instrument-follower.ts";
-import { createMemoryBus } from "./bus/memory.ts";
 import { InstrumentRegistry } from "./channel/registry.ts";
 import { TopicSettings } from "./channel/topic-settings.ts";
 import { takeInstrument } from "./cluster/instruments.ts";
@@ -28,6 +27,7 @@ import { Shard } from "./ingest/shard.ts";
 import { inputsOf, knowInputs } from "./inputs.ts";
 import { type Clock, systemClock, wallMs } from "./lib/clock.ts";
 import { createLog, type Log } from "./lib/log.ts";
+import { makeBus } from "./node-bus.ts";
 import { NodeDrain } from "./node-drain.ts";
 import { BROKERS, contextOf, Dynamic, readDynamic, startRoutes } from "./node-routes.ts";
 import { nodeView } from "./node-view.ts";
@@ -98,7 +98,7 @@ export async function startNode(config: StaticConfig, deps: NodeDeps = {}): Prom
   const inputs = has("ingest") && dynamic === undefined ? inputsOf(config, registry, clock, log) : [];
   if (!has("ingest") && dynamic === undefined && deps.world === undefined) knowInputs(config, registry);
 
-  const bus = deps.world?.bus ?? deps.bus ?? createMemoryBus({ clock });
+  const bus = deps.world?.bus ?? deps.bus ?? makeBus(config, clock, log);
   const fanout = dynamic?.fanout ?? new Fanout([], config.defaultMarket);
   const topicOf = (channel: string, user: string) => fanout.topicOf(channel, user);
   let routes: Routes | null = null;
