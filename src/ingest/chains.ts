@@ -93,6 +93,12 @@ export class Chains {
     }
   }
 
+  /** The channels may be fed by other shards from now on: all are given up. */
+  giveUp(): void {
+    this.#chains.clear();
+    this.#ports.owners.release(this.#ports.shard);
+  }
+
   /** Keeper of items whose trades without a number are counted from the epoch's base. */
   itemsKeeper(channel: string): ItemsKeeper {
     const { malformed, historyOf } = this.#ports;

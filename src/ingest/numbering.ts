@@ -54,9 +54,9 @@ export class Numbering {
     return true;
   }
 
-  /** A new epoch right behind the last record of this one. */
-  next(id: string): Epoch {
-    this.#epoch = { id, base: this.seqOf(this.#offset ?? -1) + 1 };
+  /** A new epoch right behind the last record of this one, and not below `least`. */
+  next(id: string, least = 0): Epoch {
+    this.#epoch = { id, base: Math.max(this.seqOf(this.#offset ?? -1) + 1, least) };
     this.#offset = null;
     return this.#epoch;
   }

@@ -50,6 +50,8 @@ export interface PipelineOptions {
   readonly suspected: () => void;
   /** Takes the value of a record that is skipped because it cannot be read. */
   readonly deadLetter?: (value: unknown, reason: string) => void;
+  /** A channel that another shard of the node feeds. */
+  readonly contested?: (channel: string) => void;
   /** Bounds of the histories of items and books. */
   readonly historyOf?: HistoryOf;
 }
@@ -123,6 +125,12 @@ export class Pipeline {
     this.#sourceTime = 0;
   }
 
+  /** Forgets all chains, before a new epoch in which they may belong to other shards. */
+  giveUp(): void {
+    this.chains.giveUp();
+    this.#changed = [];
+  }
+
   /** Newest source time seen, ms; 0 if none. */
   get timeNewest(): number {
     return this.#timeNewest;
@@ -188,7 +196,7 @@ export class Pipeline {
     if (this.#derivedKinds.has(channel.kind)) return this.#refuse("not provided", update.channel);
     const fault = faultOf(update, channel);
     if (fault !== null) return this.#malformed(fault, { channel: update.channel });
-    return known ?? this.chains.open(channel, update.user) ?? this.#refuse("other shard", update.channel);
+    return known ?? this.chains.open(channel, update.user) ?? this.#contest(update.channel);
   }
 
   // --- seq -> bus -----------------------------------------------------------------------------------------------
@@ -294,7 +302,7 @@ export class Pipeline {
   #newDerivation(): Derivation {
     return new Derivation(this.#derivedKinds, {
       open: (market, symbol, stream, { keeper }) =>
-        this.chains.openDerived(market, symbol, stream, keeper) ?? this.#refuse("other shard", `${symbol}@${stream}`),
+        this.chains.openDerived(market, symbol, stream, keeper) ?? this.#contest(`${symbol}@${stream}`),
       itemsKeeper: (market, symbol) =>
         this.chains.itemsKeeper(channelName(market, symbol, "aggTrade", this.#options.catalog.defaultMarket)),
       late: () => {
@@ -337,6 +345,11 @@ export class Pipeline {
     count(this.#options.counters.malformed, reason);
     this.#log.warn(`malformed: ${reason}`, () => fields);
     return null;
+  }
+
+  #contest(channel: string): null {
+    this.#options.contested?.(channel);
+    return this.#refuse("other shard", channel);
   }
 
   #refuse(reason: string, channel: string): null {

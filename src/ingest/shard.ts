@@ -90,6 +90,7 @@ export class Shard implements RecordSink {
       clock,
       resync: (channel) => this.#resyncs.ask(channel),
       deadLetter: (value, reason) => source.deadLetter?.(value, reason),
+      contested: (channel) => source.contested?.(channel),
       suspected: () => {
         for (const channel of source.books ?? []) if (this.#isAbsent(channel)) this.#doubted.add(channel);
       },
@@ -187,14 +188,17 @@ export class Shard implements RecordSink {
     this.#position = record.position ?? null;
     const seq = this.#numbering.seqOf(record.offset);
     if (record.type === "lost") this.#doubted.clear();
-    if (record.type === "epoch") this.#nextEpoch();
+    if (record.type === "epoch") this.#nextEpoch(record.moved === true);
     else this.#pipeline.process(record, seq);
     this.#recordsUnsaved++;
     if (this.#recordsUnsaved >= CHECKPOINT_RECORDS || seq > this.#ceiling - CEILING_STEP / 2) this.#save();
   }
 
-  #nextEpoch(): void {
-    const { base } = this.#numbering.next(this.#options.randomId());
+  /** `moved`: above what any shard under the same clock gave a channel, so that its seq rises wherever it moves to. */
+  #nextEpoch(moved: boolean): void {
+    const { randomId, clock } = this.#options;
+    const { base } = this.#numbering.next(randomId(), moved ? freshBase(clock.wallUs(), null) : 0);
+    if (moved) this.#pipeline.giveUp();
     this.#pipeline.begin(this.#header(), base);
     this.#heads.send(true);
   }
