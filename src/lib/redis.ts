@@ -106,8 +106,18 @@ const wire = (argument: RedisArgument): string | number | Buffer =>
 /** A connection to the first server that can be reached; of a cluster, one that knows where each key is. */
 export async function connectRedis(dial: RedisDial): Promise<RedisConnection> {
   const { target } = dial;
-  if (target.cluster) return await connected(dial, clusterOf(dial), redisHostPort(target.servers[0] as RedisAddress));
-  if (target.sentinel !== null) return await connected(dial, viaSentinels(dial), `master "${target.sentinel}"`);
+  if (target.cluster)
+    return await connected(
+      dial,
+      clusterOf(dial),
+      `the cluster at ${redisHostPort(target.servers[0] as RedisAddress)}`,
+      nothing,
+    );
+  if (target.sentinel !== null) {
+    return await connected(dial, viaSentinels(dial), `master "${target.sentinel}"`, async (connection) => {
+      if (target.db !== 0) await connection.call("SELECT", [target.db]);
+    });
+  }
   let failure: unknown = null;
   for (const server of target.servers) {
     try {
@@ -118,6 +128,8 @@ export async function connectRedis(dial: RedisDial): Promise<RedisConnection> {
   }
   throw failure;
 }
+
+const nothing = (): Promise<void> => Promise.resolve();
 
 /** A connection of its own to the node that has `key`: blocking commands hold up nobody else there. */
 export async function connectRedisFor(dial: RedisDial, key: string): Promise<RedisConnection> {
@@ -138,23 +150,46 @@ export async function connectRedisFor(dial: RedisDial, key: string): Promise<Red
   throw failure;
 }
 
+/** Login and name are given by hand: the library tells the console what it thinks of a password too many. */
 async function connectTo(dial: RedisDial, server: RedisAddress): Promise<RedisConnection> {
-  return connected(
-    dial,
-    new Redis({ ...optionsOf(dial, server.host), ...dialled(dial, server) }),
-    redisHostPort(server),
-  );
+  const { username: _, password: __, connectionName, ...options } = optionsOf(dial, server.host);
+  const redis = new Redis({ ...options, ...dialled(dial, server) });
+  return connected(dial, redis, redisHostPort(server), async (connection) => {
+    const { username, password, db } = dial.target;
+    if (password !== undefined) await login(connection, username === undefined ? [password] : [username, password]);
+    await connection.call("CLIENT", ["SETNAME", connectionName]).catch(ignorePermission);
+    if (db !== 0) await connection.call("SELECT", [db]);
+  });
 }
 
-async function connected(dial: RedisDial, redis: Redis | Cluster, where: string): Promise<RedisConnection> {
+/** A password that the server does not want is no fault. */
+async function login(connection: RedisConnection, words: readonly string[]): Promise<void> {
+  try {
+    await connection.call("AUTH", words);
+  } catch (error) {
+    if (!/no password is set|without any password configured/i.test(String((error as GatewayError).cause))) throw error;
+  }
+}
+
+/** Who may not name its connection goes on without a name. */
+function ignorePermission(error: GatewayError): void {
+  if (error.code !== "REDIS_PERMISSION" && error.code !== "REDIS_ERROR") throw error;
+}
+
+async function connected(
+  dial: RedisDial,
+  redis: Redis | Cluster,
+  where: string,
+  begin: (connection: RedisConnection) => Promise<void>,
+): Promise<RedisConnection> {
   const connection = new RedisConnection(redis, where, dial.clock);
-  const late = new GatewayError("REDIS_UNREACHABLE", `${where} does not answer`);
+  const tls = dial.target.tls === null ? "" : " (with TLS)";
+  const late = new GatewayError("REDIS_UNREACHABLE", `${where} does not answer${tls}`);
   const timer = dial.clock.after(CONNECT_MS_MAX, () => connection.close(late));
   try {
     // Rejects with "Connection is closed" whatever the reason: that is in `closed`.
     await Promise.race([redis.connect(), connection.closed.then((reason) => Promise.reject(reason))]);
-    const { db } = dial.target;
-    if (db !== 0) await connection.call("SELECT", [db]);
+    await begin(connection);
     return connection;
   } catch (error) {
     connection.close(redisError(error, where));
