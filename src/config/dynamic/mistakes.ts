@@ -138,3 +138,16 @@ function said(value: unknown): string {
 }
 
 const placeOf = ({ path }: Found): JsonPath => path;
+
+/** `routes[0].data_source (line 7): no data source "x"`. */
+export function mistakeText({ path, message, line }: Mistake): string {
+  return `${path === "" ? "" : `${path} `}(line ${line}): ${message}`;
+}
+
+const TOLD_MAX = 10;
+
+/** Several on one line. */
+export function mistakesText(mistakes: readonly Mistake[]): string {
+  const more = mistakes.length > TOLD_MAX ? `; and ${mistakes.length - TOLD_MAX} more` : "";
+  return mistakes.slice(0, TOLD_MAX).map(mistakeText).join("; ") + more;
+}
