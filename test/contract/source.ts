@@ -11,6 +11,8 @@ import { GatewayError } from "../../src/lib/errors.ts";
 export interface SourceCases {
   /** A fresh source over one and the same input; it gives at least 3,000 records within a second or two. */
   readonly open: () => Source;
+  /** Offset of its first record, where that is not 0. */
+  readonly first?: number;
   /** It ends by itself after so many records; null if it goes on for ever. */
   readonly endsAfter: number | null;
   /** What a data record's value means to the mapper of this source; checked: at most one update per channel. */
@@ -84,14 +86,15 @@ const repeatable = (record: SourceRecord): unknown => ({ ...record, receivedUs: 
 
 export function sourceContract(name: string, cases: SourceCases): void {
   if (cases.close !== undefined) afterAll(cases.close);
+  const { first: begin = 0 } = cases;
 
-  test(`${name} - offsets count every record from 0`, async () => {
+  test(`${name} - offsets count every record from ${begin}`, async () => {
     const records = await take(cases.open(), 3000);
     expect(records.length).toBeGreaterThanOrEqual(3000);
-    let next = 0;
+    let next = begin;
     for (const record of records) {
       if (record.offset !== next) expect(record.offset).toBe(next);
-      next = record.type === "epoch" ? 0 : next + 1;
+      next = record.type === "epoch" ? begin : next + 1;
     }
   });
 
@@ -110,7 +113,7 @@ export function sourceContract(name: string, cases: SourceCases): void {
     const whole = await take(cases.open(), 1500);
     for (const from of [0, 499, 1000]) {
       const part = await take(cases.open(), 400, whole[from]);
-      expect(part[0]?.offset).toBe(from + 1);
+      expect(part[0]?.offset).toBe(begin + from + 1);
       if (cases.open().replayable) {
         expect(part.slice(0, 400).map(repeatable)).toEqual(whole.slice(from + 1, from + 401).map(repeatable));
       }

@@ -94,6 +94,11 @@ export class Pull {
     return this.#at === this.#queue.length;
   }
 
+  /** Records that came and were not taken yet. */
+  get waiting(): number {
+    return this.#queue.length - this.#at;
+  }
+
   get delivered(): number {
     return this.#delivered;
   }

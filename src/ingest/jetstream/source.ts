@@ -94,6 +94,7 @@ export class JetstreamSource implements Source {
     return {
       state: this.#state(),
       lagMs: this.#lagMs(),
+      lagRecords: this.#session === null ? null : this.#session.pull.pending + this.#session.pull.waiting,
       records: this.#records,
       reconnects: Math.max(0, this.#sessions - 1),
       counts: {

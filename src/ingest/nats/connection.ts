@@ -63,7 +63,10 @@ export interface Connection {
 export function connectionOf(tools: BrokerTools, properties: BrokerProperties): Connection {
   const deadLetterSubject = properties.text("dead_letter_subject") || null;
   if (deadLetterSubject !== null && (/[*>]/.test(deadLetterSubject) || subjectFault(deadLetterSubject) !== null)) {
-    throw properties.wrong("dead_letter_subject", "must be a subject without wildcards that does not begin with tg.");
+    throw properties.wrong(
+      "dead_letter_subject",
+      "must be a subject without wildcards, outside of what belongs to the bus",
+    );
   }
   const attemptsMax = properties.number("max_reconnect_attempts", -1, 1e9) ?? 60;
   const link = openLink(linkOptions(tools, properties), properties);

@@ -11,7 +11,7 @@ test("nats subjects - what is none, and what belongs to the bus, is refused with
   for (const good of ["a", "md.trade.*", "md.>", "md.*.btc"]) expect(subjectFault(good)).toBeNull();
   for (const bad of ["", "a..b", "a b", "md.>.x", "md.tr*", "a.\u0007"])
     expect(subjectFault(bad)).toContain("is no NATS subject");
-  for (const ours of ["tg.main.x", "*.trade", ">", "tg"]) expect(subjectFault(ours)).toContain("belongs to the bus");
+  for (const ours of ["tg.main.x", "*.trade", ">", "tg"]) expect(subjectFault(ours)).toContain("to the bus");
 });
 
 test("nats subjects - which covers which", () => {
