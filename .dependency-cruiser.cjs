@@ -43,7 +43,7 @@ module.exports = {
         "^src/lib/",
         "^src/channel/",
         "^src/ring/messages\\.ts$",
-        "^src/ingest/source\\.ts$",
+        "^src/ingest/(broker|source)\\.ts$",
         "^src/protocol/codes\\.ts$",
       ],
       "admin takes functions from the node, it does not reach into the parts",

@@ -4,6 +4,7 @@
  * Part of the composition root: here the brokers and the mappers of routes are picked.
  */
 import { readFile } from "node:fs/promises";
+import type { ConfigView } from "./admin/mod.ts";
 import { parseChannelName, symbolOf } from "./channel/name.ts";
 import type { InstrumentRegistry } from "./channel/registry.ts";
 import { canonicalTopic, type TopicSpec } from "./channel/topic-settings.ts";
@@ -13,6 +14,7 @@ import { parseDynamic } from "./config/dynamic/parse.ts";
 import type { DynamicConfig, DynamicContext } from "./config/dynamic/types.ts";
 import type { StaticConfig } from "./config/static.ts";
 import type { TopicPattern } from "./ingest/broker.ts";
+import { createKafkaBroker, KAFKA_PROPERTIES } from "./ingest/kafka/mod.ts";
 import { createMapper, learnInto, type Mapper, mapperKinds } from "./ingest/mapper/mod.ts";
 import { createRouteMapper } from "./ingest/mapper/route.ts";
 import { createNatsBroker, NATS_PROPERTIES } from "./ingest/nats/mod.ts";
@@ -34,13 +36,13 @@ import type { ShardCommon } from "./routes/routed-shard.ts";
 const SYMBOL = "{symbol}";
 
 /** The brokers that this build has. */
-export const BROKERS: Partial<BrokerFactories> = { nats: createNatsBroker };
+export const BROKERS: Partial<BrokerFactories> = { kafka: createKafkaBroker, nats: createNatsBroker };
 
 export const contextOf = ({ defaultMarket, limits }: StaticConfig): DynamicContext => ({
   defaultMarket,
   limits,
   mappers: mapperKinds,
-  properties: { kafka: [], nats: NATS_PROPERTIES, jetstream: [], "redis-stream": [] },
+  properties: { kafka: KAFKA_PROPERTIES, nats: NATS_PROPERTIES, jetstream: [], "redis-stream": [] },
 });
 
 /** Reads and judges the configuration. Throws GatewayError CONFIG: what is wrong, one line per mistake. */
@@ -57,11 +59,15 @@ export async function readDynamic(path: string, context: DynamicContext): Promis
 export class Dynamic {
   config: DynamicConfig;
   readonly fanout: Fanout;
+  /** Rises with every change that was taken. */
+  version = 1;
+  readonly #store: string;
   readonly #registry: InstrumentRegistry;
   #configured: ReadonlySet<string> = new Set();
   #listed: ReadonlySet<string> = new Set();
 
-  constructor(config: DynamicConfig, registry: InstrumentRegistry) {
+  constructor(store: string, config: DynamicConfig, registry: InstrumentRegistry) {
+    this.#store = store;
     this.config = config;
     this.#registry = registry;
     const mappings = config.routes.flatMap((route) => route.mappings);
@@ -76,7 +82,12 @@ export class Dynamic {
   change(config: DynamicConfig): void {
     const before = this.config;
     this.config = config;
+    this.version++;
     this.#know(before);
+  }
+
+  view(): ConfigView {
+    return { store: this.#store, version: this.version, refused: 0, mistake: "", restart: [] };
   }
 
   readonly kindOf = (mapper: string): Kind | null => {

@@ -1,14 +1,23 @@
 /** What the admin side sees of a node: snapshots over its parts, taken when somebody asks. */
-import type { LoopLag, NodeView } from "./admin/mod.ts";
+import type { BusLinkView, LoopLag, NodeView } from "./admin/mod.ts";
+import type { Bus } from "./bus/bus.ts";
 import type { Follower } from "./bus/follower.ts";
+import type { FreshHeads } from "./bus/fresh-heads.ts";
 import type { StaticConfig } from "./config/static.ts";
 import type { Edge, Renewal } from "./edge/mod.ts";
 import type { Engine } from "./engine/engine.ts";
 import type { Shard } from "./ingest/shard.ts";
+import { natsBusOf } from "./node-bus.ts";
 import type { NodeDrain } from "./node-drain.ts";
+import type { Dynamic } from "./node-routes.ts";
+import type { Routes } from "./routes/mod.ts";
 
 export interface ViewedParts {
   readonly config: StaticConfig;
+  readonly routes: () => Routes | null;
+  readonly bus: Bus;
+  readonly heads: Pick<FreshHeads, "counters">;
+  readonly dynamic: Dynamic | null;
   readonly version: string;
   readonly shards: () => readonly Shard[];
   readonly engine: Engine;
@@ -28,18 +37,30 @@ export function nodeView(parts: ViewedParts): NodeView {
     drain: () => drain.state,
     certificate: () => renewal && { ...renewal.counts, validTo: renewal.certificate.validTo },
     loopLagMs: () => lag.worstMs(),
+    busLink: () => busLink(config, parts.bus),
+    follower: () => ({ ...follower.status().counters }),
+    restHeads: () => parts.heads.counters,
+    checkpointStore: "memory",
+    routes: () => parts.routes()?.status() ?? null,
+    config: () => parts.dynamic?.view() ?? null,
     shards: () =>
       shards().map((shard) => {
         const status = shard.status();
         return {
           shard: shard.id,
           source: status.source.name,
+          routed: parts.routes()?.shard(shard.id) === shard,
           epoch: status.epoch,
           status: { ...status.source, lagMs: status.lagMs },
           badRecords: { ...status.malformed, ...status.refused },
           resyncs: status.resyncs,
           books: status.books,
           staleBooks: status.staleBooks.length,
+          checkpoints: {
+            saved: status.checkpointsSaved,
+            errors: status.checkpointErrors,
+            error: status.checkpointError,
+          },
         };
       }),
     engine: () => ({ ...engine.counters, ...engine.status() }),
@@ -50,4 +71,11 @@ export function nodeView(parts: ViewedParts): NodeView {
       return { workers: edge.workers(), totals };
     },
   };
+}
+
+function busLink({ bus: { kind } }: StaticConfig, bus: Bus): BusLinkView {
+  const state = bus.state();
+  const counts = { ...natsBusOf(bus)?.status().counters };
+  if (state.name === "connected") return { kind, connected: true, reason: "", counts };
+  return { kind, connected: false, reason: `attempt ${state.attempt}: ${state.error}`, counts };
 }

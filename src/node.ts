@@ -25,7 +25,7 @@ import { type CheckpointStore, MemoryCheckpoints } from "./ingest/checkpoint.ts"
 import { ChannelOwners } from "./ingest/owners.ts";
 import { Shard } from "./ingest/shard.ts";
 import { inputsOf, knowInputs } from "./inputs.ts";
-import { type Clock, systemClock, wallMs } from "./lib/clock.ts";
+import { type Clock, systemClock } from "./lib/clock.ts";
 import { createLog, type Log } from "./lib/log.ts";
 import { makeBus } from "./node-bus.ts";
 import { NodeDrain } from "./node-drain.ts";
@@ -94,7 +94,8 @@ export async function startNode(config: StaticConfig, deps: NodeDeps = {}): Prom
   const has = (role: StaticConfig["roles"][number]): boolean => config.roles.includes(role);
   const registry = deps.world?.registry ?? new InstrumentRegistry(config.defaultMarket);
   const store = config.configStore;
-  const dynamic = store && new Dynamic(await readDynamic(store.path, contextOf(config)), registry);
+  const dynamic =
+    store && new Dynamic(`file:${store.path}`, await readDynamic(store.path, contextOf(config)), registry);
   const inputs = has("ingest") && dynamic === undefined ? inputsOf(config, registry, clock, log) : [];
   if (!has("ingest") && dynamic === undefined && deps.world === undefined) knowInputs(config, registry);
 
@@ -139,11 +140,12 @@ export async function startNode(config: StaticConfig, deps: NodeDeps = {}): Prom
     paceOf: ({ name }) => topics.of(name).pace,
     historyOf: ({ name }) => historyLimitsOf(topics.of(name)),
   });
+  const heads = new FreshHeads(bus, clock, HEAD_MS_MAX);
   const depths = new RestDepth({
     engine,
     shardOf: (channel) => follower.shardOf(channel)?.shard ?? null,
     isOwn: (shard) => deps.world !== undefined || shardOf(shard) !== null,
-    heads: new FreshHeads(bus, clock, HEAD_MS_MAX),
+    heads,
     clock,
   });
   const binanceRest = createBinanceRest({
@@ -165,8 +167,6 @@ export async function startNode(config: StaticConfig, deps: NodeDeps = {}): Prom
     topicOf,
     randomId: () => randomBytes(4).toString("hex"),
     historyOf: (channel: string) => historyLimitsOf(topics.of(channel)),
-    // Checkpoints in memory end with the process: another run must be above this one even so.
-    ...(deps.checkpoints === undefined ? { tokenMin: wallMs(clock) } : {}),
   };
   const shards = inputs.map((input) => new Shard({ ...common, ...input, log }));
   const allShards = (): readonly Shard[] => [...shards, ...(routes?.shards() ?? [])];
@@ -236,15 +236,18 @@ export async function startNode(config: StaticConfig, deps: NodeDeps = {}): Prom
     drain = new NodeDrain({ edge, clock, log, stop: stopOnce });
     if (has("admin")) {
       const view = nodeView({
-        config,
-        version: pkg.version,
-        shards: allShards,
-        engine,
-        follower,
-        edge,
-        lag,
-        drain,
-        renewal,
+        ...{
+          config,
+          version: pkg.version,
+          shards: allShards,
+          routes: () => routes,
+          engine,
+          follower,
+          edge,
+          lag,
+          drain,
+        },
+        ...{ renewal, bus, heads, dynamic: dynamic ?? null },
       });
       admin = startAdmin(config.admin, view, drainDoor(drain, config), log);
     }

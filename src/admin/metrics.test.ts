@@ -3,6 +3,18 @@ import { LATENCY_BUCKETS_US, RUNGS } from "../ring/messages.ts";
 import { createMetrics, METRICS } from "./metrics.ts";
 import { metricsPage } from "./metrics-page.ts";
 import { anEdge, anEngine, aShard, aView, NO_TOTALS } from "./testing/view.ts";
+import type { RoutesView } from "./view.ts";
+
+const ROUTES: RoutesView = {
+  brokers: [
+    { name: "k", type: "kafka", state: { name: "connected" }, missing: [], counts: { stalls: 1 } },
+    { name: "n", type: "nats", state: { name: "connecting", attempt: 2, retryAt: 0, error: "refused" }, missing: [] },
+  ],
+  inputs: [
+    { shard: "r/k/t/0", owner: "a", state: "running", reason: "", failures: 2 },
+    { shard: "r/k/t/1", owner: "b", state: "elsewhere", reason: "", failures: 0 },
+  ],
+};
 
 const scrape = async (...change: Parameters<typeof aView>): Promise<string[]> =>
   (await createMetrics(aView(...change)).metrics()).split("\n");
@@ -49,10 +61,27 @@ test("metrics - every sample has exactly the labels of its metric", async () => 
     },
   });
   const view = aView({
-    shards: () => [aShard({ badRecords: { json: 1 }, resyncs: { checksum: 1 } })],
+    shards: () => [
+      aShard({
+        badRecords: { json: 1 },
+        resyncs: { checksum: 1 },
+        status: {
+          state: { name: "connected" },
+          lagMs: 1,
+          lagRecords: 2,
+          records: 1,
+          reconnects: 0,
+          counts: { stalls: 1 },
+        },
+      }),
+    ],
     engine: () => anEngine({ publications: { depth: 1 }, conflated: { depth: 1 }, gaps: { source: 1 } }),
     edge: () => edge,
     certificate: () => ({ validTo: new Date(0), renewals: 1, refusals: 0 }),
+    routes: () => ROUTES,
+    busLink: () => ({ kind: "nats", connected: true, reason: "", counts: { reconnects: 1 } }),
+    follower: () => ({ heals: 1 }),
+    config: () => ({ store: "file:c.json", version: 2, refused: 1, mistake: "", restart: [] }),
   });
   for (const metric of METRICS) {
     const samples = [...metric.samples(view)];
@@ -120,4 +149,21 @@ test("metrics - a node without an edge says nothing about sessions", async () =>
   const lines = await scrape({ edge: () => null, bus: () => [{ shard: "sim", headAgeMs: null, silent: false }] });
   expect(lines.filter((line) => /^tidegate_(sessions|bus_lag_seconds)/.test(line))).toEqual([]);
   expect(lines).toContain('tidegate_info{node="n1",version="0.0.1"} 1');
+});
+
+test("metrics - brokers, inputs of routes and lag", async () => {
+  const status = { state: { name: "connected" }, lagMs: 1, lagRecords: 7, records: 1, reconnects: 0 } as const;
+  const lines = await scrape({ routes: () => ROUTES, shards: () => [aShard({ shard: "r/k/t/0", status })] });
+  for (const line of [
+    'tidegate_broker_connected{broker="k",type="kafka"} 1',
+    'tidegate_broker_connected{broker="n",type="nats"} 0',
+    'tidegate_broker_events_total{broker="k",event="stalls"} 1',
+    'tidegate_route_shards{state="running"} 1',
+    'tidegate_route_shards{state="elsewhere"} 1',
+    "tidegate_shard_restarts_total 2",
+    'tidegate_source_lag_records{shard="r/k/t/0"} 7',
+    'tidegate_checkpoints_total{result="saved"} 3',
+  ]) {
+    expect(lines).toContain(line);
+  }
 });

@@ -6,9 +6,10 @@
  * two samples with equal labels are added (counters) or the greater one is taken (gauges).
  */
 import { Registry } from "prom-client";
+import type { BrokerStatus } from "../ingest/broker.ts";
 import { CLOSES, ERRORS } from "../protocol/codes.ts";
 import { LATENCY_BUCKETS_US, RUNGS } from "../ring/messages.ts";
-import type { CertificateView, EdgeView, NodeView, ShardView } from "./view.ts";
+import type { CertificateView, ConfigView, EdgeView, NodeView, ShardView } from "./view.ts";
 
 export interface Sample {
   readonly labels: Readonly<Record<string, string>>;
@@ -48,6 +49,12 @@ const ofCertificate = (view: NodeView, take: (certificate: CertificateView) => S
   return certificate === null ? [] : take(certificate);
 };
 const ofShards = (view: NodeView, take: (shard: ShardView) => Sample[]): Sample[] => view.shards().flatMap(take);
+const ofBrokers = (view: NodeView, take: (broker: BrokerStatus) => Sample[]): Sample[] =>
+  (view.routes()?.brokers ?? []).flatMap(take);
+const ofConfig = (view: NodeView, take: (config: ConfigView) => Sample[]): Sample[] => {
+  const config = view.config();
+  return config === null ? [] : take(config);
+};
 const causes = (source: string, counts: Readonly<Record<string, number>>): Sample[] =>
   Object.entries(counts).map(([cause, value]) => ({ labels: { source, cause }, value }));
 /** Known codes stand at zero from the start, so that a rate over the first one is right. */
@@ -156,6 +163,97 @@ export const METRICS: readonly Metric[] = [
     "Books that turned stale at their source and were fetched again, by cause.",
     ["source", "cause"],
     (view) => ofShards(view, ({ source, resyncs }) => causes(source, resyncs)),
+  ),
+  gauge(
+    "tidegate_source_lag_records",
+    "Records between the last one taken and the end of the shard's input, where the source knows.",
+    ["shard"],
+    (view) =>
+      ofShards(view, ({ shard, status: { lagRecords } }) =>
+        lagRecords === undefined || lagRecords === null ? [] : [{ labels: { shard }, value: lagRecords }],
+      ),
+  ),
+  counter(
+    "tidegate_source_events_total",
+    "What sources count by words of their own (docs/sources.md).",
+    ["source", "event"],
+    (view) =>
+      ofShards(view, ({ source, status: { counts = {} } }) =>
+        Object.entries(counts).map(([event, value]) => ({ labels: { source, event }, value })),
+      ),
+  ),
+  gauge(
+    "tidegate_broker_connected",
+    "1 while the data source's servers can be reached, else 0.",
+    ["broker", "type"],
+    (view) =>
+      ofBrokers(view, ({ name, type, state }) => [
+        { labels: { broker: name, type }, value: state.name === "connected" ? 1 : 0 },
+      ]),
+  ),
+  gauge(
+    "tidegate_broker_missing_topics",
+    "Source topics of mappings that do not exist or may not be read.",
+    ["broker"],
+    (view) => ofBrokers(view, ({ name, missing }) => [{ labels: { broker: name }, value: missing.length }]),
+  ),
+  counter(
+    "tidegate_broker_events_total",
+    "What data sources count by words of their own (docs/sources.md).",
+    ["broker", "event"],
+    (view) =>
+      ofBrokers(view, ({ name, counts = {} }) =>
+        Object.entries(counts).map(([event, value]) => ({ labels: { broker: name, event }, value })),
+      ),
+  ),
+  gauge(
+    "tidegate_route_shards",
+    "Inputs of routes by state: running, starting, waiting (failed, to be started again), lost (to a newer owner), elsewhere.",
+    ["state"],
+    (view) => {
+      const counts: Record<string, number> = {};
+      for (const { state } of view.routes()?.inputs ?? []) counts[state] = (counts[state] ?? 0) + 1;
+      return by("state", counts);
+    },
+  ),
+  counter("tidegate_shard_restarts_total", "Times a shard of a route failed and was started again.", [], (view) => {
+    const routes = view.routes();
+    return routes === null ? [] : one(routes.inputs.reduce((sum, { failures }) => sum + failures, 0));
+  }),
+  counter(
+    "tidegate_checkpoints_total",
+    "Checkpoints by result: saved, or error (the store did not answer).",
+    ["result"],
+    (view) => {
+      const all = view.shards().map(({ checkpoints }) => checkpoints);
+      const sum = (field: "saved" | "errors") => all.reduce((total, each) => total + each[field], 0);
+      return by("result", { saved: sum("saved"), error: sum("errors") });
+    },
+  ),
+  gauge("tidegate_bus_connected", "1 while this node reaches the other nodes' bus, else 0.", ["kind"], (view) => {
+    const { kind, connected } = view.busLink();
+    return [{ labels: { kind }, value: connected ? 1 : 0 }];
+  }),
+  counter("tidegate_bus_events_total", "What the bus counts by words of its own.", ["event"], (view) =>
+    by("event", view.busLink().counts),
+  ),
+  counter(
+    "tidegate_follower_events_total",
+    "What the receiving end of the bus has found and healed, by event.",
+    ["event"],
+    (view) => by("event", view.follower()),
+  ),
+  counter(
+    "tidegate_rest_heads_total",
+    "Questions to other nodes' owners for REST, by result: asked, and failed among them.",
+    ["result"],
+    (view) => by("result", { ...view.restHeads() }),
+  ),
+  gauge("tidegate_config_version", "Rises with every change of the dynamic configuration that was taken.", [], (view) =>
+    ofConfig(view, ({ version }) => one(version)),
+  ),
+  counter("tidegate_config_refused_total", "Changes of the dynamic configuration that were refused.", [], (view) =>
+    ofConfig(view, ({ refused }) => one(refused)),
   ),
   gauge("tidegate_channels", "Channels whose state this node keeps.", [], (view) => one(view.engine().channels)),
   gauge("tidegate_topics", "Streams of encoded frames in use: a channel at one cadence in one wire form.", [], (view) =>

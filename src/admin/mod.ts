@@ -3,4 +3,13 @@
 export type { DrainDoor } from "./drain.ts";
 export { type LoopLag, watchLoopLag } from "./loop-lag.ts";
 export { type AdminAddress, type AdminServer, startAdmin } from "./server.ts";
-export type { BusShardView, EdgeView, EngineView, NodeView, ShardView, WorkerView } from "./view.ts";
+export type {
+  BusLinkView,
+  BusShardView,
+  ConfigView,
+  EdgeView,
+  EngineView,
+  NodeView,
+  ShardView,
+  WorkerView,
+} from "./view.ts";

@@ -19,6 +19,7 @@ test("readiness - a node where all is well is ready, and every part says ok", ()
     "sources ok",
     "books ok",
     "bus ok",
+    "checkpoints ok",
     "loop ok",
     "edge ok",
   ]);
@@ -82,4 +83,57 @@ test("readiness - a silent shard on the bus is degraded, a draining node is not 
 test("readiness - a node without an edge is judged without one", () => {
   const { ready, parts } = readiness(aView({ edge: () => null }));
   expect([ready, "edge" in parts]).toEqual([true, false]);
+});
+
+test("readiness - a broker or a bus that is away, a shard that waits, a store without an answer: told, and the node goes on", () => {
+  const connecting: SourceState = { name: "connecting", attempt: 3, retryAt: 0, error: "refused" };
+  const status = { state: connecting, lagMs: null, records: 0, reconnects: 0 };
+  const { ready, parts } = readiness(
+    aView({
+      shards: () => [
+        aShard({ shard: "r/k/t/0", routed: true, status, checkpoints: { saved: 0, errors: 2, error: "no answer" } }),
+      ],
+      busLink: () => ({ kind: "nats", connected: false, reason: "refused", counts: {} }),
+      routes: () => ({
+        brokers: [
+          {
+            name: "k",
+            type: "kafka",
+            state: { name: "connecting", attempt: 4, retryAt: 0, error: "refused" },
+            missing: [],
+          },
+          {
+            name: "n",
+            type: "nats",
+            state: { name: "connected" },
+            missing: [{ topic: "t", reason: "does not exist" }],
+          },
+        ],
+        inputs: [
+          { shard: "r/k/t/0", owner: "a", state: "waiting", reason: "store away", failures: 1 },
+          { shard: "r/k/t/1", owner: "b", state: "elsewhere", reason: "", failures: 0 },
+        ],
+      }),
+      config: () => ({
+        store: "file:c.json",
+        version: 1,
+        refused: 1,
+        mistake: "routes[0].id: is missing",
+        restart: ["routes"],
+      }),
+    }),
+  );
+  expect(ready).toBe(true);
+  const reasons = Object.fromEntries(
+    Object.entries(parts).map(([name, { state, reason }]) => [name, `${state}: ${reason}`]),
+  );
+  expect(reasons).toMatchObject({
+    sources: "degraded: r/k/t/0 connecting, attempt 3: refused",
+    bus: "degraded: not connected: refused",
+    checkpoints: "degraded: r/k/t/0: no answer",
+    brokers: "degraded: k connecting, attempt 4: refused; n has no t: does not exist",
+    routes: "degraded: r/k/t/0 waiting: store away",
+    config: "degraded: what stands there now is refused: routes[0].id: is missing; changes that need a restart: routes",
+  });
+  expect(parts.routes?.counts).toEqual({ waiting: 1, elsewhere: 1 });
 });

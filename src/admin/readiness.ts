@@ -4,7 +4,7 @@
  * Invariants: `ok` and `degraded` may take traffic, `down` may not; a node that lost a source it had goes on serving
  * (its subscribers were told), a node that never had one does not begin to.
  */
-import type { NodeView, ShardView } from "./view.ts";
+import type { ConfigView, NodeView, RoutesView, ShardView } from "./view.ts";
 
 export type PartState = "ok" | "degraded" | "down";
 
@@ -31,8 +31,16 @@ export function readiness(view: NodeView): Readiness {
     sources: sources(view.shards()),
     books: books(view),
     bus: bus(view),
+    checkpoints: checkpoints(view),
     loop: loop(view.loopLagMs()),
   };
+  const routes = view.routes();
+  if (routes !== null) {
+    parts.brokers = brokers(routes);
+    parts.routes = inputs(routes);
+  }
+  const config = view.config();
+  if (config !== null) parts.config = configPart(config);
   const edge = view.edge();
   if (edge !== null) parts.edge = workers(edge.workers);
   const drain = view.drain();
@@ -57,6 +65,7 @@ function sources(shards: readonly ShardView[]): Part {
       epoch,
       status: status.state,
       lagMs: status.lagMs,
+      lagRecords: status.lagRecords ?? null,
       records: status.records,
       reconnects: status.reconnects,
       badRecords,
@@ -64,12 +73,13 @@ function sources(shards: readonly ShardView[]): Part {
   };
 }
 
-function judge({ shard, status }: ShardView): { state: PartState; reason: string } {
+function judge({ shard, status, routed }: ShardView): { state: PartState; reason: string } {
   const { state } = status;
-  if (state.name === "failed") return { state: "down", reason: `${shard} failed: ${state.reason}` };
+  if (state.name === "failed")
+    return { state: routed ? "degraded" : "down", reason: `${shard} failed: ${state.reason}` };
   if (state.name === "connected" || state.name === "ended") return { state: "ok", reason: "" };
   const why = state.name === "connecting" ? `connecting, attempt ${state.attempt}: ${state.error}` : "not started";
-  return { state: status.records > 0 ? "degraded" : "down", reason: `${shard} ${why}` };
+  return { state: routed || status.records > 0 ? "degraded" : "down", reason: `${shard} ${why}` };
 }
 
 function books(view: NodeView): Part {
@@ -96,9 +106,48 @@ function books(view: NodeView): Part {
 
 function bus(view: NodeView): Part {
   const shards = view.bus();
+  const { kind, connected, reason: why } = view.busLink();
   const silent = shards.filter((shard) => shard.silent).map(({ shard }) => shard);
-  const reason = silent.length === 0 ? "" : `no HEAD of ${silent.slice(0, NAMES_MAX).join(", ")}`;
-  return { state: silent.length === 0 ? "ok" : "degraded", reason, shards };
+  const reasons = [
+    ...(connected ? [] : [`not connected: ${why}`]),
+    ...(silent.length === 0 ? [] : [`no HEAD of ${silent.slice(0, NAMES_MAX).join(", ")}`]),
+  ];
+  return { state: reasons.length === 0 ? "ok" : "degraded", reason: reasons.join("; "), kind, connected, shards };
+}
+
+/** A broker that is away is told; what other nodes own, and what is there already, goes on being served. */
+function brokers({ brokers: list }: RoutesView): Part {
+  const reasons = list.flatMap(({ name, state, missing }) => {
+    if (state.name === "connecting") return [`${name} connecting, attempt ${state.attempt}: ${state.error}`];
+    if (state.name === "failed") return [`${name} failed: ${state.reason}`];
+    return missing.slice(0, NAMES_MAX).map(({ topic, reason }) => `${name} has no ${topic}: ${reason}`);
+  });
+  return { state: reasons.length === 0 ? "ok" : "degraded", reason: reasons.join("; "), brokers: list };
+}
+
+function inputs({ inputs: list }: RoutesView): Part {
+  const reasons = list.flatMap(({ shard, state, reason }) => (reason === "" ? [] : [`${shard} ${state}: ${reason}`]));
+  const counts: Record<string, number> = {};
+  for (const { state } of list) counts[state] = (counts[state] ?? 0) + 1;
+  const state = reasons.length === 0 ? "ok" : "degraded";
+  return { state, reason: reasons.slice(0, NAMES_MAX).join("; "), counts, shards: list };
+}
+
+/** Shards go on without their store, under the ceiling that is stored. */
+function checkpoints(view: NodeView): Part {
+  const errors = view
+    .shards()
+    .flatMap(({ shard, checkpoints: { error } }) => (error === null ? [] : [`${shard}: ${error}`]));
+  const state = errors.length === 0 ? "ok" : "degraded";
+  return { state, reason: errors.slice(0, NAMES_MAX).join("; "), store: view.checkpointStore };
+}
+
+function configPart(config: ConfigView): Part {
+  const reasons = [
+    ...(config.mistake === "" ? [] : [`what stands there now is refused: ${config.mistake}`]),
+    ...(config.restart.length === 0 ? [] : [`changes that need a restart: ${config.restart.join(", ")}`]),
+  ];
+  return { state: reasons.length === 0 ? "ok" : "degraded", reason: reasons.join("; "), ...config };
 }
 
 function workers(list: NonNullable<ReturnType<NodeView["edge"]>>["workers"]): Part {

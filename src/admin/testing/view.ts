@@ -21,12 +21,14 @@ export const NO_TOTALS: EdgeView["totals"] = {
 export const aShard = (change: Partial<ShardView> = {}): ShardView => ({
   shard: "sim",
   source: "sim",
+  routed: false,
   epoch: "k7",
   status: { state: { name: "connected" }, lagMs: 12, records: 100, reconnects: 0 },
   badRecords: {},
   resyncs: {},
   books: 10,
   staleBooks: 0,
+  checkpoints: { saved: 3, errors: 0, error: null },
   ...change,
 });
 
@@ -52,6 +54,12 @@ export const aView = (change: Partial<NodeView> = {}): NodeView => ({
   shards: () => [aShard()],
   engine: () => anEngine(),
   bus: () => [{ shard: "sim", headAgeMs: 100, silent: false }],
+  busLink: () => ({ kind: "memory", connected: true, reason: "", counts: {} }),
+  follower: () => ({}),
+  restHeads: () => ({ asked: 0, failed: 0 }),
+  checkpointStore: "memory",
+  routes: () => null,
+  config: () => null,
   edge: () => anEdge(),
   loopLagMs: () => 0,
   drain: () => null,
