@@ -27,7 +27,8 @@ export type Judgement =
 const again = (cause: Break): Judgement => ({
   is: "broken",
   cause,
-  place: { id: START, ordinal: null },
+  // Nothing is there any more, or nobody knows how much was there before.
+  place: { id: START, ordinal: cause === "deleted" ? 0 : null },
   exactUpTo: START,
   usable: false,
 });
@@ -37,7 +38,10 @@ const again = (cause: Break): Judgement => ({
  * `exactUpTo`: of the last judgement.
  */
 export function judge(place: Place, exactUpTo: string, info: StreamInfo | null, ids: readonly string[]): Judgement {
-  if (info === null) return place.id === START ? { is: "whole", place, exactUpTo } : again("deleted");
+  if (info === null) {
+    if (place.id !== START) return again("deleted");
+    return { is: "whole", place: { id: START, ordinal: 0 }, exactUpTo };
+  }
   const { added, last, lastEntry, firstEntry, length, maxDeleted } = info;
   if (compareIds(last, place.id) < 0) return again("reset");
   if (added !== null && place.ordinal !== null && added < place.ordinal) return again("reset");
@@ -55,6 +59,10 @@ export function judge(place: Place, exactUpTo: string, info: StreamInfo | null, 
     return missing ? trimmed({ id: place.id, ordinal: null }, last) : { is: "whole", place, exactUpTo };
   }
   if (!isAll) {
+    if (place.id === START && place.ordinal === null) {
+      const isDense = maxDeleted === null || compareIds(maxDeleted, firstEntry ?? START) < 0;
+      return { is: "whole", place: { id: START, ordinal: isDense ? added - length : null }, exactUpTo };
+    }
     if (!isPassed) return { is: "whole", place, exactUpTo };
     // All there is lies behind us.
     const missing = place.ordinal === null ? 1 : added - place.ordinal - length;
