@@ -3,7 +3,8 @@
  *
  * Invariants: seq rises across epochs. A new owner knows no more than the ceiling that was stored before any seq passed
  * it, so its base is above that and not behind the wall clock. An owner that begins an epoch itself (a looping replay)
- * knows its last seq and goes on right behind it: no clock in it, and the ceiling stays true.
+ * knows its last seq and goes on right behind it: no clock in it, and the ceiling stays true. If it went on from a checkpoint
+ * it only knows the ceiling of the owner before, and begins above that.
  */
 import type { Offset } from "./source.ts";
 

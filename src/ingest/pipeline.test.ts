@@ -62,7 +62,7 @@ test("pipeline - seq is base + offset for every channel, prev the seq before in 
     [base + 1, base],
   ]);
   expect(bus.published[0]).toMatchObject({
-    header: { version: 1, shard: "shard-1", token: 1, epoch: "epoch-1" },
+    header: { version: 1, shard: "shard-1", token: shard.status().token, epoch: "epoch-1" },
     topic: "fanout.btcusdt@depth",
     publication: { channel: DEPTH, kind: "depth", user: "", time: T, receivedUs: records[0]!.receivedUs },
   });

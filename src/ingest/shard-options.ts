@@ -32,10 +32,8 @@ export interface ShardOptions {
   readonly pause?: () => Promise<void> | null;
   /** Bounds of the histories of items and books; what it leaves out has the default. */
   readonly historyOf?: HistoryOf;
-  /** Of the lease; without one: above that of the last checkpoint. */
+  /** Of the lease; without one: above that of the last checkpoint, or the time in ms if there is none. */
   readonly token?: number;
-  /** Without a lease no token is below it: where checkpoints end with the process, a time, so that the next run is above. */
-  readonly tokenMin?: number;
   /** Of this run of this node: of two owners with one token only one stores. Unique by itself if left out. */
   readonly owner?: string;
 }

@@ -65,7 +65,8 @@ test("shard - a replay restarted from its checkpoint continues with the same epo
       const first = await runThrough(records.slice(0, cutAt), { checkpoints });
       const second = await runThrough(records, { checkpoints });
       expect(second.source.from).toBe(cutAt - 1);
-      expect(second.shard.status()).toMatchObject({ epoch: "epoch-1", base: whole.shard.status().base, token: 2 });
+      expect(second.shard.status()).toMatchObject({ epoch: "epoch-1", base: whole.shard.status().base });
+      expect(second.shard.status().token).toBe(first.shard.status().token + 1);
       expect([...all(first.bus), ...all(second.bus)]).toEqual(expected);
     }),
     // Right before and right behind the loss, wherever else chance cuts.
@@ -96,6 +97,46 @@ test("shard - a checkpoint behind the last publication repeats exactly those aft
   await first.shard.stop();
 });
 
+test("shard - a store that lost what it had: the next owner's token is above all that nodes have seen", async () => {
+  const before = await runThrough(recordsOf([data(json(T, "1"))]), { checkpoints: new MemoryCheckpoints() });
+  const after = rig([], { checkpoints: new MemoryCheckpoints() });
+  await after.clock.run(5);
+  await after.shard.start();
+  expect(after.shard.status().token).toBeGreaterThan(before.shard.status().token);
+  await after.shard.stop();
+});
+
+test("shard - a checkpoint from before the first record is not gone on from: the source may begin elsewhere now", async () => {
+  const checkpoints = new MemoryCheckpoints();
+  const first = rig([], { checkpoints });
+  await first.shard.start();
+  const { base, ceiling } = first.shard.status();
+  const second = rig([], { checkpoints, more: { randomId: () => "other" } });
+  await second.shard.start();
+  expect(second.source.from).toBeNull();
+  expect(second.shard.status()).toMatchObject({ epoch: "other", base: ceiling + 1 });
+  expect(second.shard.status().base).toBeGreaterThan(base);
+  for (const one of [first, second]) await one.shard.stop();
+});
+
+test("shard - who went on from a checkpoint and meets a new epoch begins above all that the owner before may have published", async () => {
+  const checkpoints = new MemoryCheckpoints();
+  const first = rig(recordsOf([data(json(T, "1"))]), { checkpoints });
+  await first.shard.start();
+  await first.source.through;
+  await first.clock.run(1000);
+  // Published behind its last checkpoint, in which nothing of it is.
+  for (let offset = 1; offset <= 500; offset++) first.shard.accept(record(offset));
+  const last = first.bus.published.at(-1)!.publication.seq;
+  const second = rig([], { checkpoints });
+  await second.shard.start();
+  second.shard.accept({ type: "epoch", offset: 1, receivedUs: 0 });
+  second.shard.accept(record(3));
+  await second.clock.run(10);
+  expect(second.bus.published[0]!.publication.seq).toBeGreaterThan(last);
+  for (const one of [first, second]) await one.shard.stop();
+});
+
 test("shard - a source without replay begins a new epoch above the old ceiling", async () => {
   const checkpoints = new MemoryCheckpoints();
   const first = await runThrough(recordsOf([data(json(T, "1"))]), { checkpoints, replayable: false });
@@ -109,7 +150,7 @@ test("shard - a source without replay begins a new epoch above the old ceiling",
   const before = first.shard.status();
   const now = again.shard.status();
   expect(again.source.from).toBeNull();
-  expect(now).toMatchObject({ epoch: "other", token: 2 });
+  expect(now).toMatchObject({ epoch: "other", token: before.token + 1 });
   expect(now.base).toBe(before.ceiling + 1);
   expect(again.bus.of("c0")[0]).toMatchObject({ prev: null, seq: now.base });
   await again.shard.stop();
@@ -246,7 +287,7 @@ test("shard - an owner whose checkpoint is refused falls silent, one that comes 
   await old.shard.start();
   const taker = rig([], { checkpoints });
   await taker.shard.start();
-  expect(taker.shard.status().token).toBe(2);
+  expect(taker.shard.status().token).toBe(old.shard.status().token + 1);
   old.shard.accept({ type: "data", value: [json(T, "1")], offset: 0, receivedUs: 0 });
   await old.clock.run(1000);
   expect(old.shard.status().failure).toBe("a newer owner has taken it");
@@ -436,4 +477,11 @@ test("shard - answers: another epoch, a seq from the future or an unknown channe
   expect(await ask("epoch-1", base + 1)).toMatchObject({ after: [], state: null });
   expect(await one.bus.request({ channel: "btcusdt@depth", user: "", since: null })).toBeNull();
   await one.shard.stop();
+});
+
+const record = (offset: number): SourceRecord => ({
+  type: "data",
+  value: [json(T, String(offset))],
+  offset,
+  receivedUs: 0,
 });

@@ -62,6 +62,8 @@ export class Shard implements RecordSink {
   #held: SourceRecord[] = [];
   #room: PromiseWithResolvers<void> | null = null;
   #recordsUnsaved = 0;
+  /** The numbering is that of an owner before. */
+  #continued = false;
   #started = false;
   #lost = false;
   /** Refused is answered by another token, not by the end. */
@@ -194,10 +196,14 @@ export class Shard implements RecordSink {
     if (this.#recordsUnsaved >= CHECKPOINT_RECORDS || seq > this.#ceiling - CEILING_STEP / 2) this.#save();
   }
 
-  /** `moved`: above what any shard under the same clock gave a channel, so that its seq rises wherever it moves to. */
+  /**
+   * `moved`: above what any shard under the same clock gave a channel, so that its seq rises wherever it moves to. Who went
+   * on from a checkpoint does not know how far the owner before came: above its ceiling.
+   */
   #nextEpoch(moved: boolean): void {
     const { randomId, clock } = this.#options;
-    const { base } = this.#numbering.next(randomId(), moved ? freshBase(clock.wallUs(), null) : 0);
+    const least = this.#continued ? this.#ceiling + 1 : 0;
+    const { base } = this.#numbering.next(randomId(), moved ? freshBase(clock.wallUs(), least - 1) : least);
     if (moved) this.#pipeline.giveUp();
     this.#pipeline.begin(this.#header(), base);
     this.#heads.send(true);
@@ -264,11 +270,13 @@ export class Shard implements RecordSink {
 
   /** Goes on from the checkpoint, or begins an epoch above everything under its ceiling. Returns where the source starts. */
   #takeOver(checkpoint: Checkpoint | null): number | null {
-    const { source, clock, randomId, token, tokenMin = 1 } = this.#options;
-    this.#token = token ?? Math.max(tokenMin, (checkpoint?.token ?? 0) + 1);
+    const { source, clock, randomId, token } = this.#options;
+    // A store that lost what it had says nothing of the tokens that nodes have seen: a time is above all of them.
+    this.#token = token ?? (checkpoint === null ? wallMs(clock) : checkpoint.token + 1);
     if (checkpoint !== null && source.replayable && this.#fits(checkpoint)) {
       this.#numbering = new Numbering({ id: checkpoint.epoch, base: checkpoint.base }, checkpoint.offset);
       this.#ceiling = checkpoint.ceiling;
+      this.#continued = true;
       this.#position = checkpoint.position;
       this.#pipeline.begin(this.#header(), checkpoint.base);
       this.#pipeline.restore(checkpoint);
@@ -282,9 +290,13 @@ export class Shard implements RecordSink {
     return null;
   }
 
-  /** The same mapper and the same derived kinds: the replay makes the same publications. */
+  /**
+   * The same mapper and the same derived kinds: the replay makes the same publications. Not without a position: where the
+   * source begins then may be behind what an owner before published.
+   */
   #fits(checkpoint: Checkpoint): boolean {
     const { provides } = this.#options;
+    if (checkpoint.offset === null && checkpoint.position === null) return false;
     const isSame =
       checkpoint.provides.length === provides.length && checkpoint.provides.every((kind) => provides.includes(kind));
     const isOurs = checkpoint.incarnation === (this.#options.source.incarnation ?? "");
