@@ -2,6 +2,7 @@
 import { Followed, numbers, plainTopic } from "../ingest/broker-rig.ts";
 import { Brokers, Desk } from "../ingest/nats-rig.ts";
 import { startNats } from "../lib/services/mod.ts";
+import { resumeContract } from "./resume.ts";
 import { sourceContract } from "./source.ts";
 
 const server = await startNats();
@@ -11,6 +12,7 @@ await desk.stream("FEED", ["feed.>"]);
 await desk.store("feed.a", numbers(4000));
 const input = await new Followed(brokers.jetstream(), plainTopic("feed.a")).one();
 
+resumeContract("jetstream", { open: () => input.open(), first: 1 });
 sourceContract("jetstream", {
   open: () => input.open(),
   // A stream's numbers begin at 1.

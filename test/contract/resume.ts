@@ -17,6 +17,8 @@ import { waitFor } from "../lib/wait.ts";
 export interface ResumeCases {
   /** A fresh source over one and the same input, which holds at least 1,500 records and yields them without an end. */
   readonly open: () => Source;
+  /** Offset of its first record, where that is not 0. */
+  readonly first?: number;
 }
 
 /** Each record becomes the value of channel c0. */
@@ -74,7 +76,7 @@ async function run(source: Source, checkpoints: CheckpointStore, untilOffset: nu
 const told = ({ bus }: Run) =>
   bus.published.map(({ header, publication: { seq, prev, data } }) => ({ epoch: header.epoch, seq, prev, data }));
 
-export function resumeContract(name: string, { open }: ResumeCases): void {
+export function resumeContract(name: string, { open, first: begin = 0 }: ResumeCases): void {
   test(`${name} - a shard that was stopped goes on from its checkpoint: same epoch, next number, nothing twice`, async () => {
     const checkpoints = new ByteCheckpoints();
     const first = await run(open(), checkpoints, 400);
@@ -82,9 +84,9 @@ export function resumeContract(name: string, { open }: ResumeCases): void {
     const { epoch, base } = first.shard.status();
     expect(second.shard.status()).toMatchObject({ epoch, base, token: 2 });
     const all = [...told(first), ...told(second)];
-    expect(all.map(({ seq }) => seq)).toEqual(all.map((_, at) => base + at));
+    expect(all.map(({ seq }) => seq)).toEqual(all.map((_, at) => base + begin + at));
     expect(all.slice(1).map(({ prev }) => prev)).toEqual(all.slice(0, -1).map(({ seq }) => seq));
-    const whole = await run(open(), new MemoryCheckpoints(), all.length - 1);
+    const whole = await run(open(), new MemoryCheckpoints(), begin + all.length - 1);
     expect(all.map(({ data }) => data)).toEqual(
       told(whole)
         .slice(0, all.length)

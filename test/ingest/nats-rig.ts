@@ -2,7 +2,7 @@
 import { type JetStreamManager, jetstream, jetstreamManager, type StreamConfig } from "@nats-io/jetstream";
 import { type ConnectionOptions, connect, type NatsConnection } from "@nats-io/transport-node";
 import type { Broker, BrokerTools } from "../../src/ingest/broker.ts";
-import { createJetstreamBroker } from "../../src/ingest/jetstream/mod.ts";
+import { JetstreamBroker } from "../../src/ingest/jetstream/broker.ts";
 import { createNatsBroker } from "../../src/ingest/nats/mod.ts";
 import type { Source } from "../../src/ingest/source.ts";
 import { systemClock } from "../../src/lib/clock.ts";
@@ -34,12 +34,13 @@ export class Brokers {
     return this.#keep(createNatsBroker(toolsOf(url, properties, more)));
   }
 
+  /** Looks at its streams often. */
   jetstream(
     properties: Readonly<Record<string, unknown>> = {},
     more: Partial<BrokerTools> = {},
     url = this.#url(),
   ): Broker {
-    return this.#keep(createJetstreamBroker(toolsOf(url, properties, more)));
+    return this.#keep(new JetstreamBroker(toolsOf(url, properties, more), { lookMs: 400 }));
   }
 
   async close(): Promise<void> {

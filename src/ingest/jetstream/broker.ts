@@ -13,6 +13,7 @@ import { nameOfSubject, subjectFault, subjectOfPattern } from "../nats/subjects.
 import { sleep } from "../wait.ts";
 import { incarnationOf } from "./place.ts";
 import { JETSTREAM_PROPERTIES, type JetstreamSettings, settingsOf } from "./properties.ts";
+import { type JetstreamTimes, TIMES } from "./session.ts";
 import { JetstreamSource } from "./source.ts";
 import { findStream, managerOf, type StreamChoice, sentenceOf } from "./streams.ts";
 
@@ -21,9 +22,10 @@ const RETRY_MS = 1000;
 
 export const createJetstreamBroker = (tools: BrokerTools): Broker => new JetstreamBroker(tools);
 
-class JetstreamBroker implements Broker {
+export class JetstreamBroker implements Broker {
   readonly name: string;
   readonly #tools: BrokerTools;
+  readonly #times: JetstreamTimes;
   readonly #settings: JetstreamSettings;
   readonly #connection: Connection;
   readonly #closed = new AbortController();
@@ -34,9 +36,10 @@ class JetstreamBroker implements Broker {
   /** Names of durable consumers that a source reads from. */
   readonly #durables = new Set<string>();
 
-  constructor(tools: BrokerTools) {
+  constructor(tools: BrokerTools, times: JetstreamTimes = TIMES) {
     this.name = tools.name;
     this.#tools = tools;
+    this.#times = times;
     const properties = new BrokerProperties(tools, JETSTREAM_PROPERTIES);
     this.#settings = settingsOf(properties);
     this.#connection = connectionOf(tools, properties);
@@ -120,6 +123,7 @@ class JetstreamBroker implements Broker {
         clock,
         connection: () => link.connection,
       }),
+      times: this.#times,
       clock,
       random,
       log,

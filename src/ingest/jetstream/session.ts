@@ -24,11 +24,18 @@ export interface SessionOptions {
   readonly durable: string | null;
   readonly clock: Clock;
   readonly wake: () => void;
+  readonly times: JetstreamTimes;
 }
+
+export interface JetstreamTimes {
+  /** How often the stream, and a consumer that gives nothing, are looked at. */
+  readonly lookMs: number;
+}
+
+export const TIMES: JetstreamTimes = { lookMs: 5000 };
 
 /** No beat for so long: the server, or the way to it, is dead. */
 const SILENT_MS_MAX = 3.5 * BEAT_MS;
-const LOOK_MS = 5000;
 /** So many records of other subjects behind our last one are worth a mark. */
 const MARK_RECORDS = 1000;
 
@@ -141,19 +148,20 @@ export class Session {
   /** Looks at the beats every second and at the stream every few, until the session ends. */
   async #watch(): Promise<void> {
     const { clock } = this.#options;
+    const { lookMs } = this.#options.times;
     const { signal } = this.#ended;
-    let nextLook = clock.monotonicMs() + LOOK_MS;
+    let nextLook = clock.monotonicMs() + lookMs;
     while (!signal.aborted && this.pull.broken === null) {
-      await sleep(clock, BEAT_MS, signal);
+      await sleep(clock, Math.min(BEAT_MS, lookMs), signal);
       if (signal.aborted) return;
       if (this.pull.silentMs > SILENT_MS_MAX) await this.#breakIfSilent();
       if (clock.monotonicMs() < nextLook) continue;
-      nextLook = clock.monotonicMs() + LOOK_MS;
+      nextLook = clock.monotonicMs() + lookMs;
       try {
         await this.#look();
       } catch (error) {
         // While records or beats come, a question that nobody answers is no reason to begin anew.
-        if (this.pull.silentMs > BEAT_MS * 2 || this.pull.idleMs > LOOK_MS) {
+        if (this.pull.silentMs > BEAT_MS * 2 || this.pull.idleMs > lookMs) {
           this.pull.break(error instanceof Error ? error.message : String(error));
         }
       }
@@ -169,6 +177,7 @@ export class Session {
 
   async #look(): Promise<void> {
     const { pull } = this;
+    const { clock, times, wake } = this.#options;
     const info = await this.#manager.streams.info(this.#stream);
     if (incarnationOf(info) !== this.incarnation) {
       pull.break(`stream ${this.#stream} was made again`);
@@ -179,14 +188,14 @@ export class Session {
       pull.break(`the limits of stream ${this.#stream} have removed records that were not read yet`);
       return;
     }
-    if (pull.idleMs < LOOK_MS / 2) return;
+    if (pull.idleMs < times.lookMs / 2) return;
     const { delivered } = pull;
     const consumer = await this.#manager.consumers.info(this.#stream, this.#consumer.name);
     // What was on its way meanwhile says that all is well.
-    await sleep(this.#options.clock, BEAT_MS / 4, this.#ended.signal);
+    await sleep(clock, Math.min(BEAT_MS, times.lookMs) / 4, this.#ended.signal);
     if (this.#ended.signal.aborted || pull.delivered !== delivered || pull.broken !== null) return;
     if (consumer.delivered.consumer_seq > delivered || consumer.num_pending > 0) {
-      if (pull.idleMs < LOOK_MS / 2) return;
+      if (pull.idleMs < times.lookMs / 2) return;
       this.#stalled = true;
       pull.break(`the consumer gives nothing, though ${consumer.num_pending || "some"} records wait for it`);
       return;
@@ -196,7 +205,7 @@ export class Session {
     const done = Math.max(pull.received, this.place.position ?? 0);
     if (last - done >= MARK_RECORDS && last - done > (last - first) / 2) {
       this.#mark = last;
-      this.#options.wake();
+      wake();
     }
   }
 }

@@ -20,7 +20,7 @@ import { Wake } from "../wake.ts";
 import type { Begin } from "./consumer.ts";
 import { keepsForConsumers } from "./place.ts";
 import type { Delivery } from "./pull.ts";
-import { Session } from "./session.ts";
+import { type JetstreamTimes, Session } from "./session.ts";
 import { type StreamChoice, sentenceOf } from "./streams.ts";
 
 export interface JetstreamSourceOptions {
@@ -39,6 +39,7 @@ export interface JetstreamSourceOptions {
   /** The connection's. */
   readonly state: () => BrokerState;
   readonly deadLetters: DeadLetters;
+  readonly times: JetstreamTimes;
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: IngestLog;
@@ -172,11 +173,11 @@ export class JetstreamSource implements Source {
 
   /** A session, or why there is none. */
   async #open(durable: string | null, signal: AbortSignal): Promise<Session | string> {
-    const { link, choice, begin, clock, missing } = this.#options;
+    const { link, choice, begin, clock, times, missing } = this.#options;
     try {
       const connection = await link.connected(signal);
       const session = await Session.open(
-        { connection, choice, begin, durable, clock, wake: this.#wake.call },
+        { connection, choice, begin, durable, clock, times, wake: this.#wake.call },
         {
           incarnation: this.#incarnation,
           position: this.#position,
