@@ -59,7 +59,7 @@ module.exports = {
         "^src/ingest/broker\\.ts$",
         "^src/ingest/mapper/declarative/",
         "^src/bus/subject\\.ts$",
-        "^src/edge/(config|limit-table)\\.ts$",
+        "^src/edge/(config|limit-table|live-limits)\\.ts$",
       ],
       "config imports lib, channel and what judges a setting's value",
     ),

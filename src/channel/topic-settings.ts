@@ -54,7 +54,7 @@ export type HasSymbol = (market: string, symbol: string) => boolean;
 export class TopicSettings {
   readonly #exact = new Map<string, TopicSetting>();
   /** The one that says most first. */
-  readonly #templates: Template[] = [];
+  #templates: readonly Template[] = [];
   readonly #defaultMarket: string;
   readonly #hasSymbol: HasSymbol;
 
@@ -62,14 +62,21 @@ export class TopicSettings {
   constructor(specs: readonly TopicSpec[], defaultMarket: string, hasSymbol: HasSymbol = () => true) {
     this.#defaultMarket = defaultMarket;
     this.#hasSymbol = hasSymbol;
+    this.replace(specs);
+  }
+
+  /** Other settings from now on; who asked before has what was said then. */
+  replace(specs: readonly TopicSpec[]): void {
+    this.#exact.clear();
+    const templates: Template[] = [];
     for (const spec of specs) {
-      const topic = canonicalTopic(spec.topic, defaultMarket);
+      const topic = canonicalTopic(spec.topic, this.#defaultMarket);
       const [before = "", after] = topic.split(SYMBOL);
       if (after === undefined) this.#exact.set(topic, settingOf(spec));
-      else this.#templates.push({ before, after, setting: settingOf(spec) });
+      else templates.push({ before, after, setting: settingOf(spec) });
     }
     const text = ({ before, after }: Template): number => before.length + after.length;
-    this.#templates.sort((a, b) => text(b) - text(a));
+    this.#templates = templates.sort((a, b) => text(b) - text(a));
   }
 
   /** Of a channel name in any spelling. */

@@ -26,6 +26,11 @@ export interface LimitEntry {
   readonly counter: string;
   /** Without dashes; '' where only the config file can set it. */
   readonly flag: string;
+  /**
+   * When a change reaches a node that runs: at once, for sessions that come later, or when it is started again (what Bun's
+   * server, or memory made at start, is told once).
+   */
+  readonly applies: "live" | "new-sessions" | "restart";
   /** What stands for the default in the docs, where it is not that of DEFAULT_LIMITS. */
   readonly standard?: string;
 }
@@ -44,6 +49,7 @@ const entry = (
   rest: Rest,
 ): LimitEntry => ({
   flag: "",
+  applies: "live",
   ...{ path, read, unit, min, max },
   ...rest,
 });
@@ -60,11 +66,13 @@ const commandRate = (path: string, flag: string, consequence: string): LimitEntr
     consequence,
     counter: "commands",
     flag,
+    applies: "new-sessions",
   });
 
 export const LIMIT_TABLE: readonly LimitEntry[] = [
   // --- before the upgrade -------------------------------------------------------------------------------------------
   count("sessionsMax", "sessions", 10 * MILLION, {
+    applies: "new-sessions",
     what: "sessions of the node, all workers together; 0: no limit",
     consequence: "HTTP 503, code 1502, with Retry-After",
     counter: "sessionsMax",
@@ -72,29 +80,34 @@ export const LIMIT_TABLE: readonly LimitEntry[] = [
     standard: "95 % of the files the process may open",
   }),
   count("sessionsPerIpMax", "sessions", MILLION, {
+    applies: "new-sessions",
     what: "sessions of one IPv4 address or IPv6 /64; 0: no limit",
     consequence: "HTTP 429, code 1303",
     counter: "sessionsPerIpMax",
     flag: "sessions-per-ip-max",
   }),
   count("sessionsPerUserMax", "sessions", MILLION, {
+    applies: "new-sessions",
     what: "sessions of one user, once clients can log in; 0: no limit",
     consequence: "the login is refused, code 1303",
     counter: "sessionsPerUserMax",
   }),
   entry("connects.perSecond", "number", "sessions/s", 0, 1000, {
+    applies: "new-sessions",
     what: "new sessions of one IPv4 address or IPv6 /64; 0: no limit",
     consequence: "HTTP 429, code 1304, with Retry-After",
     counter: "connects",
     flag: "connects-per-second",
   }),
   entry("connects.burst", "whole", "sessions", 1, 10_000, {
+    applies: "new-sessions",
     what: "new sessions of one IPv4 address or IPv6 /64 at once, after a rest",
     consequence: "HTTP 429, code 1304, with Retry-After",
     counter: "connects",
     flag: "connects-burst",
   }),
   list("allow", "addresses", {
+    applies: "new-sessions",
     ...ranges,
     what: "who may connect; none: everybody",
     consequence: "HTTP 403, code 1305, to all others, REST included",
@@ -102,6 +115,7 @@ export const LIMIT_TABLE: readonly LimitEntry[] = [
     flag: "allow",
   }),
   list("deny", "addresses", {
+    applies: "new-sessions",
     ...ranges,
     what: "who may not, allowed or not",
     consequence: "HTTP 403, code 1305, REST included",
@@ -109,6 +123,7 @@ export const LIMIT_TABLE: readonly LimitEntry[] = [
     flag: "deny",
   }),
   list("origins", "origins", {
+    applies: "new-sessions",
     judge: isOriginPattern,
     wanted: "an origin such as https://app.example.com or https://*.example.com",
     what: "pages whose scripts may connect; none: all. Programs that send no Origin always may",
@@ -117,6 +132,7 @@ export const LIMIT_TABLE: readonly LimitEntry[] = [
     flag: "origins",
   }),
   list("trustedProxies", "addresses", {
+    applies: "new-sessions",
     ...ranges,
     what: "who is believed when it names its client in X-Forwarded-For",
     consequence: "what others write there is ignored",
@@ -126,6 +142,7 @@ export const LIMIT_TABLE: readonly LimitEntry[] = [
 
   // --- what a client sends ------------------------------------------------------------------------------------------
   bytes("frameBytesMax", 64, {
+    applies: "restart",
     what: "size of a client's frame",
     consequence: "close 1009",
     counter: "frameBytesMax",
@@ -133,11 +150,13 @@ export const LIMIT_TABLE: readonly LimitEntry[] = [
   }),
   commandRate("commands.native", "commands-per-second", "error 1302 for each one over it; in the end close 1008"),
   entry("commands.native.burst", "whole", "frames", 1, 100_000, {
+    applies: "new-sessions",
     what: "commands of a session at once, after a rest, native",
     consequence: "error 1302 for each one over it; in the end close 1008",
     counter: "commands",
   }),
   count("commands.native.refusalsMax", "errors", 100_000, {
+    applies: "new-sessions",
     what: "commands of a session refused in a row, native",
     consequence: "close 1008",
     counter: "commands",
@@ -176,6 +195,7 @@ export const LIMIT_TABLE: readonly LimitEntry[] = [
     flag: "idle-ms-max",
   }),
   ms("sessionMsMax", 0, 365 * DAY_MS, {
+    applies: "new-sessions",
     what: "a session's life, up to a tenth less by chance so that not all end together; 0: no limit",
     consequence: "close 4012",
     counter: "sessionMsMax",
@@ -196,6 +216,7 @@ export const LIMIT_TABLE: readonly LimitEntry[] = [
     flag: "outbound-bytes",
   }),
   bytes("unsentBytesMax", 4096, {
+    applies: "restart",
     what: "bytes that the kernel takes for a client without having sent them",
     consequence: "what is more waits in the outbox, where it can be seen",
     counter: "none",
@@ -206,12 +227,14 @@ export const LIMIT_TABLE: readonly LimitEntry[] = [
     counter: "`tidegate_slow_total`",
   }),
   bytes("outboxBytesMax", 4096, {
+    applies: "restart",
     what: "bytes that a client has not taken, at most",
     consequence: "close 4008, or without a word where the socket takes none",
     counter: "outboxBytesMax",
     flag: "outbox-bytes-max",
   }),
   bytes("outboxBytesNodeMax", 4096, {
+    applies: "restart",
     what: "bytes that all clients of the node have not taken",
     consequence: "close 4014 for those with the most",
     counter: "`tidegate_slow_total`",
@@ -235,6 +258,7 @@ export const LIMIT_TABLE: readonly LimitEntry[] = [
     counter: "none",
   }),
   ms("closeLingerMs", 0, 60_000, {
+    applies: "restart",
     what: "time that a closed session has to take what it was sent",
     consequence: "then the socket is cut",
     counter: "`tidegate_slow_total`",
@@ -250,11 +274,13 @@ export const LIMIT_TABLE: readonly LimitEntry[] = [
     counter: "none",
   }),
   ms("askAgainMs", 50, 60_000, {
+    applies: "restart",
     what: "time without an answer of the engine",
     consequence: "the worker asks again",
     counter: "none",
   }),
   ms("flushMsMax", 0, 1000, {
+    applies: "restart",
     what: "time a worker waits between two flushes under load",
     consequence: "what came meanwhile shares one write per socket",
     counter: "none",

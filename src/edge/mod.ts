@@ -15,5 +15,5 @@ export {
 } from "./config.ts";
 export { probePort } from "./probe.ts";
 export { Renewal } from "./renewal.ts";
-export { type Edge, type EdgeMessage, type EdgeOptions, startEdge } from "./supervisor.ts";
+export { type Edge, type EdgeMessage, type EdgeOptions, type EdgeSettings, startEdge } from "./supervisor.ts";
 export type { EdgeTotals } from "./totals.ts";

@@ -51,9 +51,14 @@ export interface Edge {
   drain(ms: number): Promise<void>;
   /** New connections get this certificate. `drainMs`: for sessions on a listener there is no room for any more. */
   renew(tls: TlsPair, drainMs: number): void;
+  /** Other limits and topics from now on, as far as they apply while workers run (limit-table.ts). */
+  change(settings: EdgeSettings): void;
   /** Closes every session 1001 and ends the workers. */
   stop(): Promise<void>;
 }
+
+/** What can change while the edge runs. */
+export type EdgeSettings = Pick<EdgeConfig, "limits" | "topics">;
 
 export interface EdgeWorkerView {
   readonly worker: number;
@@ -109,6 +114,8 @@ class Supervisor implements Edge {
   readonly #silentMsMax: number;
   readonly #census: CensusColumns;
   readonly #outboxes: SharedArrayBuffer;
+  /** What workers are started with. */
+  #config: EdgeConfig;
   #port: number;
   #stopping = false;
   #draining: Draining | null = null;
@@ -120,6 +127,7 @@ class Supervisor implements Edge {
 
   constructor(options: EdgeOptions) {
     this.#options = options;
+    this.#config = options.config;
     this.#census = new CensusColumns(options.workers, options.config.limits.sessionsMax);
     this.#outboxes = createOutboxes(options.workers);
     this.#port = options.config.port;
@@ -187,6 +195,11 @@ class Supervisor implements Edge {
     for (const { worker } of this.#places) this.post(worker, { is: "renew", cert, key, drainMs });
   }
 
+  change({ limits, topics }: EdgeSettings): void {
+    this.#config = checkEdgeConfig({ ...this.#config, limits, topics });
+    for (const { worker } of this.#places) this.post(worker, { is: "settings", limits, topics });
+  }
+
   async stop(): Promise<void> {
     this.#stopping = true;
     this.#watch?.cancel();
@@ -198,7 +211,7 @@ class Supervisor implements Edge {
   // --- one worker ---------------------------------------------------------------------------------------------------
 
   #launch(place: Place): Promise<void> {
-    const { config, ring, clock } = this.#options;
+    const { ring, clock } = this.#options;
     const { worker, generation } = place;
     const thread = new Worker(new URL("./worker.ts", import.meta.url).href, { name: `edge-${place.worker}` });
     place.thread = thread;
@@ -220,7 +233,7 @@ class Supervisor implements Edge {
     });
     const message: MainToEdge = {
       is: "start",
-      config: { ...config, port: this.#port, tls: this.#tls },
+      config: { ...this.#config, port: this.#port, tls: this.#tls },
       ring,
       census: this.#census.memory,
       outboxes: this.#outboxes,

@@ -14,7 +14,7 @@ import type { EdgeToMain, MainToEdge } from "../ring/messages.ts";
 import { createRingReader } from "../ring/mod.ts";
 import { Admission } from "./admission/admission.ts";
 import { Census } from "./admission/census.ts";
-import { checkEdgeConfig, type EdgeConfig } from "./config.ts";
+import { checkEdgeConfig, type EdgeConfig, type EdgeLimits } from "./config.ts";
 import { Counters } from "./counters.ts";
 import { Controls } from "./delivery/control.ts";
 import { LeavingOut } from "./delivery/left-out.ts";
@@ -26,6 +26,7 @@ import { Repair } from "./delivery/repair.ts";
 import { SLOW_SWEEP_MS, Slow } from "./delivery/slow.ts";
 import { Hub } from "./hub.ts";
 import { Listening } from "./listening.ts";
+import { changeLimits } from "./live-limits.ts";
 import { misbehave } from "./misbehave.ts";
 import { Postbox } from "./postbox.ts";
 import { Requests } from "./requests.ts";
@@ -52,7 +53,8 @@ function start(message: MainToEdge & { is: "start" }): (message: MainToEdge) => 
   const { config, ring, census, column, outboxes, worker, generation } = message;
   // Main made it; both are of one build.
   const edge = checkEdgeConfig(config as EdgeConfig);
-  const { limits } = edge;
+  // Held by all parts, which ask it each time: it changes in place.
+  const limits = structuredClone(edge.limits);
   const clock = systemClock();
   const nowMs = () => clock.monotonicMs();
   const dialects = { native, binance };
@@ -86,7 +88,7 @@ function start(message: MainToEdge & { is: "start" }): (message: MainToEdge) => 
     wallMs: () => clock.wallUs() / 1000,
     random: Math.random,
   });
-  const outbound = new Outbound(limits.outbound, {
+  const outbound = new Outbound(limits, {
     counters,
     slowDown: (session, cause) => slow.slowDown(session, cause),
   });
@@ -160,6 +162,10 @@ function start(message: MainToEdge & { is: "start" }): (message: MainToEdge) => 
         return listening.drain(message.ms);
       case "renew":
         return renew(message);
+      case "settings":
+        changeLimits(limits, message.limits as EdgeLimits);
+        admission.changed();
+        return topics.replace(message.topics);
       case "stop":
         listening.stop();
         closeAll();

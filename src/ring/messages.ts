@@ -4,6 +4,7 @@
  *
  * A *topic* here is one stream of encoded bytes: (channel, rung, form). The engine gives it a number and ANNOUNCEs it.
  */
+import type { TopicSpec } from "../channel/topic-settings.ts";
 import type { Position } from "../channel/types.ts";
 
 /** The cadence ladder in ms; a rung is named by its period, a TICK's mask has bit i for RUNGS[i]. 0 is real time. */
@@ -171,6 +172,8 @@ export type MainToEdge =
   | { readonly is: "drain"; readonly ms: number }
   /** New connections get this certificate. `drainMs`: for sessions on a listener there is no room for any more. */
   | { readonly is: "renew"; readonly cert: string; readonly key: string; readonly drainMs: number }
+  /** Other limits and settings of topics (EdgeConfig): for what is asked from now on. */
+  | { readonly is: "settings"; readonly limits: unknown; readonly topics: readonly TopicSpec[] }
   | { readonly is: "stop" }
   /** For tests of the watchdog: misbehave now. */
   | { readonly is: "inject"; readonly fault: "throw" | "spin" | "stall"; readonly ms: number };

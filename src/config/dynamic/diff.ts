@@ -7,13 +7,12 @@
 
 import { symbolOf } from "../../channel/name.ts";
 import { canonicalTopic } from "../../channel/topic-settings.ts";
+import { liveLimits } from "../../edge/live-limits.ts";
 import type { DynamicConfig } from "./types.ts";
 
 export type Part = keyof DynamicConfig;
 
-/** Parts that a running node takes. */
-export const LIVE: readonly Part[] = ["topics", "limits", "mappers", "instruments"];
-export const AT_RESTART: readonly Part[] = ["datasource", "routes"];
+const PARTS: readonly Part[] = ["datasource", "topics", "routes", "mappers", "instruments", "limits"];
 
 export interface PartChange {
   readonly part: Part;
@@ -32,20 +31,20 @@ export interface ConfigChange {
 
 /** `running`: what the node runs by; `document`: what it was given. */
 export function changeOf(running: DynamicConfig, document: DynamicConfig): ConfigChange {
-  const differing = (parts: readonly Part[]): PartChange[] =>
-    parts.flatMap((part) => {
-      const names = differences(named(part, running), named(part, document));
-      return names.length === 0 ? [] : [{ part, names }];
-    });
   const { datasource, routes } = running;
   const used = new Set(routes.flatMap(({ mappings }) => mappings.map(({ mapper }) => mapper)));
   const given = new Set(document.mappers.map(({ name }) => name));
   const kept = running.mappers.filter(({ name }) => used.has(name) && !given.has(name));
-  return {
-    running: { ...document, datasource, routes, mappers: [...document.mappers, ...kept] },
-    live: differing(LIVE),
-    restart: differing(AT_RESTART),
-  };
+  const limits = liveLimits(running.limits, document.limits);
+  const next: DynamicConfig = { ...document, datasource, routes, mappers: [...document.mappers, ...kept], limits };
+  return { running: next, live: differing(running, next), restart: differing(next, document) };
+}
+
+function differing(before: DynamicConfig, after: DynamicConfig): PartChange[] {
+  return PARTS.flatMap((part) => {
+    const names = differences(named(part, before), named(part, after));
+    return names.length === 0 ? [] : [{ part, names }];
+  });
 }
 
 /** Entries of a part by what they are called. */

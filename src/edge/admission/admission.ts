@@ -41,41 +41,60 @@ export interface AdmissionParts {
   readonly random: () => number;
 }
 
+/** What is made of the limits to ask it quickly. */
+interface Gate {
+  readonly allow: AddressRanges;
+  readonly deny: AddressRanges;
+  readonly trusted: AddressRanges;
+  readonly origins: Origins;
+  /** Some limit needs the client's address. */
+  readonly knowsAddresses: boolean;
+}
+
+function gateOf(limits: EdgeLimits): Gate {
+  const [allow, deny] = [new AddressRanges(limits.allow), new AddressRanges(limits.deny)];
+  const counts = limits.sessionsPerIpMax > 0 || limits.connects.perSecond > 0;
+  return {
+    allow,
+    deny,
+    trusted: new AddressRanges(limits.trustedProxies),
+    origins: new Origins(limits.origins),
+    knowsAddresses: counts || !allow.empty || !deny.empty,
+  };
+}
+
 export class Admission {
   readonly #limits: EdgeLimits;
   readonly #parts: AdmissionParts;
-  readonly #allow: AddressRanges;
-  readonly #deny: AddressRanges;
-  readonly #trusted: AddressRanges;
-  readonly #origins: Origins;
-  readonly #knowsAddresses: boolean;
+  #gate: Gate;
 
   constructor(limits: EdgeLimits, parts: AdmissionParts) {
     this.#limits = limits;
     this.#parts = parts;
-    this.#allow = new AddressRanges(limits.allow);
-    this.#deny = new AddressRanges(limits.deny);
-    this.#trusted = new AddressRanges(limits.trustedProxies);
-    this.#origins = new Origins(limits.origins);
-    const counts = limits.sessionsPerIpMax > 0 || limits.connects.perSecond > 0;
-    this.#knowsAddresses = counts || !this.#allow.empty || !this.#deny.empty;
+    this.#gate = gateOf(limits);
+  }
+
+  /** The limits have changed: for whoever comes from now on. */
+  changed(): void {
+    this.#gate = gateOf(this.#limits);
   }
 
   /** Whom the request comes from, or why nothing of that address is answered. */
   client(request: Request, server: Pick<Server<Session>, "requestIP">): Client | Response {
-    if (!this.#knowsAddresses) return ANYBODY;
+    const { knowsAddresses, trusted, deny, allow } = this.#gate;
+    if (!knowsAddresses) return ANYBODY;
     const peer = parseAddress(server.requestIP(request)?.address ?? "");
     // It has gone already.
     if (peer === null) return sentence(400, "the connection has no address any more");
-    const address = clientAddress(peer, request.headers.get("x-forwarded-for"), this.#trusted);
-    if (this.#deny.has(address)) return this.#never("deny", ERRORS.ADDRESS_REFUSED, address.toString());
-    if (this.#allow.empty || this.#allow.has(address)) return address;
+    const address = clientAddress(peer, request.headers.get("x-forwarded-for"), trusted);
+    if (deny.has(address)) return this.#never("deny", ERRORS.ADDRESS_REFUSED, address.toString());
+    if (allow.empty || allow.has(address)) return address;
     return this.#never("allow", ERRORS.ADDRESS_REFUSED, address.toString());
   }
 
   /** Gives the session a seat, or says why not. */
   enter(session: Session, client: Client, origin: string | null): Response | null {
-    if (!this.#origins.allows(origin)) return this.#never("origins", ERRORS.ORIGIN_REFUSED, origin ?? "");
+    if (!this.#gate.origins.allows(origin)) return this.#never("origins", ERRORS.ORIGIN_REFUSED, origin ?? "");
     const { sessionsMax, sessionMsMax } = this.#limits;
     const { census, random } = this.#parts;
     const busy = client === ANYBODY ? null : this.#spend(networkOf(client));

@@ -13,7 +13,7 @@ function world(limits: { framesPerSecond?: number; bytesPerSecond?: number }) {
   hub.publishThrough({ publish: (_name, text) => text.length });
   const slowed: string[] = [];
   const outbound = new Outbound(
-    { framesPerSecond: 0, bytesPerSecond: 0, ...limits },
+    { outbound: { framesPerSecond: 0, bytesPerSecond: 0, ...limits } },
     { counters, slowDown: (_session, cause) => void slowed.push(cause) },
   );
   const session = new Session({} as Wire, [], 0);

@@ -65,19 +65,21 @@ export interface OutboundPorts {
 }
 
 export class Outbound {
-  readonly #limits: EdgeLimits["outbound"];
+  readonly #limits: Pick<EdgeLimits, "outbound">;
   readonly #ports: OutboundPorts;
-  readonly #isOff: boolean;
 
-  constructor(limits: EdgeLimits["outbound"], ports: OutboundPorts) {
+  constructor(limits: Pick<EdgeLimits, "outbound">, ports: OutboundPorts) {
     this.#limits = limits;
     this.#ports = ports;
-    this.#isOff = limits.framesPerSecond === 0 && limits.bytesPerSecond === 0;
   }
 
   /** Once a second for each session. */
   look(session: Session, nowMs: number): void {
-    if (this.#isOff) return;
+    const { framesPerSecond, bytesPerSecond } = this.#limits.outbound;
+    if (framesPerSecond === 0 && bytesPerSecond === 0) {
+      session.meter = null;
+      return;
+    }
     session.meter ??= new Meter(session, nowMs);
     const { meter } = session;
     const seconds = (nowMs - meter.lookedMs) / 1000;
@@ -85,8 +87,8 @@ export class Outbound {
     const bytes = bytesOf(meter, session);
     const isOver =
       meter.lookedMs >= meter.fromMs &&
-      (isAbove(frames - meter.framesSeen, this.#limits.framesPerSecond * seconds) ||
-        isAbove(bytes - meter.bytesSeen, this.#limits.bytesPerSecond * seconds));
+      (isAbove(frames - meter.framesSeen, framesPerSecond * seconds) ||
+        isAbove(bytes - meter.bytesSeen, bytesPerSecond * seconds));
     meter.framesSeen = frames;
     meter.bytesSeen = bytes;
     meter.lookedMs = nowMs;
