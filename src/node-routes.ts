@@ -15,7 +15,8 @@ import type { DynamicConfig, DynamicContext } from "./config/dynamic/types.ts";
 import type { StaticConfig } from "./config/static.ts";
 import type { TopicPattern } from "./ingest/broker.ts";
 import { createKafkaBroker, KAFKA_PROPERTIES } from "./ingest/kafka/mod.ts";
-import { createMapper, learnInto, type Mapper, mapperKinds } from "./ingest/mapper/mod.ts";
+import { createDeclarative } from "./ingest/mapper/declarative/mod.ts";
+import { createMapper, learnInto, type Mapper, type MapperTools, mapperKinds } from "./ingest/mapper/mod.ts";
 import { createRouteMapper } from "./ingest/mapper/route.ts";
 import { createNatsBroker, NATS_PROPERTIES } from "./ingest/nats/mod.ts";
 import { createTopicPattern } from "./ingest/topic-pattern.ts";
@@ -84,6 +85,12 @@ export class Dynamic {
     this.config = config;
     this.version++;
     this.#know(before);
+  }
+
+  /** Throws GatewayError if there is no such mapper. */
+  mapper(name: string, tools: MapperTools): Mapper {
+    const declared = this.config.mappers.find((spec) => spec.name === name);
+    return declared === undefined ? createMapper(name, tools) : createDeclarative(declared, tools);
   }
 
   view(): ConfigView {
@@ -158,7 +165,13 @@ export function startRoutes(parts: RoutesParts): Routes {
     log,
   });
   const mapperOf = (plan: RoutePlan, pattern: TopicPattern): Mapper =>
-    createRouteMapper(plan.mappings, { registry, learn, listed, pattern, create: createMapper });
+    createRouteMapper(plan.mappings, {
+      registry,
+      learn,
+      listed,
+      pattern,
+      create: (...made) => dynamic.mapper(...made),
+    });
   routes.apply(dynamic.config);
   return routes;
 }

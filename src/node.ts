@@ -206,6 +206,8 @@ export async function startNode(config: StaticConfig, deps: NodeDeps = {}): Prom
       const factories = { ...BROKERS, ...deps.brokers };
       const begun = startRoutes({ config, dynamic, registry, common, factories, clock, random: Math.random, log });
       routes = begun;
+      // Also without a shard this node has its say: a known channel is then subscribed, and not refused as unanswered.
+      bus.serve(`node ${config.nodeId}`, () => null);
       await until(() => begun.settled, FIRST_ROUTES_MS_MAX, clock);
     }
     if (workers > 0) {
