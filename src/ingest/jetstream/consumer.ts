@@ -98,8 +98,10 @@ async function makeGuard(manager: JetStreamManager, plan: ConsumerPlan): Promise
   return info.name;
 }
 
-function reading({ subject, position, begin }: ConsumerPlan): Partial<ConsumerConfig> {
+function reading({ stream, subject, position, begin }: ConsumerPlan): Partial<ConsumerConfig> {
   const all = { filter_subject: subject, replay_policy: ReplayPolicy.Instant };
+  // A work queue gives everything that it still has, or nothing; what was read before is passed over.
+  if (stream.config.retention === RetentionPolicy.Workqueue) return { ...all, deliver_policy: DeliverPolicy.All };
   if (position !== null) {
     return { ...all, deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: position + 1 };
   }
