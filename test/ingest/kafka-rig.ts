@@ -1,5 +1,5 @@
 /** What the tests with a real Kafka share: topics, records, brokers of ours and sinks that keep everything. */
-import { Admin, Producer } from "@platformatic/kafka";
+import { Admin, Consumer, Producer } from "@platformatic/kafka";
 import type { Broker, BrokerInput, BrokerRecord, BrokerTools, TopicPattern } from "../../src/ingest/broker.ts";
 import { KafkaBroker, type KafkaTimes } from "../../src/ingest/kafka/broker.ts";
 import type { IngestLog } from "../../src/ingest/sampled-log.ts";
@@ -20,11 +20,17 @@ export interface Written {
 export class KafkaDesk {
   readonly admin: Admin;
   readonly producer: Producer;
+  readonly #base: { readonly clientId: string; readonly bootstrapBrokers: string[] };
+  readonly #place: { readonly host: string; readonly port: number };
+  readonly #more: Producer[] = [];
 
+  /** `server` is dialled whatever the brokers call themselves. */
   constructor(server: string, more: object = {}) {
-    const base = { clientId: "desk", bootstrapBrokers: [server], retries: 20, retryDelay: 100, ...more };
-    this.admin = new Admin(base);
-    this.producer = new Producer({ ...base, autocreateTopics: false });
+    this.#base = { clientId: "desk", bootstrapBrokers: [server], ...{ retries: 400, retryDelay: 50 }, ...more };
+    const [host, port] = server.split(":") as [string, string];
+    this.#place = { host, port: Number(port) };
+    this.admin = this.#redirected(new Admin(this.#base));
+    this.producer = this.#producer({});
   }
 
   async topic(name: string, partitions = 1, configs: Readonly<Record<string, string>> = {}): Promise<void> {
@@ -41,6 +47,8 @@ export class KafkaDesk {
   async grow(name: string, count: number): Promise<void> {
     await this.admin.createPartitions({ topics: [{ name, count }] });
     await waitFor(async () => (await this.#known(name)) === count, `topic ${name} has ${count} partitions`);
+    // It would write to those that it knows.
+    await this.producer.metadata({ topics: [name], forceUpdate: true });
   }
 
   async write(records: readonly Written[], compression: Compression = "none"): Promise<void> {
@@ -65,8 +73,49 @@ export class KafkaDesk {
     await this.write(records, compression);
   }
 
+  /** A producer of its own for transactions. */
+  transactional(): Producer {
+    const producer = this.#producer({ transactionalId: `desk-${Math.random()}` });
+    this.#more.push(producer);
+    return producer;
+  }
+
+  /** Headers of the first record of partition 0. */
+  async headers(topic: string): Promise<Record<string, string>> {
+    const consumer = this.#redirected(new Consumer({ ...this.#base, groupId: `desk-${Math.random()}` }));
+    try {
+      const { topics } = await consumer.metadata({ topics: [topic] });
+      const { id, partitions } = topics.get(topic)!;
+      const at = {
+        partition: 0,
+        fetchOffset: 0n,
+        currentLeaderEpoch: -1,
+        lastFetchedEpoch: -1,
+        partitionMaxBytes: 1e6,
+      };
+      const node = partitions[0]!.leader;
+      const wanted = { node, maxWaitTime: 500, minBytes: 1, maxBytes: 1e6, isolationLevel: 0 as const };
+      const { responses } = await consumer.fetch({ ...wanted, topics: [{ topicId: id, partitions: [at] }] });
+      const found = responses[0]?.partitions[0]?.records?.[0]?.records[0]?.headers ?? [];
+      return Object.fromEntries(found.map(([name, value]) => [`${name}`, `${value}`]));
+    } finally {
+      await consumer.close();
+    }
+  }
+
   async close(): Promise<void> {
-    await Promise.allSettled([this.producer.close(), this.admin.close()]);
+    await Promise.allSettled([...this.#more, this.producer, this.admin].map((one) => one.close()));
+  }
+
+  #producer(more: object): Producer {
+    return this.#redirected(new Producer({ ...this.#base, autocreateTopics: false, idempotent: true, ...more }));
+  }
+
+  #redirected<T extends Admin | Producer | Consumer>(client: T): T {
+    const { connections } = client;
+    const get = connections.get.bind(connections) as (...of: unknown[]) => never;
+    connections.get = (_broker: unknown, ...rest: unknown[]) => get(this.#place, ...rest);
+    return client;
   }
 
   async #known(name: string): Promise<number> {

@@ -90,7 +90,7 @@ export class KafkaBroker implements Broker {
       feeds: () => this.#feeds,
       leaderOf: (feed) => this.#leaderOf(feed),
       ask: (node, places) => this.#cluster.offsets(node, places, LATEST, settings.committedOnly),
-      reconnect: (feed) => this.#homes.get(feed)?.reconnect(),
+      reconnect: (feed, why) => this.#homes.get(feed)?.reconnect(why),
       signal: this.#abort.signal,
     });
     this.#running = this.#run();
@@ -252,7 +252,7 @@ export class KafkaBroker implements Broker {
       contested: (of) => this.#regroups.contested(of),
       offsetOf: (place, which) => this.#offsetOf(place, which === "earliest" ? EARLIEST : LATEST),
       troubleOf: (feed) => this.#troubleOf(feed),
-      reconnect: (feed) => this.#homes.get(feed)?.reconnect(),
+      reconnect: (feed, why) => this.#homes.get(feed)?.reconnect(why),
       commit: (place, next) => this.#commits?.add(place, next),
       deadLetter: (record, reason) => this.#deadLetters?.add(record, reason),
     };

@@ -202,8 +202,8 @@ export class Cluster {
       return await ask(link);
     } catch (error) {
       if (error instanceof ResponseError || error instanceof GatewayError) throw told(error, address, this.#dialer);
-      link?.close();
-      throw told(error, address, this.#dialer);
+      link?.close(error);
+      throw told(link?.reason ?? error, address, this.#dialer);
     }
   }
 

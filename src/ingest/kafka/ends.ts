@@ -20,7 +20,7 @@ export interface EndsPorts {
   readonly leaderOf: (feed: Feed) => number | null;
   /** End offsets of partitions that the node leads. */
   readonly ask: (node: number, places: readonly FeedPlace[]) => Promise<readonly OffsetOf[]>;
-  readonly reconnect: (feed: Feed) => void;
+  readonly reconnect: (feed: Feed, why: string) => void;
 }
 
 export class Ends {
@@ -87,6 +87,6 @@ export class Ends {
     const { topic, partition } = feed;
     feed.stalled = `partition ${partition} of topic "${topic}" has records up to ${end}, but from ${next} on none came for ${Math.round(silentMs / 1000)} s: connecting anew`;
     log.error("kafka: a source delivers nothing", { topic, partition, end, next, silentMs });
-    reconnect(feed);
+    reconnect(feed, feed.stalled);
   }
 }

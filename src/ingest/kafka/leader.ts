@@ -83,9 +83,9 @@ export class Leader {
     feed.wakeLeader = () => undefined;
   }
 
-  /** Makes a new connection. */
-  reconnect(): void {
-    this.#link?.close();
+  /** Makes a new connection, because of an error. */
+  reconnect(why: string): void {
+    this.#link?.close(new GatewayError("BROKER", why));
   }
 
   stop(): void {
@@ -110,10 +110,11 @@ export class Leader {
         backoff.reset();
         this.#trouble = null;
       } catch (cause) {
-        this.#link?.close();
+        this.#link?.close(cause);
+        const reason = this.#link?.reason ?? cause;
         this.#link = null;
         if (signal.aborted) break;
-        const error = told(cause, address ?? `node ${this.node}`, this.#ports.dialer).message;
+        const error = told(reason, address ?? `node ${this.node}`, this.#ports.dialer).message;
         const pauseMs = backoff.next();
         this.#trouble = { attempt: backoff.attempts, retryAt: wallMs(clock) + Math.ceil(pauseMs), error };
         log.warn("kafka: fetching stopped", { node: this.node, error, attempt: backoff.attempts, pauseMs });

@@ -20,8 +20,11 @@ export interface Link {
   readonly isOpen: boolean;
   /** The newest of `apis` (newest first) that the broker speaks too. */
   newest<T extends Versioned>(apis: readonly T[]): T;
-  connection: Connection;
-  close(): void;
+  readonly connection: Connection;
+  /** Why it was closed; undefined while it is open, or if nobody said. */
+  readonly reason: unknown;
+  /** `reason`: what all requests that are under way fail of, told as that. */
+  close(reason?: unknown): void;
 }
 
 interface Versioned {
@@ -51,15 +54,17 @@ export async function openLink(dialer: Dialer, address: string, lost: () => void
     ...(settings.sasl === null ? {} : { sasl: settings.sasl }),
   });
   // Without a listener an error would be thrown where nobody can catch it; requests under way fail by themselves.
-  connection.on("error", () => close());
+  connection.on("error", (error) => close(error));
   let open = true;
-  const close = (): void => {
+  let why: unknown;
+  const close = (reason?: unknown): void => {
     if (!open) return;
     open = false;
+    why = reason;
     connection.socket?.destroy();
     lost();
   };
-  connection.on("close", close);
+  connection.on("close", () => close());
   try {
     await connection.connect(host, port);
     const { apiKeys } = await apiVersionsV3.api.async(connection, settings.clientId, "1");
@@ -71,6 +76,9 @@ export async function openLink(dialer: Dialer, address: string, lost: () => void
       connection,
       get isOpen() {
         return open;
+      },
+      get reason() {
+        return why;
       },
       newest: (apis) => newest(apis, versions, address),
       close,

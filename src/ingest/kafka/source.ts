@@ -45,7 +45,7 @@ export interface SourcePorts {
   offsetOf(place: FeedPlace, which: "earliest" | "latest"): Promise<number>;
   /** Why nothing can come; null if all is well. */
   troubleOf(feed: Feed): Trouble | null;
-  reconnect(feed: Feed): void;
+  reconnect(feed: Feed, why: string): void;
   commit(place: FeedPlace, next: number): void;
   deadLetter(record: KafkaRecord, reason: string): void;
   readonly topicId: string;
@@ -304,7 +304,7 @@ export class KafkaSource implements Source {
       offset,
       error,
     });
-    if (this.#feed !== null) this.#ports.reconnect(this.#feed);
+    if (this.#feed !== null) this.#ports.reconnect(this.#feed, `records from offset ${offset} on cannot be decoded`);
   }
 
   #count(name: string, by: number): void {

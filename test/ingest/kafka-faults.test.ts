@@ -1,0 +1,395 @@
+/** Source kafka and the faults of a real Kafka; the restarts come last, since all tests share one server. */
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { type KafkaServer, startKafka } from "../lib/services/mod.ts";
+import { freePort } from "../lib/services/port.ts";
+import { TEST_MS_MAX, waitFor } from "../lib/wait.ts";
+import {
+  brokerOf,
+  type Compression,
+  Followed,
+  KafkaDesk,
+  numbers,
+  type Properties,
+  plainTopic,
+  Running,
+  textOf,
+} from "./kafka-rig.ts";
+
+let kafka: KafkaServer;
+let desk: KafkaDesk;
+const open = new Set<{ close(): Promise<void> } | { stop(): Promise<void> }>();
+
+// A test that is out of time takes the server with it.
+setDefaultTimeout(TEST_MS_MAX);
+
+beforeAll(async () => {
+  kafka = await startKafka();
+  desk = new KafkaDesk(kafka.url);
+});
+
+afterAll(async () => {
+  await Promise.allSettled([...open].map((one) => ("close" in one ? one.close() : one.stop())));
+  await desk?.close();
+  await kafka?.stop();
+});
+
+function broker(properties: Properties = {}) {
+  const made = brokerOf(kafka.url, properties);
+  open.add(made);
+  return made;
+}
+
+function run(...args: ConstructorParameters<typeof Running>): Running {
+  const running = new Running(...args);
+  open.add(running);
+  return running;
+}
+
+/** Sources of all partitions of a topic. */
+async function readers(topic: string, partitions = 1, properties: Properties = {}) {
+  const made = broker(properties);
+  const followed = new Followed(made, plainTopic(topic));
+  const inputs = await followed.of(partitions);
+  return { broker: made, followed, running: inputs.map((input) => run(input.open())) };
+}
+
+const typesOf = (running: Running): string[] => running.sink.records.map(({ type }) => type);
+
+test("kafka - every compression is read, in order", async () => {
+  await desk.topic("packed");
+  const kinds: Compression[] = ["none", "gzip", "snappy", "lz4", "zstd"];
+  for (const [at, kind] of kinds.entries()) await desk.count("packed", 200, at * 200, 0, kind);
+  const { running } = await readers("packed");
+  await running[0]!.has(1000);
+  expect(running[0]!.sink.values).toEqual(numbers(1000));
+  expect(running[0]!.sink.offsets).toEqual(Array.from({ length: 1000 }, (_, i) => i));
+});
+
+test("kafka - keys, times and topic come with a record; a tombstone is passed over", async () => {
+  await desk.topic("keyed");
+  const before = Date.now();
+  await desk.write([
+    { topic: "keyed", key: "btcusdt", value: "one" },
+    { topic: "keyed", key: "btcusdt", value: null },
+    { topic: "keyed", value: "two" },
+  ]);
+  const { running } = await readers("keyed");
+  await running[0]!.has(2);
+  const [one, two] = running[0]!.sink.records.map((record) =>
+    record.type === "data" ? record.value : null,
+  ) as never as {
+    topic: string;
+    key: string | null;
+    time: number;
+  }[];
+  expect(one).toMatchObject({ topic: "keyed", key: "btcusdt" });
+  expect(two?.key).toBeNull();
+  expect(one!.time).toBeGreaterThanOrEqual(before - 1000);
+  expect(running[0]!.sink.offsets).toEqual([0, 2]);
+  expect(running[0]!.source.status()).toMatchObject({ lagRecords: 0, counts: { tombstones: 1 } });
+});
+
+test("kafka - aborted transactions and control records are left out with read_committed, offsets go on", async () => {
+  await desk.topic("committed");
+  const producer = desk.transactional();
+  for (const [from, keep] of [
+    [0, true],
+    [10, false],
+    [20, true],
+  ] as const) {
+    const transaction = await producer.beginTransaction();
+    const messages = numbers(10, from).map((value) => ({
+      topic: "committed",
+      partition: 0,
+      value: Buffer.from(value),
+    }));
+    await transaction.send({ messages });
+    await (keep ? transaction.commit() : transaction.abort());
+  }
+  const strict = await readers("committed", 1, { "isolation.level": "read_committed" });
+  const loose = await readers("committed");
+  await strict.running[0]!.has(20);
+  await loose.running[0]!.has(30);
+  expect(strict.running[0]!.sink.values).toEqual([...numbers(10), ...numbers(10, 20)]);
+  expect(loose.running[0]!.sink.values).toEqual(numbers(30));
+  // 10 records and a marker each.
+  expect(loose.running[0]!.sink.offsets.at(-1)).toBe(31);
+  await waitFor(() => strict.running[0]!.source.status().lagRecords === 0, "the last marker counts as read");
+});
+
+test("kafka - begins at the end with latest and keeps to that; none fails with a sentence", async () => {
+  await desk.topic("ends");
+  await desk.count("ends", 5);
+  const made = broker({ "auto.offset.reset": "latest" });
+  const followed = new Followed(made, plainTopic("ends"));
+  const input = (await followed.of(1))[0]!;
+  const first = run(input.open());
+  await waitFor(() => first.sink.records.length > 0, "it has found the end");
+  await first.stop();
+  expect(first.sink.records[0]).toMatchObject({ type: "epoch", position: "5" });
+  await desk.count("ends", 5, 5);
+  // As a shard does that saved the epoch and nothing behind it.
+  const second = run(input.open(), null, "5");
+  await second.has(5);
+  expect(second.sink.values).toEqual(numbers(5, 5));
+  const none = await readers("ends", 1, { "auto.offset.reset": "none" });
+  const error = await none.running[0]!.ended;
+  expect(String(error)).toContain('partition 0 of topic "ends" has no checkpoint and auto.offset.reset is none');
+  expect(none.running[0]!.source.status().state.name).toBe("failed");
+});
+
+test("kafka - what retention has removed is a new epoch at the earliest record", async () => {
+  await desk.topic("removed");
+  await desk.count("removed", 100);
+  await desk.admin.deleteRecords({ topics: [{ name: "removed", partitions: [{ partition: 0, offset: 60n }] }] });
+  const made = broker();
+  const input = (await new Followed(made, plainTopic("removed")).of(1))[0]!;
+  const reader = run(input.open(), 19);
+  await reader.has(40);
+  expect(reader.sink.records[0]).toMatchObject({ type: "epoch", offset: 20, position: "60" });
+  expect(reader.sink.offsets.slice(1)).toEqual(Array.from({ length: 40 }, (_, i) => 60 + i));
+  expect(reader.source.status().counts).toMatchObject({ "epochs: retention": 1 });
+  // And a position beyond the end: the log is not the one we knew.
+  const beyond = run(input.open(), 4999);
+  await beyond.has(40);
+  expect(beyond.sink.records[0]).toMatchObject({ type: "epoch", offset: 5000, position: "60" });
+});
+
+test("kafka - a topic that is deleted and made again is a new epoch, from its start", async () => {
+  await desk.topic("again");
+  await desk.count("again", 30);
+  const { running, followed } = await readers("again");
+  const reader = running[0]!;
+  await reader.has(30);
+  const { incarnation } = reader.source;
+  await desk.remove("again");
+  await desk.topic("again");
+  await desk.count("again", 10, 500);
+  await reader.has(40);
+  expect(typesOf(reader).filter((type) => type === "epoch").length).toBe(1);
+  expect(reader.sink.values.slice(30)).toEqual(numbers(10, 500));
+  expect(reader.sink.offsets.slice(30)).toEqual([30, ...Array.from({ length: 10 }, (_, i) => i)]);
+  expect(reader.source.incarnation).not.toBe(incarnation);
+  expect(followed.inputs.length).toBe(1);
+});
+
+test("kafka - a busy sink pauses its own partition only, and it goes on at once afterwards", async () => {
+  await desk.topic("shared", 2);
+  await desk.count("shared", 10, 0, 0);
+  await desk.count("shared", 10, 0, 1);
+  const { running } = await readers("shared", 2, { "max.partition.fetch.bytes": 2048 });
+  const [one, two] = running as [Running, Running];
+  await Promise.all([one.has(10), two.has(10)]);
+  one.sink.pause();
+  for (let first = 10; first < 1010; first += 100) {
+    await desk.count("shared", 100, first, 0);
+    await desk.count("shared", 100, first, 1);
+  }
+  await two.has(1010);
+  expect(one.sink.values.length).toBeLessThan(10 + 256);
+  one.sink.release();
+  await one.has(1010);
+  expect(one.sink.values).toEqual(numbers(1010));
+  expect(two.sink.values).toEqual(numbers(1010));
+});
+
+test("kafka - two sources of one partition each get everything", async () => {
+  await desk.topic("twice");
+  await desk.count("twice", 50);
+  const { running, followed } = await readers("twice");
+  const second = run(followed.inputs[0]!.open());
+  await Promise.all([running[0]!.has(50), second.has(50)]);
+  await desk.count("twice", 50, 50);
+  await Promise.all([running[0]!.has(100), second.has(100)]);
+  expect(second.sink.values).toEqual(running[0]!.sink.values);
+});
+
+test("kafka - processed offsets are committed for the group, without joining it", async () => {
+  await desk.topic("counted");
+  await desk.count("counted", 20);
+  const { running, broker: made } = await readers("counted", 1, { "group.id": "watchers" });
+  await running[0]!.has(20);
+  running[0]!.source.commit?.(9, null);
+  running[0]!.source.commit?.(19, null);
+  await waitFor(
+    () => made.status().counts?.commits === 1,
+    () => `a commit, ${Bun.inspect(made.status())}`,
+  );
+  const [group] = await desk.admin.listConsumerGroupOffsets({
+    groups: [{ groupId: "watchers", topics: [{ name: "counted", partitionIndexes: [0] }] }],
+  });
+  expect(group?.topics[0]?.partitions[0]?.committedOffset).toBe(20n);
+});
+
+test("kafka - a poison record goes to the dead-letter topic with its place and the reason; a missing one is told", async () => {
+  await desk.topic("poisoned");
+  await desk.count("poisoned", 3);
+  const made = await readers("poisoned", 1, { "dead.letter.topic": "graves" });
+  const reader = made.running[0]!;
+  await reader.has(3);
+  const [, record] = reader.sink.records;
+  if (record?.type !== "data") throw new Error("a record is missing");
+  reader.source.deadLetter?.(record.value, "not JSON");
+  const told = () => made.broker.status().missing.find(({ topic }) => topic === "graves")?.reason ?? "";
+  await waitFor(() => told() !== "", "the missing topic is told");
+  expect(told()).toBe(`topic "graves" does not exist at ${kafka.url}: make it, or correct dead.letter.topic`);
+  await desk.topic("graves");
+  await waitFor(() => made.broker.status().counts?.["dead letters"] === 1, "it is written");
+  expect(made.broker.status().missing).toEqual([]);
+  const graves = await readers("graves");
+  await graves.running[0]!.has(1);
+  expect(graves.running[0]!.sink.values).toEqual(["1"]);
+  expect(await desk.headers("graves")).toEqual({
+    "tidegate.topic": "poisoned",
+    "tidegate.partition": "0",
+    "tidegate.offset": "1",
+    "tidegate.reason": "not JSON",
+  });
+});
+
+test("kafka - an unknown topic is told in a sentence, and comes when it is made", async () => {
+  const made = broker();
+  const followed = new Followed(made, plainTopic("later"));
+  await waitFor(() => made.status().missing.length > 0, "it is told");
+  expect(made.status()).toMatchObject({
+    state: { name: "connected" },
+    missing: [
+      { topic: "later", reason: `topic "later" does not exist at ${kafka.url}: make it, or correct source_topic` },
+    ],
+  });
+  expect(followed.inputs).toEqual([]);
+  await desk.topic("later", 2);
+  const inputs = await followed.of(2);
+  expect(inputs.map(({ id, topic }) => [id, topic])).toEqual([
+    ["later/0", "later"],
+    ["later/1", "later"],
+  ]);
+  await waitFor(() => made.status().missing.length === 0, "it is not missing any more");
+});
+
+test("kafka - a pattern finds the topics of known symbols, also new ones", async () => {
+  await desk.topic("md.btcusdt");
+  await desk.topic("md.unknown");
+  const made = broker();
+  const symbols = ["btcusdt", "ethusdt"];
+  const followed = new Followed(made, {
+    text: "md.{symbol}",
+    symbolOf: (topic) => symbols.find((symbol) => topic === `md.${symbol}`) ?? null,
+    topics: () => symbols.map((symbol) => `md.${symbol}`),
+  });
+  expect((await followed.of(1))[0]?.id).toBe("md.btcusdt/0");
+  await desk.topic("md.ethusdt", 2);
+  expect((await followed.of(3)).map(({ id }) => id)).toEqual(["md.btcusdt/0", "md.ethusdt/0", "md.ethusdt/1"]);
+});
+
+test("kafka - a wrong address is told in a sentence and tried again", async () => {
+  const port = await freePort();
+  const made = brokerOf(`127.0.0.1:${port}`);
+  open.add(made);
+  await waitFor(() => errorOf(made) !== "", "it is told");
+  expect(errorOf(made)).toBe(`nobody listens on 127.0.0.1:${port}: start the broker, or correct bootstrap.servers`);
+  const unnamed = brokerOf("no-such-host.invalid:9092");
+  open.add(unnamed);
+  await waitFor(() => errorOf(unnamed) !== "", "it is told");
+  expect(errorOf(unnamed)).toContain("the name of no-such-host.invalid:9092 cannot be resolved");
+});
+
+const errorOf = (made: ReturnType<typeof brokerOf>): string => {
+  const { state } = made.status();
+  return state.name === "connecting" ? state.error : "";
+};
+
+test("kafka - partitions that are added begin behind the older records, in a new epoch of all", async () => {
+  await desk.topic("grown", 2);
+  await desk.count("grown", 50, 0, 0);
+  await desk.count("grown", 50, 0, 1);
+  const { running, followed } = await readers("grown", 2, { "auto.offset.reset": "latest" });
+  const [one, two] = running as [Running, Running];
+  for (const { sink } of [one, two]) await waitFor(() => sink.records.length > 0, "it has found the end");
+  one.sink.pause();
+  await desk.count("grown", 20, 50, 0);
+  await desk.count("grown", 20, 50, 1);
+  await desk.grow("grown", 3);
+  await desk.count("grown", 10, 100, 2);
+  await followed.of(3);
+  const added = run(followed.inputs[2]!.open());
+  await two.has(20);
+  await waitFor(() => added.source.status().state.name === "connecting", "it waits");
+  const { state } = added.source.status();
+  expect(state).toMatchObject({ error: 'topic "grown" has more partitions now: its older records come first' });
+  expect([added.sink.records, typesOf(two).slice(1)]).toEqual([[], Array(20).fill("data")]);
+  one.sink.release();
+  await added.has(10);
+  for (const old of [one, two]) {
+    expect(old.sink.values).toEqual(numbers(20, 50));
+    expect(old.sink.records.at(-1)).toMatchObject({ type: "epoch", moved: true, position: "70" });
+  }
+  // From its start, although new topics begin at their end.
+  expect(added.sink.values).toEqual(numbers(10, 100));
+  await desk.count("grown", 1, 70, 0);
+  await one.has(21);
+  expect(one.sink.records.at(-1)).toMatchObject({ type: "data", offset: 70 });
+});
+
+test("kafka - a hung broker is found out, and nothing is lost or doubled when it wakes up", async () => {
+  await desk.topic("hung");
+  await desk.count("hung", 10);
+  const { running, broker: made } = await readers("hung");
+  const reader = running[0]!;
+  await reader.has(10);
+  kafka.freeze();
+  try {
+    await waitFor(() => reader.source.status().state.name === "connecting", "the source tells it");
+    await waitFor(() => made.status().state.name === "connecting", "the broker tells it");
+    expect(errorOf(made)).toContain(`${kafka.url} does not answer in time`);
+  } finally {
+    kafka.thaw();
+  }
+  await desk.count("hung", 10, 10);
+  await reader.has(20);
+  expect(reader.sink.values).toEqual(numbers(20));
+  await waitFor(() => reader.source.status().state.name === "connected", "it is well again");
+});
+
+test("kafka - restarts, orderly and by kill -9, lose nothing and double nothing", async () => {
+  await desk.topic("restarted", 2);
+  const { running } = await readers("restarted", 2);
+  let written = 0;
+  let writing = true;
+  const writer = (async () => {
+    while (writing) {
+      await desk.count("restarted", 20, written, 0);
+      await desk.count("restarted", 20, written, 1);
+      written += 20;
+    }
+  })();
+  for (const signal of ["SIGTERM", "SIGKILL"] as const) {
+    const before = written;
+    await waitFor(() => written > before + 100, "records are written");
+    await running[0]!.has(written);
+    await kafka.kill(signal);
+    await waitFor(() => running[0]!.source.status().state.name === "connecting", "the source tells it");
+    await kafka.restart();
+  }
+  const before = written;
+  await waitFor(() => written > before + 100, "records are written again");
+  writing = false;
+  await writer;
+  for (const reader of running) {
+    await reader.has(written);
+    expect(reader.sink.values).toEqual(numbers(written));
+    expect(reader.sink.records.every(({ type, offset }, at) => type === "data" && offset === at)).toBe(true);
+    expect(reader.source.status().reconnects).toBeGreaterThanOrEqual(2);
+  }
+});
+
+test("kafka - a closed broker ends its sources and leaves nothing open", async () => {
+  await desk.topic("closed");
+  await desk.count("closed", 5);
+  const { running, broker: made } = await readers("closed");
+  await running[0]!.has(5);
+  await made.close();
+  await running[0]!.ended;
+  expect(running[0]!.source.status().state.name).toBe("idle");
+  expect(textOf(running[0]!.sink.records.flatMap((one) => (one.type === "data" ? [one.value] : []))[0])).toBe("0");
+});
