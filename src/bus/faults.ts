@@ -13,7 +13,7 @@ export interface Delivery {
   readonly what: "publication" | "head" | "request" | "reply";
   /** The receiving (asking) node's name. */
   readonly node: string;
-  /** '' for a request. */
+  /** '' for a request of a channel's state. */
   readonly shard: string;
   /** Fanout topic of a publication, else ''. */
   readonly topic: string;
@@ -146,7 +146,25 @@ export function withFaults(bus: Bus, options: FaultyOptions): Bus {
       };
     },
     request,
-    headOf: (shard, timeoutMs) => bus.headOf(shard, timeoutMs),
+    headOf: (shard, timeoutMs) =>
+      new Promise((resolve, reject) => {
+        const timer = clock.after(timeoutMs, () =>
+          reject(new GatewayError("BUS_NO_ANSWER", `no owner of ${shard} answered in time`)),
+        );
+        const fail = (error: unknown): void => {
+          timer.cancel();
+          reject(error);
+        };
+        const asked = { node, shard, topic: "", channel: "", seq: null };
+        deliver({ what: "request", ...asked }, () => {
+          bus.headOf(shard, timeoutMs).then((head) => {
+            deliver({ what: "reply", ...asked }, () => {
+              timer.cancel();
+              resolve(head);
+            });
+          }, fail);
+        });
+      }),
     flushed: () => bus.flushed(),
     state: () => bus.state(),
     close() {

@@ -5,7 +5,7 @@
  * Binance has no word for a gap or for stale: whoever is still connected at the end must have everything since the reply.
  */
 import type { Level } from "../../src/channel/types.ts";
-import type { DepthReply } from "../../src/engine/depth.ts";
+import type { DepthBody } from "../../src/engine/depth.ts";
 import type { Clock } from "../../src/lib/clock.ts";
 import type { ServingNode } from "./crowd.ts";
 import type { Peer } from "./fake-server.ts";
@@ -27,6 +27,7 @@ export interface BinancePorts {
   readonly clock: Clock;
   readonly violation: (text: string) => void;
   readonly onClose: (code: number) => void;
+  readonly rest: (channel: string) => Promise<DepthBody | null>;
   readonly random: Random;
   readonly trace: Trace;
 }
@@ -217,10 +218,10 @@ export class BinanceClient implements Peer {
   }
 
   #askLater(life: number, ms: number): void {
-    const { clock, random } = this.#ports;
+    const { clock, random, rest } = this.#ports;
     clock.after(ms, () => {
       if (life !== this.#life || !this.open) return;
-      this.node?.depth(`${this.symbol}@depth`).then((reply) => {
+      void rest(`${this.symbol}@depth`).then((reply) => {
         // The answer travels too.
         clock.after(random.int(0, 40), () => {
           if (life === this.#life && this.open) this.#snapshot(life, reply);
@@ -229,17 +230,13 @@ export class BinanceClient implements Peer {
     });
   }
 
-  #snapshot(life: number, reply: DepthReply): void {
-    this.#log.push(`rest ${reply.is === "depth" ? reply.body.lastUpdateId : reply.is}`);
-    if (reply.is === "unavailable") {
+  #snapshot(life: number, reply: DepthBody | null): void {
+    this.#log.push(`rest ${reply?.lastUpdateId ?? "unavailable"}`);
+    if (reply === null) {
       this.#askLater(life, 400);
       return;
     }
-    if (reply.is === "unknown") {
-      this.#violated("REST does not know the symbol");
-      return;
-    }
-    const { lastUpdateId, bids, asks } = reply.body;
+    const { lastUpdateId, bids, asks } = reply;
     const first = this.#cached?.[0];
     if (first !== undefined && lastUpdateId < first.U - 1) this.#violated("the REST snapshot is older than the stream");
     this.#id = lastUpdateId;
@@ -277,6 +274,14 @@ export class BinanceClient implements Peer {
   /** ccxt's handleOrderBook for spot. */
   #apply({ U, u, b, a }: DepthEvent): void {
     if (u <= this.#id) return;
+    if (!this.#chained && U === u && U - 1 > this.#id) {
+      // The stream begins with the channel's first book on this node, which another node had before: as Binance's rules
+      // say, the snapshot is too old and another is fetched.
+      this.#synced = false;
+      this.#cached = [{ U, u, b, a }];
+      this.#askLater(this.#life, 50);
+      return;
+    }
     const continues = this.#chained ? U - 1 === this.#id : U - 1 <= this.#id;
     if (!continues) this.#violated(`U ${U} does not follow ${this.#id}`);
     this.#chained = true;

@@ -71,6 +71,11 @@ export class Connection implements Source {
     }
   }
 
+  /** It hears nothing now. */
+  get isDown(): boolean {
+    return this.#ports.clock.monotonicMs() < this.#downUntilMs;
+  }
+
   get incarnation(): string {
     return this.replayable ? `g${this.#generation}` : "";
   }
@@ -94,7 +99,7 @@ export class Connection implements Source {
   }
 
   status(): SourceStatus {
-    const name = this.#isDown ? "connecting" : "connected";
+    const name = this.isDown ? "connecting" : "connected";
     const state =
       name === "connected" ? ({ name } as const) : ({ name, attempt: 1, retryAt: 0, error: "down" } as const);
     return { state, lagMs: null, records: this.#records, reconnects: 0 };
@@ -104,7 +109,7 @@ export class Connection implements Source {
 
   /** The venue says something. */
   take(entry: Entry): void {
-    if (!this.replayable && !this.#isDown) this.#queue.push(entry);
+    if (!this.replayable && !this.isDown) this.#queue.push(entry);
     this.pump();
   }
 
@@ -118,7 +123,7 @@ export class Connection implements Source {
 
   /** It hears nothing for `ms`. */
   lost(ms: number): void {
-    if (!this.replayable && !this.#isDown) this.#queue.push({ sent: { type: "lost" }, trades: [] });
+    if (!this.replayable && !this.isDown) this.#queue.push({ sent: { type: "lost" }, trades: [] });
     this.pump();
     const { clock } = this.#ports;
     this.#downUntilMs = Math.max(this.#downUntilMs, clock.monotonicMs() + ms);
@@ -150,10 +155,6 @@ export class Connection implements Source {
 
   // --- inside -----------------------------------------------------------------------------------------------------
 
-  get #isDown(): boolean {
-    return this.#ports.clock.monotonicMs() < this.#downUntilMs;
-  }
-
   #pause(until: (go: () => void) => void): void {
     this.#pausing = true;
     until(() => {
@@ -169,7 +170,7 @@ export class Connection implements Source {
       if (entry !== undefined) this.#hand(entry, this.#next++);
       return entry !== undefined;
     }
-    if (this.#isDown) return false;
+    if (this.isDown) return false;
     const { generation, logStart, log } = this.#venue;
     if (this.#generation !== generation || this.#next < logStart) {
       // What is between is gone: another numbering begins.

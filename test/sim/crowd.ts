@@ -1,7 +1,7 @@
 /**
  * The clients of a world: they come, subscribe, move, leave, do not read for a while, and come back when they are closed.
  */
-import type { DepthReply } from "../../src/engine/depth.ts";
+import type { DepthBody } from "../../src/engine/depth.ts";
 import type { Clock } from "../../src/lib/clock.ts";
 import { BinanceClient, type BinanceStream } from "./binance-client.ts";
 import type { Crew } from "./crew.ts";
@@ -33,6 +33,8 @@ export interface CrowdOptions {
   readonly plan: Pick<Plan, "kinds" | "rungs">;
   readonly violation: (text: string) => void;
   readonly candles: (channel: string) => Truth["candles"];
+  /** Somebody lost the numbers that were used: they may begin lower in another epoch. */
+  readonly mayFall: boolean;
   readonly trace: Trace;
 }
 
@@ -40,8 +42,8 @@ export interface CrowdOptions {
 export interface ServingNode {
   readonly name: string;
   readonly crew: Crew;
-  /** What REST answers from. */
-  depth(channel: string): Promise<DepthReply>;
+  /** What REST answers; null: there is nothing to be trusted now. */
+  depth(channel: string): Promise<DepthBody | null>;
   isStale(channel: string): boolean;
 }
 
@@ -79,6 +81,7 @@ export class Crowd {
       clock,
       violation,
       onClose: (code) => this.#comeBack(label, code, random, () => this.#connectNative(client, random)),
+      mayFall: this.#options.mayFall,
       trace,
     });
     client.wanted = names;
@@ -181,10 +184,12 @@ export class Crowd {
   }
 
   #openBinance(symbol: string, random: Random): void {
-    const { clock, plan, violation, trace } = this.#options;
+    const { clock, nodes, plan, violation, trace } = this.#options;
     const label = `binance${this.#binances.length}`;
     const onClose = (code: number) => this.#comeBack(label, code, random, () => this.#connectBinance(client, random));
-    const ports = { clock, violation, random, onClose, trace };
+    // Any node must do: what a balancer does with requests is not what it did with the WebSocket.
+    const rest = (channel: string) => random.pick(nodes).depth(channel);
+    const ports = { clock, violation, random, onClose, rest, trace };
     const client: BinanceClient = new BinanceClient(label, symbol, random.pick(BINANCE_STREAMS[plan.kinds]), ports);
     this.#binances.push(client);
     this.#connectBinance(client, random);

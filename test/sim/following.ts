@@ -36,6 +36,12 @@ export interface Truth {
   readonly candles: { readonly closed: readonly { seq: number; candle: Candle }[]; readonly current: Candle | null };
 }
 
+export interface FollowingPorts {
+  readonly violation: (text: string) => void;
+  readonly again: () => void;
+  readonly mayFall: boolean;
+}
+
 export abstract class Following {
   readonly name: string;
   readonly #violation: (text: string) => void;
@@ -45,9 +51,16 @@ export abstract class Following {
   /** For the report of a failure: what came, shortened. */
   readonly log: string[] = [];
 
-  constructor(name: string, violation: (text: string) => void) {
+  /** What protocol.md says of items that do not continue: subscribe anew with `since`. */
+  protected readonly again: () => void;
+  /** The store of checkpoints may have lost the numbers that were used. */
+  protected readonly mayFall: boolean;
+
+  constructor(name: string, { violation, again, mayFall }: FollowingPorts) {
     this.name = name;
     this.#violation = violation;
+    this.again = again;
+    this.mayFall = mayFall;
   }
 
   get position(): Position | null {
@@ -177,8 +190,13 @@ export const topOf = ({ book }: Listing) => {
 
 export const top5Of = ({ book }: Listing) => ({ bids: book.bids.slice(0, 5), asks: book.asks.slice(0, 5) });
 
-/** Seqs a client knows to be missing: up to `to`, or up to the end of the epochs before `epoch`. */
-type Told = { readonly from: number } & ({ readonly to: number } | { readonly epoch: string });
+/** What a client knows to be missing: from a position on up to another one, of the same epoch or a later one. */
+interface Told {
+  readonly fromEpoch: string;
+  readonly from: number;
+  readonly toEpoch: string;
+  readonly to: number;
+}
 
 /** Where a client's view of a lossless channel begins. */
 interface Beginning {
@@ -197,12 +215,15 @@ export class TradesFollowing extends Following {
   #reached = -1;
   /** A gap has announced the epoch; its first items have no prev. */
   #announced = false;
+  /** The reply did not say whether what follows continues what we have. */
+  #unsure = false;
 
   get gaps(): number {
     return this.#gaps.length;
   }
 
   protected begun({ epoch, seq, recovered }: Outcome, since: Position | null): void {
+    this.#unsure = false;
     if (since === null || this.have === null) {
       this.#beginning = { seq, epoch };
       this.#ids = [];
@@ -212,9 +233,12 @@ export class TradesFollowing extends Following {
       this.epoch = epoch;
       this.#announced = false;
       this.#reached = seq ?? -1;
+    } else if (epoch === "" || (epoch === since.epoch && (seq ?? -1) < since.seq)) {
+      // The node has not heard of the owner, or is behind where we are: what follows may not fit.
+      this.#unsure = true;
     } else if (!recovered && epoch !== since.epoch && seq === null) {
       // The reply itself says that the old numbering is over; nothing has come in the new one.
-      this.#gaps.push({ from: this.have + 1, epoch });
+      this.#gaps.push({ fromEpoch: since.epoch, from: this.have + 1, toEpoch: epoch, to: -1 });
       this.have = null;
       this.epoch = epoch;
     }
@@ -240,11 +264,20 @@ export class TradesFollowing extends Following {
       return;
     }
     if (this.have !== null && from > this.have + 1) this.violated("gap begins behind a hole");
-    if (this.have !== null && to < this.have) {
+    const fresh = epoch !== undefined && epoch !== this.epoch;
+    // Only a store that lost what it had lets numbers fall, and only from one epoch to another.
+    if (this.have !== null && to < this.have && !(fresh && this.mayFall)) {
       this.violated("gap ends before what we have");
       return;
     }
-    this.#gaps.push({ from: Math.max(from, this.#reached + 1), to });
+    const toEpoch = epoch ?? this.epoch;
+    const reached = this.have === null ? -1 : this.#reached;
+    this.#gaps.push({
+      fromEpoch: this.epoch || toEpoch,
+      from: fresh ? reached + 1 : Math.max(from, reached + 1),
+      toEpoch,
+      to,
+    });
     if (reason === "slow" && typeof missed === "number") this.#counted.push({ from, to, missed });
     this.have = to;
     this.#reached = to;
@@ -264,8 +297,12 @@ export class TradesFollowing extends Following {
       return;
     }
     if (epoch !== undefined && epoch !== this.epoch) {
-      if (this.have !== null) {
+      if (this.have !== null && !this.#unsure) {
         this.violated("items of another epoch without a gap");
+        return;
+      }
+      if (this.have !== null) {
+        this.again();
         return;
       }
       this.#enter(epoch);
@@ -273,6 +310,10 @@ export class TradesFollowing extends Following {
     if (this.have !== null && prev !== this.have) {
       const first = prev === null && this.#announced && seq > this.have;
       if (seq <= this.have) return;
+      if (!first && this.#unsure) {
+        this.again();
+        return;
+      }
       if (!first) {
         this.violated("items do not continue");
         return;
@@ -280,6 +321,7 @@ export class TradesFollowing extends Following {
     }
     if (this.have === null && prev !== null) this.violated("first items have a prev");
     this.#announced = false;
+    this.#unsure = false;
     this.stale = false;
     this.have = seq;
     this.#reached = seq;
@@ -288,11 +330,15 @@ export class TradesFollowing extends Following {
 
   judge({ listing, epochOf }: Truth): string[] {
     const { seq, epoch } = this.#beginning;
+    const began = epoch === "" ? Number.POSITIVE_INFINITY : epochOf(epoch);
     const since = (one: { seq: number; epoch: number }): boolean =>
-      seq !== null ? one.seq > seq : one.epoch >= (epoch === "" ? Number.POSITIVE_INFINITY : epochOf(epoch));
+      one.epoch > began || (one.epoch === began && one.seq > (seq ?? -1));
+    const gaps = this.#gaps.map((gap) => ({ ...gap, begins: epochOf(gap.fromEpoch), ends: epochOf(gap.toEpoch) }));
     const told = (one: { seq: number; epoch: number }): boolean =>
-      this.#gaps.some(
-        (gap) => gap.from <= one.seq && ("to" in gap ? one.seq <= gap.to : one.epoch < epochOf(gap.epoch)),
+      gaps.some(
+        ({ begins, from, ends, to }) =>
+          (one.epoch > begins || (one.epoch === begins && one.seq >= from)) &&
+          (one.epoch < ends || (one.epoch === ends && one.seq <= to)),
       );
     const faults: string[] = [];
     for (const { from, to, missed } of this.#counted) {
@@ -365,10 +411,10 @@ export class CandlesFollowing extends Following {
   }
 }
 
-export function followingOf(name: string, violation: (text: string) => void): Following {
+export function followingOf(name: string, ports: FollowingPorts): Following {
   const stream = name.slice(name.indexOf("@") + 1);
-  if (stream === "depth") return new BookFollowing(name, violation);
-  if (stream === "trade") return new TradesFollowing(name, violation);
-  if (stream.startsWith("kline_")) return new CandlesFollowing(name, violation);
-  return new ValueFollowing(name, violation);
+  if (stream === "depth") return new BookFollowing(name, ports);
+  if (stream === "trade") return new TradesFollowing(name, ports);
+  if (stream.startsWith("kline_")) return new CandlesFollowing(name, ports);
+  return new ValueFollowing(name, ports);
 }

@@ -43,6 +43,7 @@ export interface NativePorts {
   readonly clock: Clock;
   readonly violation: (text: string) => void;
   readonly onClose: (code: number) => void;
+  readonly mayFall: boolean;
   readonly trace: Trace;
 }
 
@@ -63,6 +64,7 @@ export class NativeClient implements Peer {
   readonly #violation: (text: string) => void;
   readonly #ports: NativePorts;
   readonly #commands = new Map<number, Command>();
+  readonly #wantedAgain = new Set<string>();
   #ids = 0;
 
   constructor(label: string, ports: NativePorts) {
@@ -97,7 +99,7 @@ export class NativeClient implements Peer {
       const before = resume ? this.past.get(name) : undefined;
       const position = before?.position ?? null;
       if (position !== null) since[name] = position;
-      const following = position !== null && before ? before : followingOf(name, (text) => this.#violation(text));
+      const following = position !== null && before ? before : this.#followingOf(name);
       this.past.delete(name);
       this.subscriptions.set(name, {
         following,
@@ -163,6 +165,20 @@ export class NativeClient implements Peer {
     this.#ports.onClose(code);
   }
 
+  #followingOf(name: string): Following {
+    return followingOf(name, {
+      violation: (text) => this.#violation(text),
+      again: () => this.#again(name),
+      mayFall: this.#ports.mayFall,
+    });
+  }
+
+  /** Subscribes anew, from where it is; what comes before that was answered is left out. */
+  #again(name: string): void {
+    this.unsubscribe(name);
+    this.#wantedAgain.add(name);
+  }
+
   #send(op: string, names: readonly string[], fields: Readonly<Record<string, unknown>>): void {
     const id = ++this.#ids;
     this.#commands.set(id, { op, names });
@@ -185,6 +201,7 @@ export class NativeClient implements Peer {
         if (known?.phase !== "leaving") continue;
         this.subscriptions.delete(name);
         this.past.set(name, known.following);
+        if (this.#wantedAgain.delete(name)) this.subscribe([name], 0, true);
       }
     } else if (reply.error !== undefined && reply.error.code !== 1202) {
       // 1202: the subscription ended while the command was on its way.
@@ -219,7 +236,7 @@ export class NativeClient implements Peer {
     if (refused.since !== null) this.past.set(name, refused.following);
     const next = [...this.#commands].find(([, { op, names }]) => op === "subscribe" && names.includes(name));
     if (next === undefined && refused.later === null) return;
-    const following = followingOf(name, (text) => this.#violation(text));
+    const following = this.#followingOf(name);
     const { early, later } = refused;
     const command = next?.[0] ?? 0;
     const again: Subscription = { following, since: null, command, phase: "asked", runsMs: 0, early, later: null };

@@ -3,13 +3,15 @@
  */
 import type { Bus } from "../../src/bus/bus.ts";
 import { createFollower, type Follower } from "../../src/bus/follower.ts";
+import { FreshHeads } from "../../src/bus/fresh-heads.ts";
 import type { InstrumentRegistry } from "../../src/channel/registry.ts";
 import type { Pace } from "../../src/channel/topic-settings.ts";
-import type { DepthReply } from "../../src/engine/depth.ts";
+import type { DepthBody } from "../../src/engine/depth.ts";
 import { Engine } from "../../src/engine/engine.ts";
 import type { Clock } from "../../src/lib/clock.ts";
 import { binanceEncoder } from "../../src/protocol/binance/mod.ts";
 import { nativeEncoder } from "../../src/protocol/native/mod.ts";
+import { RestDepth } from "../../src/rest-depth.ts";
 import { createRing, createRingWriter, type RingReaders, type RingWriter } from "../../src/ring/mod.ts";
 import { Crew } from "./crew.ts";
 import type { NodeClock } from "./node-clock.ts";
@@ -28,6 +30,8 @@ export interface NodeOptions {
   readonly catalog: InstrumentRegistry;
   readonly topicOf: (channel: string) => string;
   readonly trace: Trace;
+  /** A shard that this node owns too. */
+  readonly isOwn: (shard: string) => boolean;
   /** Keeps what goes through the ring. */
   readonly recorded: ((record: string) => void) | null;
   readonly failed: (where: string, error: unknown) => void;
@@ -42,6 +46,7 @@ export class Node {
   /** Until then something on this node was held up on purpose. */
   disturbedUntilMs = 0;
   readonly #clock: NodeClock;
+  readonly #depths: RestDepth;
 
   constructor(options: NodeOptions) {
     const { name, plan, clock, mainClock, random, bus, catalog, topicOf, trace, recorded, failed } = options;
@@ -68,6 +73,13 @@ export class Node {
       // A third of the worlds without bursts, the others with bursts on one rung each.
       paceOf: () => PACES[plan.seed % PACES.length] ?? null,
     });
+    this.#depths = new RestDepth({
+      engine: this.engine,
+      shardOf: (channel) => this.follower.shardOf(channel)?.shard ?? null,
+      isOwn: options.isOwn,
+      heads: new FreshHeads(bus, mainClock, HEAD_MS_MAX),
+      clock: mainClock,
+    });
     this.crew = new Crew({
       clock,
       mainClock,
@@ -82,10 +94,10 @@ export class Node {
     });
   }
 
-  /** What REST answers from. */
-  depth(channel: string): Promise<DepthReply> {
+  /** What REST answers. */
+  depth(channel: string): Promise<DepthBody | null> {
     return new Promise((resolve, reject) =>
-      this.#clock.awake(() => this.engine.depth(channel, 1000).then(resolve, reject)),
+      this.#clock.awake(() => void this.#depths.of(channel, 1000).then(resolve, reject)),
     );
   }
 
@@ -109,6 +121,8 @@ export class Node {
   }
 }
 
+/** An owner's answer that takes longer is of no use to REST. */
+const HEAD_MS_MAX = 300;
 const PACES: readonly (Pace | null)[] = [null, { perSecond: 20, burst: 5 }, { perSecond: 10, burst: 20 }];
 
 /** The ring; the crew hears of each record, and `recorded` sees it. */

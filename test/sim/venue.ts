@@ -122,6 +122,11 @@ export class Venue {
     return new Connection(this, ports);
   }
 
+  /** Somebody hears it now. */
+  get heard(): boolean {
+    return [...this.#connections].some(({ isDown }) => !isDown);
+  }
+
   opened(connection: Connection): void {
     this.#connections.add(connection);
     this.options.connected();

@@ -29,7 +29,7 @@ import { shown } from "./show.ts";
 import { type Stats, statsOf } from "./stats.ts";
 import { Store } from "./store.ts";
 import { Lines } from "./trace.ts";
-import type { Listing, Venue } from "./venue.ts";
+import type { Listing } from "./venue.ts";
 import { Watch } from "./watch.ts";
 
 export type { Stats } from "./stats.ts";
@@ -42,7 +42,6 @@ const LAST_MS = 4000;
 const LOOK_MS = 3000;
 /** REST keeps a book for 60 s, the follower a topic for its linger more. */
 const FORGET_MS = 70_000;
-/** After an upset that closes clients: they come back within a second. */
 const RECORDS_A_LAP_MAX = 150;
 
 export interface Outcome {
@@ -147,6 +146,7 @@ class World {
         catalog,
         topicOf,
         trace,
+        isOwn: (shard) => this.#owners.speaks(shard, name),
         recorded: keep ? (record) => this.#records.push(record) : null,
         failed: (where, error) => this.#threw(where, error),
       });
@@ -158,6 +158,7 @@ class World {
       plan,
       violation: (text) => this.#violations.push(text),
       candles: (channel) => this.#candlesOf(channel),
+      mayFall: plan.steps.some((step) => step.do === "own" && step.lose),
       trace,
     });
     this.#watch.clients(this.#crowd, this.#nodes);
@@ -190,10 +191,12 @@ class World {
     const { listings } = this.#market;
     this.#market.wellBehaved = true;
     listings[0]!.broken = endsStale;
-    if (quietEnd) this.#lastRecords();
-    this.#network.calm();
     this.#store.fail(false);
     this.#owners.settle(this.#ingestAt(0));
+    // What a venue says while nobody hears it is nobody's loss.
+    for (let tries = 0; tries < 100 && !this.#market.venues.every(({ heard }) => heard); tries++) this.#run(100);
+    if (quietEnd) this.#lastRecords();
+    this.#network.calm();
     for (const { crew } of this.#nodes) crew.resumeAll();
     this.#crowd.unchokeAll();
     if (!quietEnd) this.#lastRecords();
@@ -259,7 +262,6 @@ class World {
         this.#market.lost(venues[step.venue]!, step.ms, step.seed);
         break;
       case "epoch":
-        this.#found(venues[step.venue]!);
         this.#market.newEpoch(venues[step.venue]!, step.ms, step.seed);
         break;
       case "retain":
@@ -336,10 +338,7 @@ class World {
       if (random.chance(0.03)) this.#market.bad(random.pick(listings), random);
       if (sent === alsoAt && also === "stale") venue.corrupted(random.pick(listings), random);
       if (sent === alsoAt && also === "lost") this.#market.lost(venue, random.int(1, 300), seed);
-      if (sent === alsoAt && also === "epoch") {
-        this.#found(venue);
-        this.#market.newEpoch(venue, random.int(1, 300), seed);
-      }
+      if (sent === alsoAt && also === "epoch") this.#market.newEpoch(venue, random.int(1, 300), seed);
       this.#run(random.int(0, 3));
       this.#nodeAt(on).disturbed(ms);
     }
@@ -389,18 +388,6 @@ class World {
     this.#crowd.openNative([`${listing.symbol}@trade`], random, 0);
     this.#run(30);
     return listing;
-  }
-
-  /**
-   * A channel without data belongs to no shard yet; after its first data the follower finds it by the next HEAD. What
-   * becomes of an epoch that ends in between is not what these worlds are about: they wait.
-   */
-  #found(venue: Venue): void {
-    const isUnplaced = ({ symbol, trades }: Listing) =>
-      trades.length > 0 &&
-      this.#crowd.wantsTrades(symbol) &&
-      this.#nodes.some(({ follower }) => follower.shardOf(`${symbol}@trade`) === null);
-    for (let tries = 0; tries < 400 && venue.listings.some(isUnplaced); tries++) this.#run(50);
   }
 
   #lastRecords(): void {
