@@ -14,11 +14,13 @@ import { parseDynamic } from "./config/dynamic/parse.ts";
 import type { DynamicConfig, DynamicContext } from "./config/dynamic/types.ts";
 import type { StaticConfig } from "./config/static.ts";
 import type { TopicPattern } from "./ingest/broker.ts";
+import { createJetstreamBroker, JETSTREAM_PROPERTIES } from "./ingest/jetstream/mod.ts";
 import { createKafkaBroker, KAFKA_PROPERTIES } from "./ingest/kafka/mod.ts";
 import { createDeclarative } from "./ingest/mapper/declarative/mod.ts";
 import { createMapper, learnInto, type Mapper, type MapperTools, mapperKinds } from "./ingest/mapper/mod.ts";
 import { createRouteMapper } from "./ingest/mapper/route.ts";
 import { createNatsBroker, NATS_PROPERTIES } from "./ingest/nats/mod.ts";
+import { createRedisStreamBroker, REDIS_STREAM_PROPERTIES } from "./ingest/redis-stream/mod.ts";
 import { createTopicPattern } from "./ingest/topic-pattern.ts";
 import type { Clock } from "./lib/clock.ts";
 import { GatewayError } from "./lib/errors.ts";
@@ -37,13 +39,23 @@ import type { ShardCommon } from "./routes/routed-shard.ts";
 const SYMBOL = "{symbol}";
 
 /** The brokers that this build has. */
-export const BROKERS: Partial<BrokerFactories> = { kafka: createKafkaBroker, nats: createNatsBroker };
+export const BROKERS: BrokerFactories = {
+  kafka: createKafkaBroker,
+  nats: createNatsBroker,
+  jetstream: createJetstreamBroker,
+  "redis-stream": createRedisStreamBroker,
+};
 
 export const contextOf = ({ defaultMarket, limits }: StaticConfig): DynamicContext => ({
   defaultMarket,
   limits,
   mappers: mapperKinds,
-  properties: { kafka: KAFKA_PROPERTIES, nats: NATS_PROPERTIES, jetstream: [], "redis-stream": [] },
+  properties: {
+    kafka: KAFKA_PROPERTIES,
+    nats: NATS_PROPERTIES,
+    jetstream: JETSTREAM_PROPERTIES,
+    "redis-stream": REDIS_STREAM_PROPERTIES,
+  },
 });
 
 /** Reads and judges the configuration. Throws GatewayError CONFIG: what is wrong, one line per mistake. */
@@ -136,7 +148,7 @@ export interface RoutesParts {
   readonly dynamic: Dynamic;
   readonly registry: InstrumentRegistry;
   readonly common: ShardCommon;
-  readonly factories: Partial<BrokerFactories>;
+  readonly factories: BrokerFactories;
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Log;

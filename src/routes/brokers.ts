@@ -6,21 +6,20 @@
  */
 import type { BrokerType, DataSourceSpec } from "../config/dynamic/types.ts";
 import type { Broker, BrokerStatus, BrokerTools } from "../ingest/broker.ts";
-import { GatewayError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 
 export type BrokerFactory = (tools: BrokerTools) => Broker;
 export type BrokerFactories = Readonly<Record<BrokerType, BrokerFactory>>;
 
 export class Brokers {
-  readonly #factories: Partial<BrokerFactories>;
+  readonly #factories: BrokerFactories;
   readonly #tools: Omit<BrokerTools, "name" | "properties">;
   readonly #log: Log;
   readonly #brokers = new Map<string, Broker>();
   /** As they were last logged. */
   readonly #told = new Map<string, string>();
 
-  constructor(factories: Partial<BrokerFactories>, tools: Omit<BrokerTools, "name" | "properties">, log: Log) {
+  constructor(factories: BrokerFactories, tools: Omit<BrokerTools, "name" | "properties">, log: Log) {
     this.#factories = factories;
     this.#tools = tools;
     this.#log = log;
@@ -30,11 +29,7 @@ export class Brokers {
   open({ name, type, properties }: DataSourceSpec): Broker {
     const known = this.#brokers.get(name);
     if (known !== undefined) return known;
-    const factory = this.#factories[type];
-    if (factory === undefined) {
-      throw new GatewayError("BROKER_TYPE", `datasource ${name}: no broker of type "${type}"`);
-    }
-    const broker = factory({ ...this.#tools, name, properties });
+    const broker = this.#factories[type]({ ...this.#tools, name, properties });
     this.#brokers.set(name, broker);
     return broker;
   }

@@ -95,6 +95,8 @@ export class Routes {
       }
     }
     const sources = new Map(config.datasource.map((source) => [source.name, source]));
+    // Also one that no route reads yet: whether it can be reached is told.
+    for (const source of config.datasource) brokers.open(source);
     for (const [key, plan] of plans) {
       if (!this.#running.has(key)) this.#watch(key, plan, brokers.open(sourceOf(sources, plan)));
     }
