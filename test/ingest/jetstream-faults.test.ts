@@ -1,0 +1,109 @@
+/** The source of JetStream under faults of the server and of the way to it: every record once, in order, whatever happens. */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { CuttingProxy } from "../lib/cutting-proxy.ts";
+import { type NatsServer, startNats } from "../lib/services/mod.ts";
+import { TEST_MS_MAX, waitFor } from "../lib/wait.ts";
+import { Followed, numbers, plainTopic, Running } from "./broker-rig.ts";
+import { Brokers, Desk, sourceOf } from "./nats-rig.ts";
+
+let server: NatsServer;
+let desk: Desk;
+const brokers = new Brokers(() => server.url);
+
+beforeAll(async () => {
+  server = await startNats();
+  desk = await Desk.open(server.url);
+}, TEST_MS_MAX);
+
+afterAll(async () => {
+  await brokers.close();
+  await desk.close();
+  await server.stop();
+});
+
+const ordinals = (count: number): number[] => Array.from({ length: count }, (_, i) => i + 1);
+
+test("jetstream - connections cut in the middle of a record, from the first one on: every record once, in order", async () => {
+  await desk.stream("CUT", ["cut.a"]);
+  using proxy = await CuttingProxy.start({ port: server.port, seed: 3, lifeMsMin: 5, lifeMsMax: 60 });
+  const broker = brokers.jetstream({ reconnect_time_wait: 0.1 }, {}, `nats://127.0.0.1:${proxy.port}`);
+  const input = new Followed(broker, plainTopic("cut.a"));
+  const running = new Running((await input.one()).open());
+  let stored = 0;
+  while (proxy.cuts < 6) {
+    await desk.store("cut.a", numbers(300, stored));
+    stored += 300;
+    await Bun.sleep(10);
+  }
+  proxy.calm();
+  await running.has(stored);
+  expect(running.sink.told).toEqual(numbers(stored));
+  expect(running.sink.offsets).toEqual(ordinals(stored));
+  expect(running.source.status().reconnects).toBeGreaterThan(0);
+  await running.stop();
+});
+
+test("jetstream - a server that hangs is told, and then nothing is missing", async () => {
+  await desk.stream("HANG", ["hang.a"]);
+  await desk.store("hang.a", numbers(10));
+  const broker = brokers.jetstream({ ping_interval: 0.2, connect_timeout: 0.5 });
+  const running = new Running(await sourceOf(broker, "hang.a"));
+  await running.has(10);
+  server.freeze();
+  try {
+    await running.is("connecting");
+  } finally {
+    server.thaw();
+  }
+  await running.is("connected");
+  await desk.store("hang.a", numbers(10, 10));
+  await running.has(20);
+  expect(running.sink.told).toEqual(numbers(20));
+  await running.stop();
+});
+
+test("jetstream - a way on which nothing passes is told though no end comes, and then nothing is missing", async () => {
+  await desk.stream("STUCK", ["stuck.a"]);
+  using proxy = await CuttingProxy.start({ port: server.port, seed: 1 });
+  const broker = brokers.jetstream({ ping_interval: 0.2 }, {}, `nats://127.0.0.1:${proxy.port}`);
+  const running = new Running(await sourceOf(broker, "stuck.a"));
+  await running.is("connected");
+  proxy.pause();
+  await desk.store("stuck.a", numbers(10));
+  await running.is("connecting");
+  proxy.resume();
+  await running.has(10);
+  expect(running.sink.told).toEqual(numbers(10));
+  await running.stop();
+});
+
+test("jetstream - a server that is killed and started again, also one that was absent at first: nothing is missing", async () => {
+  await desk.stream("KILL", ["kill.a"], { storage: "file" });
+  await desk.store("kill.a", numbers(100));
+  const running = new Running(await sourceOf(brokers.jetstream(), "kill.a"));
+  await running.has(100);
+  await server.kill();
+  await running.is("connecting");
+  const absent = brokers.jetstream();
+  const followed = new Followed(absent, plainTopic("kill.a"));
+  await waitFor(
+    () => /connection refused/.test(JSON.stringify(absent.status().state)),
+    () => JSON.stringify(absent.status()),
+  );
+  await server.restart();
+  await waitFor(
+    () =>
+      desk.connection.flush().then(
+        () => true,
+        () => false,
+      ),
+    "the desk is connected",
+  );
+  await desk.store("kill.a", numbers(100, 100));
+  await running.has(200);
+  expect(running.sink.told).toEqual(numbers(200));
+  const later = new Running((await followed.one()).open(), 150);
+  await later.has(50);
+  expect(later.sink.told).toEqual(numbers(50, 150));
+  await Promise.all([running.stop(), later.stop()]);
+});
