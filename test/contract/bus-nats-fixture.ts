@@ -2,6 +2,7 @@
 import { createNatsBus, type NatsBus, type NatsBusOptions } from "../../src/bus/nats/mod.ts";
 import { nextTurn } from "../../src/lib/fake-clock.ts";
 import { silentLog } from "../../src/lib/log.ts";
+import { waitFor } from "../lib/wait.ts";
 import type { BusFixture } from "./bus.ts";
 
 export interface NatsBusFixture extends BusFixture {
@@ -37,6 +38,8 @@ export function natsBusFixture(url: () => string, defaults: Partial<NatsBusOptio
       });
       nodes.push(bus);
       await bus.link.connected();
+      // Until the stream is there publications wait, and would reach those who subscribe later.
+      if (defaults.kind === "jetstream") await waitFor(() => bus.status().storing, "the stream");
       await this.settle();
       return bus;
     },
@@ -45,7 +48,11 @@ export function natsBusFixture(url: () => string, defaults: Partial<NatsBusOptio
       for (let before = ""; before !== traffic(); ) {
         before = traffic();
         await Promise.all(open().map((bus) => bus.flushed()));
-        await Promise.all(open().map((bus) => bus.link.connection?.flush()));
+        // First whoever sent knows that the server has dealt with it (a stream may acknowledge before that), then whoever
+        // receives has read what the server dealt out.
+        for (const _ of ["senders", "receivers"]) {
+          await Promise.all(open().map((bus) => bus.link.connection?.flush()));
+        }
         await nextTurn();
       }
     },

@@ -40,7 +40,9 @@ export class Stage {
     return stage;
   }
 
+  /** What was published before has gone its way: it does not reach who follows now. */
   async follow(channel: string, user = ""): Promise<Recorder> {
+    await this.settle();
     const recorder = new Recorder(channel, user);
     this.follower.follow(channel, recorder, user);
     await this.settle();

@@ -38,10 +38,23 @@ import { Outbox } from "./outbox.ts";
 import { split, Whole } from "./parts.ts";
 import { Presence } from "./presence.ts";
 import { Refusals } from "./refusals.ts";
+import { replay } from "./replay.ts";
+import { Stored } from "./stored.ts";
+import { ensureStream, type StreamSettings, streamName } from "./stream.ts";
 import { createWire, type ReceivedBatch, type Wire } from "./wire.ts";
+
+/** How a topic's publications travel: not at all beyond this node, through the server, or through the stream as well. */
+export type Way = "memory" | "nats" | "jetstream";
 
 export interface NatsBusOptions {
   readonly nats: NatsSettings;
+  /** Of topics that do not name their own. Default "nats". */
+  readonly kind?: Way;
+  /** What a fanout topic names; null: nothing. Asked once per topic until `rerouted`. */
+  readonly busOf?: (topic: string) => Way | null;
+  /** The fanout topic of a channel: with it a receiver heals from the stream. */
+  readonly topicOf?: (channel: string, user: string) => string;
+  readonly stream?: StreamSettings;
   /** Nodes of one cluster hear each other. */
   readonly cluster: string;
   /** This node's name, for the server's monitoring. */
@@ -62,6 +75,8 @@ export interface NatsBusOptions {
   readonly requestTimeoutMs?: number;
   /** After a connection was made, before "nobody knows the channel" is believed. Default 300. */
   readonly joinMs?: number;
+  /** What may wait to be acknowledged by the stream (64 MiB). */
+  readonly storedBytesMax?: number;
   /** What may wait to leave (16 MiB, 5 s), and what may be with the server unconfirmed (4 MiB). */
   readonly heldBytesMax?: number;
   readonly heldMsMax?: number;
@@ -81,8 +96,11 @@ export interface NatsBusStatus {
   readonly slowConsumer: number;
   /** Subjects subscribed on the server. */
   readonly subjects: number;
-  /** Bytes that wait to leave or are not confirmed. */
+  /** Bytes that wait to leave or are not confirmed; and messages the stream has not acknowledged. */
   readonly heldBytes: number;
+  readonly unacknowledged: number;
+  /** The stream is there and takes publications. */
+  readonly storing: boolean;
   readonly requestsOpen: number;
   /** Other nodes that serve shards. */
   readonly nodes: number;
@@ -93,6 +111,10 @@ export interface NatsBusStatus {
 export interface NatsBus extends Bus {
   status(): NatsBusStatus;
   readonly link: NatsLink;
+  /** The configuration has changed: topics are asked anew which way they go. */
+  rerouted(): void;
+  /** Null while the stream keeps up; else a promise that settles when it does. For sources that can wait. */
+  busy(): Promise<void> | null;
 }
 
 /** Throws GatewayError NATS_ADDRESS or BAD_SUBJECT (cluster name); whatever is wrong later is told in `state()`. */
@@ -111,6 +133,8 @@ class Node implements NatsBus {
   readonly #whole: Whole;
   readonly #interest: Interest;
   readonly #outbox: Outbox;
+  readonly #stored: Stored;
+  readonly #stream: string;
   readonly #batches: Batches;
   readonly #presence: Presence;
   readonly #asking: Asking;
@@ -119,16 +143,21 @@ class Node implements NatsBus {
   readonly #id: string;
   readonly #sender: number;
   #messages = 0;
-  /** Fanout topic -> subject; null where it cannot be one. */
-  readonly #topics = new Map<string, string | null>();
+  readonly #options: NatsBusOptions;
+  readonly #topics = new Map<string, Topic>();
+  /** When a message of a persistent topic came last, wall clock in ms: where healing from the stream begins. */
+  readonly #heardAt = new Map<string, number>();
   #maxPayload = 1024 * 1024;
   #serves = 0;
   #hopMs: number | null = null;
   #closed = false;
+  #closing: Promise<void> | null = null;
 
   constructor(options: NatsBusOptions) {
     const { cluster, clock = systemClock(), random = Math.random, log } = options;
+    this.#options = options;
     this.#cluster = cluster;
+    this.#stream = streamName(cluster);
     this.#clock = clock;
     this.#wire = createWire(options.version);
     this.#sender = Math.floor(random() * 2 ** 32);
@@ -147,12 +176,21 @@ class Node implements NatsBus {
       windowBytes: options.windowBytes ?? 4 * 1024 * 1024,
       refused: (error) => this.#refusals.failed(error),
     });
+    this.#stored = new Stored({
+      clock,
+      counters: this.#counters,
+      bytesMax: options.storedBytesMax ?? 64 * 1024 * 1024,
+      everything: options.kind === "jetstream" ? subjectOf(cluster, "all").replace(/all$/, ">") : null,
+      ensure: (connection, subjects) =>
+        ensureStream(connection, this.#stream, subjects, options.stream ?? STREAM_DEFAULTS),
+      told: (error) => log.warn("the bus does not store publications", { stream: this.#stream, error }),
+    });
     this.#batches = new Batches({
       clock,
       wire: this.#wire,
       lingerMs: options.lingerMs ?? 1,
       batch: options.batch ?? 100,
-      send: (topic, bytes, publications) => this.#send(this.#subjectOf(topic) ?? "", bytes, publications),
+      send: (topic, bytes, publications, id) => this.#sendOn(topic, bytes, publications, id),
     });
     this.#presence = new Presence({
       clock,
@@ -199,7 +237,7 @@ class Node implements NatsBus {
   publish(header: ShardHeader, topic: string, publication: Publication): void {
     if (this.#closed) return;
     // First outwards: what receivers here publish in turn comes behind it on both ways.
-    if (this.#subjectOf(topic) !== null) this.#batches.add(header, topic, publication);
+    if (this.#topic(topic).way !== "memory") this.#batches.add(header, topic, publication);
     this.#local.publish(header, topic, publication);
   }
 
@@ -231,18 +269,27 @@ class Node implements NatsBus {
     };
   }
 
-  flushed(): Promise<void> {
+  async flushed(): Promise<void> {
     this.#batches.flush();
     this.#presence.flush();
-    return this.#outbox.flushed();
+    await Promise.all([this.#outbox.flushed(), this.#stored.flushed()]);
+  }
+
+  busy(): Promise<void> | null {
+    return this.#stored.busy();
+  }
+
+  rerouted(): void {
+    this.#batches.flush();
+    this.#topics.clear();
   }
 
   // --- receivers --------------------------------------------------------------------------------------------------
 
   subscribe(topic: string, receive: (message: BusMessage) => void): Subscription {
     const subscription = this.#local.subscribe(topic, receive);
-    const subject = this.#subjectOf(topic);
-    if (subject === null) return subscription;
+    const { subject } = this.#topic(topic);
+    if (subject === "") return subscription;
     this.#interest.enter(subject, (bytes) => this.#received(subject, bytes, (whole) => this.#deliver(topic, whole)));
     let open = true;
     return {
@@ -250,6 +297,7 @@ class Node implements NatsBus {
         subscription.close();
         if (open && !this.#closed) this.#interest.leave(subject);
         open = false;
+        this.#heardAt.delete(topic);
       },
     };
   }
@@ -259,7 +307,8 @@ class Node implements NatsBus {
   }
 
   request(request: StateRequest): Promise<StateReply | null> {
-    return this.#closed ? Promise.reject(busClosed()) : this.#asking.request(request);
+    if (this.#closed) return Promise.reject(busClosed());
+    return this.#asking.request(request).catch((error: unknown) => this.#healed(request, error));
   }
 
   headOf(shard: string, timeoutMs: number): Promise<Head> {
@@ -270,6 +319,8 @@ class Node implements NatsBus {
 
   state(): BusState {
     const state = this.link.state();
+    const { error } = this.#stored;
+    if (state.name === "connected" && error !== "") return { name: "connecting", attempt: 1, error };
     if (state.name === "connected") return { name: "connected" };
     if (state.name === "closed") return { name: "connecting", attempt: 0, error: "the bus is closed" };
     return { name: "connecting", attempt: state.attempt, error: state.error };
@@ -286,22 +337,31 @@ class Node implements NatsBus {
       reconnects,
       slowConsumer,
       subjects: this.#interest.size,
-      heldBytes: this.#outbox.bytes,
+      heldBytes: this.#outbox.bytes + this.#stored.bytes,
+      unacknowledged: this.#stored.pending,
+      storing: this.#stored.ready,
       requestsOpen: this.#asking.open,
       nodes: this.#presence.serving.size,
       hopMs,
     };
   }
 
-  async close(): Promise<void> {
-    if (!this.#closed) {
-      this.#batches.flush();
-      this.#presence.say(false, 0);
-      this.#closed = true;
-      this.#presence.close();
-      this.#asking.close();
-      await this.#local.close();
-    }
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    this.#batches.flush();
+    this.#presence.say(false, 0);
+    this.#closed = true;
+    this.#presence.close();
+    this.#asking.close();
+    await this.#local.close();
+    // What the stream was sent it may still acknowledge.
+    const late = new Promise<void>((resolve) => this.#clock.after(CLOSE_MS_MAX, resolve));
+    if (this.#stored.pending > 0) await Promise.race([late, this.#stored.flushed().catch(() => undefined)]);
+    this.#stored.close();
     await this.link.close();
   }
 
@@ -317,6 +377,7 @@ class Node implements NatsBus {
     this.#maxPayload = connection.info?.max_payload ?? this.#maxPayload;
     this.#interest.up(connection);
     this.#outbox.up(connection);
+    this.#stored.up(connection);
     this.#presence.say(true);
     this.#asking.up();
   }
@@ -324,6 +385,7 @@ class Node implements NatsBus {
   #down(): void {
     this.#interest.down();
     this.#outbox.down();
+    this.#stored.down();
     this.#asking.down();
     this.#whole.clear();
   }
@@ -335,11 +397,28 @@ class Node implements NatsBus {
   }
 
   #send(subject: string, bytes: Uint8Array, publications: number): void {
-    const part = { sender: this.#sender, message: this.#messages++ % 2 ** 32 };
-    const parts = split(bytes, this.#maxPayload, part, this.#wire.version);
+    const parts = this.#split(bytes);
     for (const [at, one] of parts.entries()) {
       this.#outbox.push(subject, one, at === parts.length - 1 ? publications : 0, publications > 0);
     }
+  }
+
+  #sendOn(topic: string, bytes: Uint8Array, publications: number, id: string): void {
+    const { subject, way } = this.#topic(topic);
+    if (way !== "jetstream") {
+      this.#send(subject, bytes, publications);
+      return;
+    }
+    const parts = this.#split(bytes);
+    for (const [at, one] of parts.entries()) {
+      const isLast = at === parts.length - 1;
+      this.#stored.push(subject, one, isLast ? publications : 0, isLast ? id : `${id}#${at}`);
+    }
+  }
+
+  #split(bytes: Uint8Array): Uint8Array[] {
+    const part = { sender: this.#sender, message: this.#messages++ % 2 ** 32 };
+    return split(bytes, this.#maxPayload - HEADERS_MAX, part, this.#wire.version);
   }
 
   // --- what comes in ----------------------------------------------------------------------------------------------
@@ -357,6 +436,7 @@ class Node implements NatsBus {
     if (batch === null) return;
     this.#counters.publicationsIn += batch.publications.length;
     this.#noteHop(batch);
+    if (this.#topic(topic).way === "jetstream") this.#heardAt.set(topic, this.#clock.wallUs() / 1000);
     this.#hub.deliver(topic, batch);
   }
 
@@ -389,22 +469,61 @@ class Node implements NatsBus {
     if (this.#hopMs === null || hopMs > this.#hopMs) this.#hopMs = hopMs;
   }
 
-  #subjectOf(topic: string): string | null {
+  /** No owner answered: the stream may have what is missing. */
+  async #healed(request: StateRequest, error: unknown): Promise<StateReply> {
+    const topic = this.#options.topicOf?.(request.channel, request.user);
+    const { connection } = this.link;
+    if (topic === undefined || request.since === null || connection === null || this.#closed) throw error;
+    const { subject, way } = this.#topic(topic);
+    // An epoch that no owner names any more is over, whatever the stream holds of it.
+    if (way !== "jetstream" || !this.#presence.isCurrent(request.since.epoch)) throw error;
+    const now = this.#clock.wallUs() / 1000;
+    const fromMs = (this.#heardAt.get(topic) ?? now - BACK_MS_MAX) - BACK_MS;
+    const question = { connection, stream: this.#stream, subject, wire: this.#wire, request, fromMs };
+    const reply = await replay(question).catch((cause: unknown) => {
+      this.#refusals.failed(cause);
+      return null;
+    });
+    if (reply === null) throw error;
+    this.#counters.streamHeals++;
+    return reply;
+  }
+
+  #topic(topic: string): Topic {
     const known = this.#topics.get(topic);
     if (known !== undefined) return known;
-    let subject: string | null = null;
-    try {
-      subject = subjectOf(this.#cluster, topic);
-    } catch (error) {
-      this.#refusals.badTopic(error);
-    }
+    const made = this.#routed(topic);
     // Private topics come and go with their users.
     if (this.#topics.size >= TOPICS_MAX) this.#topics.clear();
-    this.#topics.set(topic, subject);
-    return subject;
+    this.#topics.set(topic, made);
+    return made;
+  }
+
+  #routed(topic: string): Topic {
+    const { busOf, kind = "nats" } = this.#options;
+    try {
+      return { subject: subjectOf(this.#cluster, topic), way: busOf?.(topic) ?? kind };
+    } catch (error) {
+      this.#refusals.badTopic(error);
+      return { subject: "", way: "memory" };
+    }
   }
 }
 
+interface Topic {
+  /** '' where it cannot be one. */
+  readonly subject: string;
+  readonly way: Way;
+}
+
 const TOPICS_MAX = 100_000;
+const CLOSE_MS_MAX = 1000;
+/** Room for what stands before a message of the stream. */
+const HEADERS_MAX = 1024;
+/** Healing from the stream begins so long before the last message that came; that is at most so long ago. */
+const BACK_MS = 2000;
+const BACK_MS_MAX = 60_000;
+
+const STREAM_DEFAULTS: StreamSettings = { maxAgeSeconds: 600, maxBytes: 1024 ** 3, storage: "file", replicas: 1 };
 
 const busClosed = (): GatewayError => new GatewayError("BUS_CLOSED", "the bus of this node is closed");

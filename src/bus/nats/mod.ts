@@ -1,3 +1,3 @@
 /** The bus over NATS: its face. */
-export { createNatsBus, type NatsBus, type NatsBusOptions, type NatsBusStatus } from "./bus.ts";
+export { createNatsBus, type NatsBus, type NatsBusOptions, type NatsBusStatus, type Way } from "./bus.ts";
 export type { NatsBusCounters } from "./counters.ts";

@@ -31,7 +31,7 @@ export interface PresenceOptions {
 export class Presence {
   readonly #options: PresenceOptions;
   readonly #heard = new Map<string, number>();
-  readonly #tokens = new Map<string, { token: number; at: number }>();
+  readonly #shards = new Map<string, { token: number; epoch: string; at: number }>();
   #heads: Head[] = [];
   #timer: Timer | null = null;
   #regular: Timer | null = null;
@@ -88,7 +88,13 @@ export class Presence {
 
   /** False if a newer owner of the shard is known. */
   believes({ shard, token }: { readonly shard: string; readonly token: number }): boolean {
-    return token >= (this.#tokens.get(shard)?.token ?? 0);
+    return token >= (this.#shards.get(shard)?.token ?? 0);
+  }
+
+  /** An owner has said lately that this is the numbering of one of its shards. */
+  isCurrent(epoch: string): boolean {
+    for (const shard of this.#shards.values()) if (shard.epoch === epoch) return true;
+    return false;
   }
 
   close(): void {
@@ -96,14 +102,11 @@ export class Presence {
     this.#regular?.cancel();
   }
 
-  #learn({ shard, token }: Head): void {
+  #learn({ shard, token, epoch }: Head): void {
     const at = this.#options.clock.monotonicMs();
-    const known = this.#tokens.get(shard);
-    if (known === undefined) this.#tokens.set(shard, { token, at });
-    else {
-      known.at = at;
-      if (token > known.token) known.token = token;
-    }
+    const known = this.#shards.get(shard);
+    // A replaced owner that speaks on is not heard.
+    if (known === undefined || token >= known.token) this.#shards.set(shard, { token, epoch, at });
   }
 
   #again(): void {
@@ -119,7 +122,7 @@ export class Presence {
     if (serves() > 0 && now - this.#saidAt >= EVERY_MS) this.say(false);
     const before = this.#heard.size;
     for (const [node, at] of this.#heard) if (now - at > FORGET_MS) this.#heard.delete(node);
-    for (const [shard, { at }] of this.#tokens) if (now - at > FORGET_SHARD_MS) this.#tokens.delete(shard);
+    for (const [shard, { at }] of this.#shards) if (now - at > FORGET_SHARD_MS) this.#shards.delete(shard);
     if (this.#heard.size < before) gone();
   }
 }
