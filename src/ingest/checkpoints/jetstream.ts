@@ -1,0 +1,241 @@
+/**
+ * Checkpoints in JetStream: a key-value bucket per cluster, with a small head and a body in pieces for each shard.
+ *
+ * Keys: `<shard>.head`, and `<shard>.<owner>.<slot>.<piece>`, shard and owner as hashes. An owner writes its body into the
+ * slot that the head does not name, piece by piece, and only then the head, compared with the revision it has seen. So
+ * whoever reads a head finds its body, and an owner that was replaced can neither change the head nor a newer one's body.
+ * Invariants: a head always names a whole body, or one that was overwritten since and has a newer head; one whose pieces
+ * are lost all the same counts as a checkpoint without state: told in the log, and its shard begins a new epoch above it.
+ * At the limit: a store that does not answer for seconds rejects with CHECKPOINT_STORE.
+ */
+import { createHash, randomBytes } from "node:crypto";
+import { JetStreamApiCodes, JetStreamApiError, jetstream, jetstreamManager, StorageType } from "@nats-io/jetstream";
+import { type KV, Kvm } from "@nats-io/kv";
+import type { NatsConnection } from "@nats-io/transport-node";
+import { GatewayError } from "../../lib/errors.ts";
+import type { NatsLink } from "../../lib/nats.ts";
+import { type Checkpoint, type CheckpointHead, type CheckpointStore, mayReplace } from "../checkpoint.ts";
+import type { IngestLog } from "../sampled-log.ts";
+import { deserialise, headOf, serialise, withoutState } from "./serialise.ts";
+
+export interface JetstreamCheckpointsOptions {
+  /** Name of the cluster. */
+  readonly cluster: string;
+  readonly link: NatsLink;
+  readonly log: IngestLog;
+  /** How many servers of a NATS cluster keep it; of a bucket that is there already it is not changed. Default 1. */
+  readonly replicas?: number;
+  /** Largest piece of a body. */
+  readonly pieceBytesMax?: number;
+}
+
+/** Where a body lies. Its pieces begin with `mark`, so that one that was overwritten meanwhile is noticed. */
+interface Body {
+  readonly owner: string;
+  readonly slot: 0 | 1;
+  readonly mark: string;
+  readonly pieces: number;
+}
+
+interface Entry {
+  readonly head: CheckpointHead;
+  readonly body: Body;
+  /** For who looks into the bucket. */
+  readonly shard: string;
+}
+
+interface Held extends Entry {
+  readonly revision: number;
+}
+
+const CONNECT_MS_MAX = 3000;
+const ANSWER_MS_MAX = 4000;
+/** Read as base64 in a message, which a server takes up to 1 MB by default. */
+const PIECE_BYTES_MAX = 384 * 1024;
+const MARK_BYTES = 16;
+const PIECES_AT_ONCE = 4;
+/** Somebody may write while we read or write: so often it is begun anew. */
+const TRIES_MAX = 5;
+
+export class JetstreamCheckpoints implements CheckpointStore {
+  readonly #options: JetstreamCheckpointsOptions;
+  readonly #bucket: string;
+  #opened: { readonly connection: NatsConnection; readonly kv: Promise<KV> } | null = null;
+
+  constructor(options: JetstreamCheckpointsOptions) {
+    this.#options = options;
+    const { cluster } = options;
+    this.#bucket = `tidegate-${/^[A-Za-z0-9_-]+$/.test(cluster) ? cluster : hash(cluster)}-checkpoints`;
+  }
+
+  load(shard: string): Promise<Checkpoint | null> {
+    return this.#asked(shard, async (kv) => {
+      for (let tries = 1; ; tries++) {
+        const held = await readHead(kv, shard);
+        if (held === null) return null;
+        const bytes = await readBody(kv, shard, held.body);
+        if (bytes !== null) return await this.#whole(shard, held, bytes);
+        const isSame = (await readHead(kv, shard))?.revision === held.revision;
+        if (isSame || tries === TRIES_MAX) return this.#lost(shard, held, "its pieces are not there");
+      }
+    });
+  }
+
+  async save(shard: string, checkpoint: Checkpoint): Promise<boolean> {
+    const bytes = await serialise(checkpoint);
+    return this.#asked(shard, async (kv, connection) => {
+      const held = await readHead(kv, shard);
+      if (held !== null && !mayReplace(held.head, checkpoint)) return false;
+      const owner = hash(checkpoint.owner);
+      const slot = held?.body.owner === owner && held.body.slot === 0 ? 1 : 0;
+      const mark = randomBytes(MARK_BYTES / 2).toString("hex");
+      const pieces = piecesOf(bytes, mark, this.#pieceBytes(connection));
+      const body: Body = { owner, slot, mark, pieces: pieces.length };
+      await eachOf(pieces, (piece, at) => kv.put(pieceKey(shard, body, at), piece));
+      const entry: Entry = { head: headOf(checkpoint), body, shard };
+      const replaced = await this.#replace(kv, shard, entry, held);
+      // Whose body nobody needs any more: the one before, or ours if we were too late.
+      if (replaced === "refused") await this.#remove(connection, shard, owner);
+      else if (replaced !== null && replaced !== owner) await this.#remove(connection, shard, replaced);
+      return replaced !== "refused";
+    });
+  }
+
+  head(shard: string): Promise<CheckpointHead | null> {
+    return this.#asked(shard, async (kv) => (await readHead(kv, shard))?.head ?? null);
+  }
+
+  close(): Promise<void> {
+    return this.#options.link.close();
+  }
+
+  /** Writes the head over the one that was seen; returns whose body that had (null: there was none), or `refused`. */
+  async #replace(kv: KV, shard: string, entry: Entry, seen: Held | null): Promise<string | null | "refused"> {
+    const text = JSON.stringify(entry);
+    for (let held = seen, tries = 1; ; tries++) {
+      try {
+        await kv.put(headKey(shard), text, { previousSeq: held?.revision ?? 0 });
+        return held?.body.owner ?? null;
+      } catch (error) {
+        if (!isOtherRevision(error) || tries === TRIES_MAX) throw error;
+        // Somebody was faster: another owner, or we ourselves if only the answer was lost.
+        held = await readHead(kv, shard);
+        if (held !== null && !mayReplace(held.head, entry.head)) return "refused";
+      }
+    }
+  }
+
+  async #whole(shard: string, { head }: Held, bytes: Uint8Array): Promise<Checkpoint> {
+    try {
+      return { ...(await deserialise(bytes)), ...head };
+    } catch (error) {
+      return this.#lost(shard, { head }, error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  #lost(shard: string, { head }: Pick<Held, "head">, error: string): Checkpoint {
+    this.#options.log.error("checkpoint cannot be used: a new epoch begins", { shard, error });
+    return withoutState(head);
+  }
+
+  /** Removes an owner's pieces without a trace. What stays if that fails does no harm. */
+  async #remove(connection: NatsConnection, shard: string, owner: string): Promise<void> {
+    try {
+      const manager = await jetstreamManager(connection, { checkAPI: false, timeout: ANSWER_MS_MAX });
+      await manager.streams.purge(`KV_${this.#bucket}`, { filter: `$KV.${this.#bucket}.${hash(shard)}.${owner}.>` });
+    } catch (error) {
+      this.#options.log.warn("an old checkpoint's body is not removed", { shard, error });
+    }
+  }
+
+  #pieceBytes(connection: NatsConnection): number {
+    const { pieceBytesMax = PIECE_BYTES_MAX } = this.#options;
+    const payloadMax = connection.info?.max_payload ?? Number.POSITIVE_INFINITY;
+    return Math.max(1024, Math.min(pieceBytesMax, Math.floor(payloadMax / 2)));
+  }
+
+  async #asked<Answer>(shard: string, ask: (kv: KV, connection: NatsConnection) => Promise<Answer>): Promise<Answer> {
+    try {
+      const connection = await this.#connected();
+      return await ask(await this.#open(connection), connection);
+    } catch (cause) {
+      const said = cause instanceof Error ? cause.message : String(cause);
+      throw new GatewayError("CHECKPOINT_STORE", `the checkpoint of ${shard}: ${said}`, { cause });
+    }
+  }
+
+  async #connected(): Promise<NatsConnection> {
+    const { link } = this.#options;
+    try {
+      return await link.connected(AbortSignal.timeout(CONNECT_MS_MAX));
+    } catch (cause) {
+      const state = link.state();
+      const said = state.name === "connecting" && state.error !== "" ? state.error : "there is no connection to NATS";
+      throw new GatewayError("CHECKPOINT_STORE", said, { cause });
+    }
+  }
+
+  /** The bucket, made if it is not there; looked for once per connection. */
+  #open(connection: NatsConnection): Promise<KV> {
+    if (this.#opened?.connection === connection) return this.#opened.kv;
+    const client = jetstream(connection, { timeout: ANSWER_MS_MAX });
+    const kv = new Kvm(client).create(this.#bucket, {
+      history: 1,
+      storage: StorageType.File,
+      replicas: this.#options.replicas ?? 1,
+      // Reads come from the leader: an older head would look like a shard that nobody has taken.
+      allow_direct: false,
+      description: "Checkpoints of Tidegate's shards",
+    });
+    this.#opened = { connection, kv };
+    kv.catch(() => {
+      if (this.#opened?.kv === kv) this.#opened = null;
+    });
+    return kv;
+  }
+}
+
+const hash = (text: string): string => createHash("sha256").update(text).digest("hex").slice(0, 24);
+
+const headKey = (shard: string): string => `${hash(shard)}.head`;
+
+const pieceKey = (shard: string, { owner, slot }: Body, at: number): string => `${hash(shard)}.${owner}.${slot}.${at}`;
+
+async function readHead(kv: KV, shard: string): Promise<Held | null> {
+  const entry = await kv.get(headKey(shard));
+  if (entry === null || entry.operation !== "PUT") return null;
+  return { ...(JSON.parse(entry.string()) as Entry), revision: entry.revision };
+}
+
+/** Null if a piece is missing or of another body. */
+async function readBody(kv: KV, shard: string, body: Body): Promise<Uint8Array | null> {
+  const pieces: Uint8Array[] = [];
+  let isWhole = true;
+  await eachOf(Array.from({ length: body.pieces }), async (_, at) => {
+    const value = isWhole ? (await kv.get(pieceKey(shard, body, at)))?.value : undefined;
+    if (value === undefined || Buffer.from(value.subarray(0, MARK_BYTES)).toString("latin1") !== body.mark) {
+      isWhole = false;
+    } else pieces[at] = value.subarray(MARK_BYTES);
+  });
+  return isWhole ? Buffer.concat(pieces) : null;
+}
+
+function piecesOf(bytes: Uint8Array, mark: string, most: number): Uint8Array[] {
+  const pieces: Uint8Array[] = [];
+  for (let at = 0; at < bytes.length; at += most) {
+    pieces.push(Buffer.concat([Buffer.from(mark, "latin1"), bytes.subarray(at, at + most)]));
+  }
+  return pieces;
+}
+
+/** A few at a time. */
+async function eachOf<Item>(items: readonly Item[], act: (item: Item, at: number) => Promise<unknown>): Promise<void> {
+  for (let at = 0; at < items.length; at += PIECES_AT_ONCE) {
+    await Promise.all(items.slice(at, at + PIECES_AT_ONCE).map((item, i) => act(item, at + i)));
+  }
+}
+
+const isOtherRevision = (error: unknown): boolean =>
+  error instanceof JetStreamApiError &&
+  (error.code === JetStreamApiCodes.StreamWrongLastSequence ||
+    error.code === JetStreamApiCodes.StreamWrongLastSequenceUnknown);

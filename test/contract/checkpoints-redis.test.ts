@@ -1,0 +1,60 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { RedisCheckpoints } from "../../src/ingest/checkpoints/redis.ts";
+import { RecordingLog } from "../../src/ingest/testing/rig.ts";
+import { systemClock } from "../../src/lib/clock.ts";
+import { RedisLink } from "../../src/lib/redis.ts";
+import { readRedisSettings } from "../../src/lib/redis-address.ts";
+import { RedisDriver } from "../lib/redis-driver.ts";
+import { type RedisServer, startRedis } from "../lib/services/mod.ts";
+import { TEST_MS_MAX } from "../lib/wait.ts";
+import { checkpointOf, checkpointsContract } from "./checkpoints.ts";
+
+let server: RedisServer;
+
+beforeAll(async () => {
+  server = await startRedis({ settings: ["appendfsync always"] });
+}, TEST_MS_MAX);
+
+afterAll(() => server?.stop());
+
+const open = (log = new RecordingLog()): RedisCheckpoints => {
+  const target = readRedisSettings({ servers: [server.url] });
+  const link = new RedisLink({ target, name: "checkpoints", clock: systemClock() }, Math.random);
+  return new RedisCheckpoints({ cluster: "test", link, log });
+};
+
+checkpointsContract("checkpoints in Redis", {
+  open,
+  server: {
+    kill: () => server.kill(),
+    restart: () => server.restart(),
+    freeze: () => server.freeze(),
+    thaw: () => server.thaw(),
+  },
+});
+
+test("checkpoints in Redis - all keys of a cluster share one hash tag", async () => {
+  const store = open();
+  const driver = new RedisDriver(server.url);
+  await store.save("route/kafka/trades/3", checkpointOf(1, 1));
+  expect(await driver.call("EXISTS", "tg:{test}:checkpoint:route/kafka/trades/3")).toBe(1);
+  await Promise.all([store.close(), driver.close()]);
+});
+
+test("checkpoints in Redis - a body that cannot be read is told, and only its state is lost", async () => {
+  const driver = new RedisDriver(server.url);
+  const log = new RecordingLog();
+  const store = open(log);
+  for (const body of ["nonsense", "TGCK\u0009\u0000"]) {
+    await store.save("broken", checkpointOf(4, 40));
+    await driver.call("HSET", "tg:{test}:checkpoint:broken", "body", body);
+    expect(await store.load("broken")).toMatchObject({
+      token: 4,
+      ceiling: 11_000_000,
+      mapperVersion: "",
+      channels: {},
+    });
+  }
+  expect(log.lines.map(({ level }) => level)).toEqual(["error", "error"]);
+  await Promise.all([store.close(), driver.close()]);
+});
