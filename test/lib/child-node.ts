@@ -121,15 +121,20 @@ export async function startChildNode(flags: readonly string[]): Promise<ChildNod
   const ports = ["--port", "0", "--admin-port", "0", "--workers", "1", "--ring-bytes", "16MiB", "--drain-seconds", "0"];
   const node = new ChildNode(["serve", ...ports, "--log-format", "json", ...flags]);
   try {
-    const up = await node.logged("node is up");
-    node.http = String(up.public);
-    node.admin = String(up.admin);
-    // A busy machine may need longer for the simulated history than the node waits: until then its streams race.
-    const begun = async () => (await node.readiness()).parts.sources?.state === "ok";
-    await waitFor(begun, "the sources have begun", 40_000);
+    await hasBegun(node);
   } catch (error) {
     await node[Symbol.asyncDispose]();
     throw error;
   }
   return node;
+}
+
+/** Settles when the node is up and its sources have begun; from then on its addresses are known. */
+export async function hasBegun(node: ChildNode): Promise<void> {
+  const up = await node.logged("node is up");
+  node.http = String(up.public);
+  node.admin = String(up.admin);
+  // A busy machine may need longer for the simulated history than the node waits: until then its streams race.
+  const begun = async () => (await node.readiness()).parts.sources?.state === "ok";
+  await waitFor(begun, "the sources have begun", 40_000);
 }

@@ -1,15 +1,15 @@
-/** The real servers of tests: started, killed, brought back with their data, frozen, secured. */
+/**
+ * The real servers of tests: started, killed, brought back with their data, frozen, secured. Kafka, the slow one, is the same
+ * code; it is killed and brought back in test/e2e/brokers.test.ts.
+ */
 import { expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
-import { Admin, type ConnectionOptions, Consumer, Producer } from "@platformatic/kafka";
 import Redis from "ioredis";
 import { selfSigned } from "../../venue/certificate.ts";
-import { startKafka, startNats, startRedis } from "./mod.ts";
+import { startNats, startRedis } from "./mod.ts";
 
-/** A Java program on a busy machine. */
-const MS_MAX = 120_000;
 const { cert, key } = selfSigned("server");
 
 test("services - Redis keeps its port and data through a kill, and is gone with its folder in the end", async () => {
@@ -65,32 +65,6 @@ test("services - NATS with a user and TLS lets nobody in without them", async ()
   await client.close();
   await expect(connect({ servers: `localhost:${server.port}`, user: "u", pass: "?", tls })).rejects.toThrow();
 });
-
-test(
-  "services - Kafka keeps its topics through a kill, and names no other address than it is told to",
-  async () => {
-    await using server = await startKafka();
-    const options: ConnectionOptions & { clientId: string; bootstrapBrokers: string[] } = {
-      clientId: "test",
-      bootstrapBrokers: [server.url],
-    };
-    const admin = new Admin(options);
-    await admin.createTopics({ topics: ["t"], partitions: 4, replicas: 1 });
-    const producer = new Producer(options);
-    const value = Buffer.from("x");
-    await producer.send({ messages: [{ topic: "t", partition: 0, value }], acks: -1 });
-    await Promise.all([producer.close(), admin.close()]);
-    await server.kill();
-    await server.restart();
-    const consumer = new Consumer({ ...options, groupId: "g" });
-    const offsets = await consumer.listOffsets({ topics: ["t"], partitions: { t: [0] } });
-    expect(offsets.get("t")).toEqual([1n]);
-    const { brokers } = await consumer.metadata({ topics: ["t"] });
-    expect([...brokers.values()].map(({ host, port }) => `${host}:${port}`)).toEqual([server.url]);
-    await consumer.close();
-  },
-  MS_MAX,
-);
 
 test("services - one that cannot start says why, with the end of its log", async () => {
   await expect(startRedis({ settings: ["nonsense 1"] })).rejects.toThrow(
