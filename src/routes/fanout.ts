@@ -51,10 +51,13 @@ class Lookup<Value> {
 export class Fanout {
   readonly #topics = new Lookup<string>();
   readonly #buses = new Lookup<BusKind>();
+  /** Buses that mappings name. */
+  readonly kinds: ReadonlySet<BusKind>;
   readonly #defaultMarket: string;
 
   constructor(mappings: readonly MappingSpec[], defaultMarket: string) {
     this.#defaultMarket = defaultMarket;
+    this.kinds = new Set(mappings.flatMap(({ bus }) => bus ?? []));
     for (const { ws_topic, fanout_topic, bus } of mappings) {
       this.#topics.add(canonicalTopic(ws_topic, defaultMarket), fanout_topic);
       if (bus !== undefined) this.#buses.add(fanout_topic, bus);
