@@ -99,8 +99,8 @@ export async function startNode(config: StaticConfig, deps: NodeDeps = {}): Prom
   const inputs = has("ingest") && dynamic === undefined ? inputsOf(config, registry, clock, log) : [];
   if (!has("ingest") && dynamic === undefined && deps.world === undefined) knowInputs(config, registry);
 
-  const bus = deps.world?.bus ?? deps.bus ?? makeBus(config, clock, log);
   const fanout = dynamic?.fanout ?? new Fanout([], config.defaultMarket);
+  const bus = deps.world?.bus ?? deps.bus ?? makeBus(config, fanout, clock, log);
   const topicOf = (channel: string, user: string) => fanout.topicOf(channel, user);
   let routes: Routes | null = null;
   const shardOf = (name: string) => routes?.shard(name) ?? shards.find(({ id }) => id === name) ?? null;

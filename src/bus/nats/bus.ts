@@ -50,7 +50,7 @@ export interface NatsBusOptions {
   readonly nats: NatsSettings;
   /** Of topics that do not name their own. Default "nats". */
   readonly kind?: Way;
-  /** What a fanout topic names; null: nothing. Asked once per topic until `rerouted`. */
+  /** What a fanout topic names; null: nothing. Asked once per topic. */
   readonly busOf?: (topic: string) => Way | null;
   /** The fanout topic of a channel: with it a receiver heals from the stream. */
   readonly topicOf?: (channel: string, user: string) => string;
@@ -111,8 +111,6 @@ export interface NatsBusStatus {
 export interface NatsBus extends Bus {
   status(): NatsBusStatus;
   readonly link: NatsLink;
-  /** The configuration has changed: topics are asked anew which way they go. */
-  rerouted(): void;
   /** Null while the stream keeps up; else a promise that settles when it does. For sources that can wait. */
   busy(): Promise<void> | null;
 }
@@ -277,11 +275,6 @@ class Node implements NatsBus {
 
   busy(): Promise<void> | null {
     return this.#stored.busy();
-  }
-
-  rerouted(): void {
-    this.#batches.flush();
-    this.#topics.clear();
   }
 
   // --- receivers --------------------------------------------------------------------------------------------------
