@@ -28,6 +28,8 @@ export interface BinancePorts {
   readonly violation: (text: string) => void;
   readonly onClose: (code: number) => void;
   readonly rest: (channel: string) => Promise<DepthBody | null>;
+  /** What the book was at a seq; undefined where the venue's records do not say. */
+  readonly bookAt: (seq: number) => string | undefined;
   readonly random: Random;
   readonly trace: Trace;
 }
@@ -244,6 +246,7 @@ export class BinanceClient implements Peer {
     const cached = this.#cached ?? [];
     this.#cached = null;
     this.#synced = true;
+    this.#check();
     for (const event of cached) this.#apply(event);
   }
 
@@ -287,6 +290,14 @@ export class BinanceClient implements Peer {
     this.#chained = true;
     this.#id = u;
     this.#book.apply({ bids: b, asks: a });
+    this.#check();
+  }
+
+  #check(): void {
+    const theirs = this.#ports.bookAt(this.#id);
+    if (theirs === undefined) return;
+    const mine = this.#book.text();
+    if (mine !== theirs) this.#violated(`the book at ${this.#id} differs: ${mine} instead of ${theirs}`);
   }
 
   #violated(text: string): void {

@@ -23,10 +23,20 @@ export interface Happened {
   readonly own: number | null;
 }
 
+/** The book of an instrument behind a record, as the venue has it. */
+export interface BookThen {
+  readonly listing: Listing;
+  readonly text: string;
+  /** The record holds all of it: whatever was before does not matter. */
+  readonly whole: boolean;
+}
+
 /** One record, and what is true because of it. */
 export interface Entry {
   readonly sent: Sent;
   readonly trades: readonly Happened[];
+  /** Null: nothing changed, or what it says is not true. */
+  readonly book: BookThen | null;
 }
 
 export interface ConnectionPorts {
@@ -123,7 +133,7 @@ export class Connection implements Source {
 
   /** It hears nothing for `ms`. */
   lost(ms: number): void {
-    if (!this.replayable && !this.isDown) this.#queue.push({ sent: { type: "lost" }, trades: [] });
+    if (!this.replayable && !this.isDown) this.#queue.push({ sent: { type: "lost" }, trades: [], book: null });
     this.pump();
     const { clock } = this.#ports;
     this.#downUntilMs = Math.max(this.#downUntilMs, clock.monotonicMs() + ms);
@@ -177,7 +187,7 @@ export class Connection implements Source {
       const offset = this.#next;
       this.#generation = generation;
       this.#next = logStart;
-      this.#hand({ sent: { type: "epoch" }, trades: [] }, offset);
+      this.#hand({ sent: { type: "epoch" }, trades: [], book: null }, offset);
       return true;
     }
     const entry = log[this.#next - logStart];

@@ -82,6 +82,7 @@ export class Crowd {
       violation,
       onClose: (code) => this.#comeBack(label, code, random, () => this.#connectNative(client, random)),
       mayFall: this.#options.mayFall,
+      bookAt: (name, seq) => this.#options.market.listingOf(name).books.get(seq),
       trace,
     });
     client.wanted = names;
@@ -184,12 +185,13 @@ export class Crowd {
   }
 
   #openBinance(symbol: string, random: Random): void {
-    const { clock, nodes, plan, violation, trace } = this.#options;
+    const { clock, nodes, plan, violation, mayFall, trace } = this.#options;
     const label = `binance${this.#binances.length}`;
     const onClose = (code: number) => this.#comeBack(label, code, random, () => this.#connectBinance(client, random));
     // Any node must do: what a balancer does with requests is not what it did with the WebSocket.
     const rest = (channel: string) => random.pick(nodes).depth(channel);
-    const ports = { clock, violation, random, onClose, rest, trace };
+    const bookAt = (seq: number) => (mayFall ? undefined : this.#options.market.listingOf(symbol).books.get(seq));
+    const ports = { clock, violation, random, onClose, rest, bookAt, trace };
     const client: BinanceClient = new BinanceClient(label, symbol, random.pick(BINANCE_STREAMS[plan.kinds]), ports);
     this.#binances.push(client);
     this.#connectBinance(client, random);

@@ -40,6 +40,8 @@ export interface FollowingPorts {
   readonly violation: (text: string) => void;
   readonly again: () => void;
   readonly mayFall: boolean;
+  /** What the channel's book was at a seq; undefined where the venue's records do not say. */
+  readonly bookAt: (name: string, seq: number) => string | undefined;
 }
 
 export abstract class Following {
@@ -56,7 +58,10 @@ export abstract class Following {
   /** The store of checkpoints may have lost the numbers that were used. */
   protected readonly mayFall: boolean;
 
-  constructor(name: string, { violation, again, mayFall }: FollowingPorts) {
+  protected readonly bookAt: (seq: number) => string | undefined;
+
+  constructor(name: string, { violation, again, mayFall, bookAt }: FollowingPorts) {
+    this.bookAt = (seq) => (mayFall ? undefined : bookAt(name, seq));
     this.name = name;
     this.#violation = violation;
     this.again = again;
@@ -136,6 +141,10 @@ export class BookFollowing extends Following {
       this.#book.apply(data);
       this.have = seq;
     } else this.violated(`unexpected ${type}`);
+    const theirs = this.bookAt(seq);
+    if (theirs === undefined || this.stale || this.have !== seq) return;
+    const mine = this.#book.text();
+    if (mine !== theirs) this.violated(`the book at ${seq} differs: ${mine} instead of ${theirs}`);
   }
 
   judge({ listing }: Truth): string[] {

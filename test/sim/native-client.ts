@@ -8,7 +8,7 @@ import type { Position } from "../../src/channel/types.ts";
 import type { Clock } from "../../src/lib/clock.ts";
 import type { ServingNode } from "./crowd.ts";
 import type { Peer } from "./fake-server.ts";
-import { type Following, followingOf, type Outcome, type Push } from "./following.ts";
+import { type Following, type FollowingPorts, followingOf, type Outcome, type Push } from "./following.ts";
 import type { Connection } from "./test-worker.ts";
 import { shortened, type Trace } from "./trace.ts";
 
@@ -44,6 +44,7 @@ export interface NativePorts {
   readonly violation: (text: string) => void;
   readonly onClose: (code: number) => void;
   readonly mayFall: boolean;
+  readonly bookAt: FollowingPorts["bookAt"];
   readonly trace: Trace;
 }
 
@@ -170,6 +171,7 @@ export class NativeClient implements Peer {
       violation: (text) => this.#violation(text),
       again: () => this.#again(name),
       mayFall: this.#ports.mayFall,
+      bookAt: this.#ports.bookAt,
     });
   }
 

@@ -9,7 +9,7 @@ import type { Depth, Level, Trade } from "../../src/channel/types.ts";
 import type { MappedUpdate, Mapper } from "../../src/ingest/mapper/mapper.ts";
 import type { Clock } from "../../src/lib/clock.ts";
 import { wallMs } from "../../src/lib/clock.ts";
-import { Connection, type ConnectionPorts, type Entry, type Happened, type Sent } from "./connection.ts";
+import { type BookThen, Connection, type ConnectionPorts, type Entry, type Happened, type Sent } from "./connection.ts";
 import { checksum, ModelBook } from "./model-book.ts";
 import type { Random } from "./random.ts";
 
@@ -36,6 +36,8 @@ export interface TrueEpoch {
   /** Records below are noted already: a replay repeats them. */
   next: number;
   readonly trades: Map<Listing, number>;
+  /** Books that a snapshot began. */
+  readonly whole: Set<Listing>;
 }
 
 /** One instrument at its venue. */
@@ -49,6 +51,10 @@ export class Listing {
   heldUntilMs = 0;
   /** The venue will not send a good snapshot of it any more. */
   broken = false;
+  /** Its records say all that happened, since the last snapshot. */
+  clean = false;
+  /** By seq: what the book was. Numbers of different epochs meet only where a store lost them. */
+  readonly books = new Map<number, string>();
   readonly #trades: TrueTrade[] = [];
   #sorted = true;
 
@@ -140,7 +146,7 @@ export class Venue {
   epochOf({ epoch, base }: { readonly epoch: string; readonly base: number }): TrueEpoch {
     const known = this.#epochs.get(epoch);
     if (known !== undefined) return known;
-    const made: TrueEpoch = { rank: this.options.rankOf(epoch), base, next: 0, trades: new Map() };
+    const made: TrueEpoch = { rank: this.options.rankOf(epoch), base, next: 0, trades: new Map(), whole: new Set() };
     this.#epochs.set(epoch, made);
     return made;
   }
@@ -156,14 +162,22 @@ export class Venue {
       epoch.trades.set(listing, count + 1);
       listing.traded({ id, t: own ?? epoch.base + count, seq, epoch: epoch.rank, atMs });
     }
+    const { book } = entry;
+    if (book?.whole) epoch.whole.add(book.listing);
+    if (book && epoch.whole.has(book.listing)) book.listing.books.set(seq, book.text);
     if (entry.sent.type !== "lost") return;
     for (const listing of epoch.trades.keys()) listing.gaps.push({ seq, epoch: epoch.rank });
   }
 
   // --- what happens at the venue ----------------------------------------------------------------------------------
 
-  /** The book changes; nobody is told. */
+  /** The book changes; nobody is told, or not as it is. */
   change(listing: Listing, random: Random): Depth {
+    listing.clean = false;
+    return this.#changed(listing, random);
+  }
+
+  #changed(listing: Listing, random: Random): Depth {
     const delta = randomDelta(random);
     listing.book.apply(delta);
     listing.book.truncate(listing.window);
@@ -171,7 +185,8 @@ export class Venue {
   }
 
   delta(listing: Listing, random: Random, checked: boolean): void {
-    this.#update(this.#deltaOf(listing, this.change(listing, random), checked));
+    const updates = [this.#deltaOf(listing, this.#changed(listing, random), checked)];
+    this.#send({ type: "data", value: { updates } }, [], this.#bookThen(listing, false));
   }
 
   trades(listing: Listing, random: Random, pad: number): void {
@@ -180,14 +195,17 @@ export class Venue {
   }
 
   deltaAndTrades(listing: Listing, random: Random, pad: number): void {
-    const delta = this.#deltaOf(listing, this.change(listing, random), random.chance(0.5));
+    const delta = this.#deltaOf(listing, this.#changed(listing, random), random.chance(0.5));
     const { update, happened } = this.#tradesOf(listing, random, pad);
-    this.#send({ type: "data", value: { updates: [delta, update] } }, happened);
+    this.#send({ type: "data", value: { updates: [delta, update] } }, happened, this.#bookThen(listing, false));
   }
 
   /** `bad`: it does not verify. */
   snapshot(listing: Listing, bad = false): void {
-    this.#update(this.#snapshotOf(listing, bad || listing.broken));
+    const isBad = bad || listing.broken;
+    if (!isBad) listing.clean = true;
+    const updates = [this.#snapshotOf(listing, isBad)];
+    this.#send({ type: "data", value: { updates } }, [], isBad ? null : this.#bookThen(listing, true));
   }
 
   /** Two updates of one channel in a record. */
@@ -335,8 +353,12 @@ export class Venue {
     this.#send({ type: "data", value: { updates } });
   }
 
-  #send(sent: Sent, trades: readonly Happened[] = []): void {
-    const entry: Entry = { sent, trades };
+  #bookThen(listing: Listing, whole: boolean): BookThen | null {
+    return listing.clean ? { listing, text: listing.book.text(), whole } : null;
+  }
+
+  #send(sent: Sent, trades: readonly Happened[] = [], book: BookThen | null = null): void {
+    const entry: Entry = { sent, trades, book };
     if (this.replayable) this.log.push(entry);
     for (const connection of this.#connections) connection.take(entry);
   }
