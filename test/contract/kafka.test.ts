@@ -1,34 +1,71 @@
-/** The source contract against a real Kafka, and that a shard over it goes on from its checkpoint with the same numbers. */
-import { afterAll, beforeAll } from "bun:test";
+/** The source contracts against a real Kafka that wants TLS and a login, behind an address that is not its own. */
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import type { Broker } from "../../src/ingest/broker.ts";
-import { brokerOf, Followed, KafkaDesk, plainTopic } from "../ingest/kafka-rig.ts";
+import type { KafkaBroker } from "../../src/ingest/kafka/broker.ts";
+import { brokerOf, Followed, KafkaDesk, type Properties, plainTopic } from "../ingest/kafka-rig.ts";
 import { type KafkaServer, startKafka } from "../lib/services/mod.ts";
-import { TEST_MS_MAX } from "../lib/wait.ts";
+import { TEST_MS_MAX, waitFor } from "../lib/wait.ts";
+import { selfSigned } from "../venue/certificate.ts";
+import { resumeContract } from "./resume.ts";
 import { sourceContract } from "./source.ts";
 
+/** What the broker calls itself, and its certificate; only a mapped address leads to it. */
+const NAME = "localhost:9";
 let kafka: KafkaServer;
 let desk: KafkaDesk;
-let broker: Broker;
 let refusing: Broker;
 let followed: Followed;
 let refused: Followed;
+let secure: Properties;
+const made: KafkaBroker[] = [];
+
+setDefaultTimeout(TEST_MS_MAX);
+
+function broker(properties: Properties = {}): KafkaBroker {
+  const one = brokerOf(
+    NAME,
+    { ...secure, ...properties },
+    {
+      resolveAddress: (hostPort) => (hostPort === NAME ? kafka.url : hostPort),
+    },
+  );
+  made.push(one);
+  return one;
+}
+
+const errorOf = (one: Broker): string => {
+  const { state } = one.status();
+  return state.name === "connecting" ? state.error : "";
+};
 
 beforeAll(async () => {
-  kafka = await startKafka();
-  desk = new KafkaDesk(kafka.url);
-  await desk.topic("numbers");
-  await desk.topic("empty");
+  const certificate = selfSigned();
+  kafka = await startKafka({ tls: certificate, user: "gate", password: "open sesame", advertised: NAME });
+  const ca = join(kafka.folder, "ca.pem");
+  writeFileSync(ca, certificate.cert);
+  secure = {
+    "security.protocol": "SASL_SSL",
+    "sasl.mechanism": "PLAIN",
+    "sasl.jaas.config":
+      'org.apache.kafka.common.security.plain.PlainLoginModule required username="gate" password="open sesame";',
+    "ssl.ca.location": ca,
+  };
+  desk = new KafkaDesk(kafka.url, {
+    tls: { ca: certificate.cert },
+    sasl: { mechanism: "PLAIN", username: "gate", password: "open sesame" },
+  });
+  await Promise.all([desk.topic("numbers"), desk.topic("empty")]);
   for (let first = 0; first < 6000; first += 1000) await desk.count("numbers", 1000, first);
-  broker = brokerOf(kafka.url);
-  refusing = brokerOf(kafka.url, { "auto.offset.reset": "none" });
-  followed = new Followed(broker, plainTopic("numbers"));
+  refusing = broker({ "auto.offset.reset": "none" });
+  followed = new Followed(broker(), plainTopic("numbers"));
   refused = new Followed(refusing, plainTopic("empty"));
-  await followed.of(1);
-  await refused.of(1);
-}, TEST_MS_MAX);
+  await Promise.all([followed.of(1), refused.of(1)]);
+});
 
 afterAll(async () => {
-  await Promise.allSettled([broker?.close(), refusing?.close(), desk?.close()]);
+  await Promise.allSettled([...made, ...(desk === undefined ? [] : [desk])].map((one) => one.close()));
   await kafka?.stop();
 });
 
@@ -36,4 +73,23 @@ sourceContract("kafka", {
   open: () => followed.inputs[0]!.open(),
   endsAfter: null,
   failing: () => refused.inputs[0]!.open(),
+});
+
+resumeContract("kafka", { open: () => followed.inputs[0]!.open() });
+
+test("kafka - refused credentials, an untrusted certificate and a wrong protocol are told in a sentence each", async () => {
+  const wrong = broker({ "sasl.jaas.config": null, "sasl.username": "gate", "sasl.password": "open barley" });
+  const untrusted = broker({ "ssl.ca.location": "" });
+  const plain = broker({ "security.protocol": "PLAINTEXT" });
+  for (const one of [wrong, untrusted, plain]) {
+    await waitFor(
+      () => errorOf(one) !== "",
+      () => `it is told, ${Bun.inspect(one.status())}`,
+    );
+  }
+  expect(errorOf(wrong)).toBe(
+    `${NAME} refuses the credentials of user "gate" (PLAIN): correct sasl.username and sasl.password`,
+  );
+  expect(errorOf(untrusted)).toMatch(/^the certificate of localhost:9 is not trusted \(.+\): set ssl\.ca\.location$/);
+  expect(errorOf(plain)).toBe(`${NAME} speaks TLS: set security.protocol to SSL or SASL_SSL`);
 });
