@@ -18,6 +18,7 @@ import { InstrumentRegistry } from "./channel/registry.ts";
 import { TopicSettings } from "./channel/topic-settings.ts";
 import { takeInstrument } from "./cluster/instruments.ts";
 import type { StaticConfig } from "./config/static.ts";
+import { dynamicContext } from "./dynamic-context.ts";
 import { DEFAULT_EDGE_CONFIG, type Edge, Renewal, startEdge, type TlsPair } from "./edge/mod.ts";
 import { Engine } from "./engine/engine.ts";
 import { historyLimitsOf } from "./engine/history-limits.ts";
@@ -27,9 +28,9 @@ import { Shard } from "./ingest/shard.ts";
 import { inputsOf, knowInputs } from "./inputs.ts";
 import { type Clock, systemClock } from "./lib/clock.ts";
 import { createLog, type Log } from "./lib/log.ts";
-import { makeBus } from "./node-bus.ts";
+import { makeBus, natsBusOf } from "./node-bus.ts";
 import { NodeDrain } from "./node-drain.ts";
-import { BROKERS, contextOf, Dynamic, readDynamic, startRoutes } from "./node-routes.ts";
+import { BROKERS, Dynamic, readDynamic, startRoutes } from "./node-routes.ts";
 import { nodeView } from "./node-view.ts";
 import { binanceEncoder, createBinanceRest } from "./protocol/binance/mod.ts";
 import { nativeEncoder } from "./protocol/native/mod.ts";
@@ -95,7 +96,7 @@ export async function startNode(config: StaticConfig, deps: NodeDeps = {}): Prom
   const registry = deps.world?.registry ?? new InstrumentRegistry(config.defaultMarket);
   const store = config.configStore;
   const dynamic =
-    store && new Dynamic(`file:${store.path}`, await readDynamic(store.path, contextOf(config)), registry);
+    store && new Dynamic(`file:${store.path}`, await readDynamic(store.path, dynamicContext(config)), registry);
   const inputs = has("ingest") && dynamic === undefined ? inputsOf(config, registry, clock, log) : [];
   if (!has("ingest") && dynamic === undefined && deps.world === undefined) knowInputs(config, registry);
 
@@ -167,6 +168,7 @@ export async function startNode(config: StaticConfig, deps: NodeDeps = {}): Prom
     topicOf,
     randomId: () => randomBytes(4).toString("hex"),
     historyOf: (channel: string) => historyLimitsOf(topics.of(channel)),
+    pause: () => natsBusOf(bus)?.busy() ?? null,
   };
   const shards = inputs.map((input) => new Shard({ ...common, ...input, log }));
   const allShards = (): readonly Shard[] => [...shards, ...(routes?.shards() ?? [])];
