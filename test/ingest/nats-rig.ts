@@ -40,7 +40,7 @@ export class Brokers {
     more: Partial<BrokerTools> = {},
     url = this.#url(),
   ): Broker {
-    return this.#keep(new JetstreamBroker(toolsOf(url, properties, more), { lookMs: 400 }));
+    return this.#keep(new JetstreamBroker(toolsOf(url, properties, more), { lookMs: 200 }));
   }
 
   async close(): Promise<void> {

@@ -1,9 +1,9 @@
 /**
  * Checkpoints in JetStream: a key-value bucket per cluster, with a small head and a body in pieces for each shard.
  *
- * Keys: `<shard>.head`, and `<shard>.<owner>.<slot>.<piece>`, shard and owner as hashes. An owner writes its body into the
- * slot that the head does not name, piece by piece, and only then the head, compared with the revision it has seen. So
- * whoever reads a head finds its body, and an owner that was replaced can neither change the head nor a newer one's body.
+ * Keys: `<shard>.head`, and `<shard>.<writer>.<slot>.<piece>`, shard and writer (an owner with its token) as hashes. A writer
+ * puts its body into the slot that the head does not name, piece by piece, and only then the head, compared with the revision it has seen. So
+ * whoever reads a head finds its body, and a writer that was replaced can neither change the head nor a newer one's body.
  * Invariants: a head always names a whole body, or one that was overwritten since and has a newer head; one whose pieces
  * are lost all the same counts as a checkpoint without state: told in the log, and its shard begins a new epoch above it.
  * At the limit: a store that does not answer for seconds rejects with CHECKPOINT_STORE.
@@ -31,7 +31,7 @@ export interface JetstreamCheckpointsOptions {
 
 /** Where a body lies. Its pieces begin with `mark`, so that one that was overwritten meanwhile is noticed. */
 interface Body {
-  readonly owner: string;
+  readonly writer: string;
   readonly slot: 0 | 1;
   readonly mark: string;
   readonly pieces: number;
@@ -48,14 +48,16 @@ interface Held extends Entry {
   readonly revision: number;
 }
 
-const CONNECT_MS_MAX = 3000;
+const CONNECT_MS_MAX = 1000;
 const ANSWER_MS_MAX = 4000;
 /** Read as base64 in a message, which a server takes up to 1 MB by default. */
 const PIECE_BYTES_MAX = 384 * 1024;
 const MARK_BYTES = 16;
 const PIECES_AT_ONCE = 4;
-/** Somebody may write while we read or write: so often it is begun anew. */
+/** Somebody may write while we read: so often it is begun anew. */
 const TRIES_MAX = 5;
+/** Each time we lose, another owner has won: so many do not fight for one shard. */
+const RACES_MAX = 100;
 
 export class JetstreamCheckpoints implements CheckpointStore {
   readonly #options: JetstreamCheckpointsOptions;
@@ -86,17 +88,17 @@ export class JetstreamCheckpoints implements CheckpointStore {
     return this.#asked(shard, async (kv, connection) => {
       const held = await readHead(kv, shard);
       if (held !== null && !mayReplace(held.head, checkpoint)) return false;
-      const owner = hash(checkpoint.owner);
-      const slot = held?.body.owner === owner && held.body.slot === 0 ? 1 : 0;
+      const writer = hash(`${checkpoint.token} ${checkpoint.owner}`);
+      const slot = held?.body.writer === writer && held.body.slot === 0 ? 1 : 0;
       const mark = randomBytes(MARK_BYTES / 2).toString("hex");
       const pieces = piecesOf(bytes, mark, this.#pieceBytes(connection));
-      const body: Body = { owner, slot, mark, pieces: pieces.length };
+      const body: Body = { writer, slot, mark, pieces: pieces.length };
       await eachOf(pieces, (piece, at) => kv.put(pieceKey(shard, body, at), piece));
       const entry: Entry = { head: headOf(checkpoint), body, shard };
       const replaced = await this.#replace(kv, shard, entry, held);
       // Whose body nobody needs any more: the one before, or ours if we were too late.
-      if (replaced === "refused") await this.#remove(connection, shard, owner);
-      else if (replaced !== null && replaced !== owner) await this.#remove(connection, shard, replaced);
+      if (replaced === "refused") await this.#remove(connection, shard, writer);
+      else if (replaced !== null && replaced !== writer) await this.#remove(connection, shard, replaced);
       return replaced !== "refused";
     });
   }
@@ -114,10 +116,11 @@ export class JetstreamCheckpoints implements CheckpointStore {
     const text = JSON.stringify(entry);
     for (let held = seen, tries = 1; ; tries++) {
       try {
-        await kv.put(headKey(shard), text, { previousSeq: held?.revision ?? 0 });
-        return held?.body.owner ?? null;
+        const previousSeq = held?.revision ?? (await revisionOfNone(kv, shard));
+        await kv.put(headKey(shard), text, { previousSeq });
+        return held?.body.writer ?? null;
       } catch (error) {
-        if (!isOtherRevision(error) || tries === TRIES_MAX) throw error;
+        if (!isOtherRevision(error) || tries === RACES_MAX) throw error;
         // Somebody was faster: another owner, or we ourselves if only the answer was lost.
         held = await readHead(kv, shard);
         if (held !== null && !mayReplace(held.head, entry.head)) return "refused";
@@ -138,11 +141,11 @@ export class JetstreamCheckpoints implements CheckpointStore {
     return withoutState(head);
   }
 
-  /** Removes an owner's pieces without a trace. What stays if that fails does no harm. */
-  async #remove(connection: NatsConnection, shard: string, owner: string): Promise<void> {
+  /** Removes a writer's pieces without a trace. What stays if that fails does no harm. */
+  async #remove(connection: NatsConnection, shard: string, writer: string): Promise<void> {
     try {
       const manager = await jetstreamManager(connection, { checkAPI: false, timeout: ANSWER_MS_MAX });
-      await manager.streams.purge(`KV_${this.#bucket}`, { filter: `$KV.${this.#bucket}.${hash(shard)}.${owner}.>` });
+      await manager.streams.purge(`KV_${this.#bucket}`, { filter: `$KV.${this.#bucket}.${hash(shard)}.${writer}.>` });
     } catch (error) {
       this.#options.log.warn("an old checkpoint's body is not removed", { shard, error });
     }
@@ -199,7 +202,11 @@ const hash = (text: string): string => createHash("sha256").update(text).digest(
 
 const headKey = (shard: string): string => `${hash(shard)}.head`;
 
-const pieceKey = (shard: string, { owner, slot }: Body, at: number): string => `${hash(shard)}.${owner}.${slot}.${at}`;
+const pieceKey = (shard: string, { writer, slot }: Body, at: number): string =>
+  `${hash(shard)}.${writer}.${slot}.${at}`;
+
+/** Of a head that was deleted by hand; 0 if there never was one. */
+const revisionOfNone = async (kv: KV, shard: string): Promise<number> => (await kv.get(headKey(shard)))?.revision ?? 0;
 
 async function readHead(kv: KV, shard: string): Promise<Held | null> {
   const entry = await kv.get(headKey(shard));
