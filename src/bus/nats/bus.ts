@@ -14,8 +14,7 @@ import type { NatsConnection } from "@nats-io/transport-node";
 import type { Publication } from "../../channel/types.ts";
 import { type Clock, systemClock } from "../../lib/clock.ts";
 import { GatewayError } from "../../lib/errors.ts";
-import type { Log } from "../../lib/log.ts";
-import { type NatsLink, type NatsLinkState, type NatsSettings, openNats } from "../../lib/nats.ts";
+import { type NatsLink, openNats } from "../../lib/nats.ts";
 import type {
   Bus,
   BusMessage,
@@ -32,88 +31,19 @@ import { createMemoryHub, type MemoryHub } from "../memory.ts";
 import { controlSubject, subjectOf } from "../subject.ts";
 import { Asking } from "./asking.ts";
 import { Batches } from "./batches.ts";
-import { type NatsBusCounters, newCounters } from "./counters.ts";
+import { newCounters } from "./counters.ts";
+import { Healing } from "./healing.ts";
+import { Hop } from "./hop.ts";
 import { Interest } from "./interest.ts";
+import type { NatsBus, NatsBusOptions, NatsBusStatus } from "./options.ts";
 import { Outbox } from "./outbox.ts";
 import { split, Whole } from "./parts.ts";
 import { Presence } from "./presence.ts";
 import { Refusals } from "./refusals.ts";
-import { replay } from "./replay.ts";
 import { Stored } from "./stored.ts";
 import { ensureStream, type StreamSettings, streamName } from "./stream.ts";
-import { createWire, type ReceivedBatch, type Wire } from "./wire.ts";
-
-/** How a topic's publications travel: not at all beyond this node, through the server, or through the stream as well. */
-export type Way = "memory" | "nats" | "jetstream";
-
-export interface NatsBusOptions {
-  readonly nats: NatsSettings;
-  /** Of topics that do not name their own. Default "nats". */
-  readonly kind?: Way;
-  /** What a fanout topic names; null: nothing. Asked once per topic. */
-  readonly busOf?: (topic: string) => Way | null;
-  /** The fanout topic of a channel: with it a receiver heals from the stream. */
-  readonly topicOf?: (channel: string, user: string) => string;
-  readonly stream?: StreamSettings;
-  /** Nodes of one cluster hear each other. */
-  readonly cluster: string;
-  /** This node's name, for the server's monitoring. */
-  readonly name: string;
-  readonly log: Pick<Log, "info" | "warn">;
-  readonly clock?: Clock;
-  /** Uniform in [0, 1). */
-  readonly random?: () => number;
-  /** Where `host:port` is really dialled. */
-  readonly resolveAddress?: (hostPort: string) => string;
-  /** How long a publication may wait for others of its topic. Default 1. */
-  readonly lingerMs?: number;
-  /** Publications in one message at most. Default 100. */
-  readonly batch?: number;
-  /** How long a HEAD may wait for HEADs of other shards. Default 20. */
-  readonly headLingerMs?: number;
-  /** How long a request waits for an owner. Default 1000. */
-  readonly requestTimeoutMs?: number;
-  /** After a connection was made, before "nobody knows the channel" is believed. Default 300. */
-  readonly joinMs?: number;
-  /** What may wait to be acknowledged by the stream (64 MiB). */
-  readonly storedBytesMax?: number;
-  /** What may wait to leave (16 MiB, 5 s), and what may be with the server unconfirmed (4 MiB). */
-  readonly heldBytesMax?: number;
-  readonly heldMsMax?: number;
-  readonly windowBytes?: number;
-  /** A receiver or owner threw. Default: thrown again on its own, as an uncaught error of the process. */
-  readonly onError?: (error: unknown) => void;
-  /** Written by an older node while a cluster is upgraded. Default BUS_VERSION. */
-  readonly version?: number;
-}
-
-export interface NatsBusStatus {
-  readonly state: BusState;
-  readonly link: NatsLinkState;
-  readonly counters: Readonly<NatsBusCounters>;
-  readonly reconnects: number;
-  /** Times the server cut this node off because it read too slowly. */
-  readonly slowConsumer: number;
-  /** Subjects subscribed on the server. */
-  readonly subjects: number;
-  /** Bytes that wait to leave or are not confirmed; and messages the stream has not acknowledged. */
-  readonly heldBytes: number;
-  readonly unacknowledged: number;
-  /** The stream is there and takes publications. */
-  readonly storing: boolean;
-  readonly requestsOpen: number;
-  /** Other nodes that serve shards. */
-  readonly nodes: number;
-  /** The longest way from another node's flush to here since it was asked last, in ms by both clocks; null if nothing came. */
-  readonly hopMs: number | null;
-}
-
-export interface NatsBus extends Bus {
-  status(): NatsBusStatus;
-  readonly link: NatsLink;
-  /** Null while the stream keeps up; else a promise that settles when it does. For sources that can wait. */
-  busy(): Promise<void> | null;
-}
+import { Topics } from "./topics.ts";
+import { createWire, type Wire } from "./wire.ts";
 
 /** Throws GatewayError NATS_ADDRESS or BAD_SUBJECT (cluster name); whatever is wrong later is told in `state()`. */
 export const createNatsBus = (options: NatsBusOptions): NatsBus => new Node(options);
@@ -141,19 +71,16 @@ class Node implements NatsBus {
   readonly #id: string;
   readonly #sender: number;
   #messages = 0;
-  readonly #options: NatsBusOptions;
-  readonly #topics = new Map<string, Topic>();
-  /** When a message of a persistent topic came last, wall clock in ms: where healing from the stream begins. */
-  readonly #heardAt = new Map<string, number>();
+  readonly #topics: Topics;
+  readonly #healing: Healing;
+  readonly #hop: Hop;
   #maxPayload = 1024 * 1024;
   #serves = 0;
-  #hopMs: number | null = null;
   #closed = false;
   #closing: Promise<void> | null = null;
 
   constructor(options: NatsBusOptions) {
     const { cluster, clock = systemClock(), random = Math.random, log } = options;
-    this.#options = options;
     this.#cluster = cluster;
     this.#stream = streamName(cluster);
     this.#clock = clock;
@@ -174,6 +101,13 @@ class Node implements NatsBus {
       windowBytes: options.windowBytes ?? 4 * 1024 * 1024,
       refused: (error) => this.#refusals.failed(error),
     });
+    this.#topics = new Topics({
+      cluster,
+      kind: options.kind ?? "nats",
+      busOf: options.busOf,
+      refused: (error) => this.#refusals.badTopic(error),
+    });
+    this.#hop = new Hop(clock);
     this.#stored = new Stored({
       clock,
       counters: this.#counters,
@@ -201,6 +135,16 @@ class Node implements NatsBus {
       },
       begun: () => this.#asking.again(),
       gone: () => this.#asking.judge(),
+    });
+    this.#healing = new Healing({
+      clock,
+      link: () => this.link,
+      stream: this.#stream,
+      wire: this.#wire,
+      topics: this.#topics,
+      topicOf: options.topicOf,
+      presence: this.#presence,
+      failed: (error) => this.#refusals.failed(error),
     });
     this.#asking = new Asking({
       clock,
@@ -235,7 +179,7 @@ class Node implements NatsBus {
   publish(header: ShardHeader, topic: string, publication: Publication): void {
     if (this.#closed) return;
     // First outwards: what receivers here publish in turn comes behind it on both ways.
-    if (this.#topic(topic).way !== "memory") this.#batches.add(header, topic, publication);
+    if (this.#topics.of(topic).way !== "memory") this.#batches.add(header, topic, publication);
     this.#local.publish(header, topic, publication);
   }
 
@@ -281,7 +225,7 @@ class Node implements NatsBus {
 
   subscribe(topic: string, receive: (message: BusMessage) => void): Subscription {
     const subscription = this.#local.subscribe(topic, receive);
-    const { subject } = this.#topic(topic);
+    const { subject } = this.#topics.of(topic);
     if (subject === "") return subscription;
     this.#interest.enter(subject, (bytes) => this.#received(subject, bytes, (whole) => this.#deliver(topic, whole)));
     let open = true;
@@ -290,7 +234,7 @@ class Node implements NatsBus {
         subscription.close();
         if (open && !this.#closed) this.#interest.leave(subject);
         open = false;
-        this.#heardAt.delete(topic);
+        this.#healing.left(topic);
       },
     };
   }
@@ -301,7 +245,12 @@ class Node implements NatsBus {
 
   request(request: StateRequest): Promise<StateReply | null> {
     if (this.#closed) return Promise.reject(busClosed());
-    return this.#asking.request(request).catch((error: unknown) => this.#healed(request, error));
+    return this.#asking.request(request).catch(async (error: unknown) => {
+      const reply = this.#closed ? null : await this.#healing.ask(request);
+      if (reply === null) throw error;
+      this.#counters.streamHeals++;
+      return reply;
+    });
   }
 
   headOf(shard: string, timeoutMs: number): Promise<Head> {
@@ -321,8 +270,6 @@ class Node implements NatsBus {
 
   status(): NatsBusStatus {
     const { reconnects, slowConsumer } = this.link.counters;
-    const hopMs = this.#hopMs;
-    this.#hopMs = null;
     return {
       state: this.state(),
       link: this.link.state(),
@@ -335,7 +282,7 @@ class Node implements NatsBus {
       storing: this.#stored.ready,
       requestsOpen: this.#asking.open,
       nodes: this.#presence.serving.size,
-      hopMs,
+      hopMs: this.#hop.worstMs(),
     };
   }
 
@@ -397,7 +344,7 @@ class Node implements NatsBus {
   }
 
   #sendOn(topic: string, bytes: Uint8Array, publications: number, id: string): void {
-    const { subject, way } = this.#topic(topic);
+    const { subject, way } = this.#topics.of(topic);
     if (way !== "jetstream") {
       this.#send(subject, bytes, publications);
       return;
@@ -428,8 +375,8 @@ class Node implements NatsBus {
     const batch = this.#judged(this.#wire.readBatch(bytes));
     if (batch === null) return;
     this.#counters.publicationsIn += batch.publications.length;
-    this.#noteHop(batch);
-    if (this.#topic(topic).way === "jetstream") this.#heardAt.set(topic, this.#clock.wallUs() / 1000);
+    this.#hop.note(batch.sentUs);
+    this.#healing.heard(topic);
     this.#hub.deliver(topic, batch);
   }
 
@@ -455,68 +402,11 @@ class Node implements NatsBus {
     this.#refusals.unreadable(frame);
     return null;
   }
-
-  #noteHop({ sentUs }: ReceivedBatch): void {
-    if (sentUs === 0) return;
-    const hopMs = Math.max(0, (this.#clock.wallUs() - sentUs) / 1000);
-    if (this.#hopMs === null || hopMs > this.#hopMs) this.#hopMs = hopMs;
-  }
-
-  /** No owner answered: the stream may have what is missing. */
-  async #healed(request: StateRequest, error: unknown): Promise<StateReply> {
-    const topic = this.#options.topicOf?.(request.channel, request.user);
-    const { connection } = this.link;
-    if (topic === undefined || request.since === null || connection === null || this.#closed) throw error;
-    const { subject, way } = this.#topic(topic);
-    // An epoch that no owner names any more is over, whatever the stream holds of it.
-    if (way !== "jetstream" || !this.#presence.isCurrent(request.since.epoch)) throw error;
-    const now = this.#clock.wallUs() / 1000;
-    const fromMs = (this.#heardAt.get(topic) ?? now - BACK_MS_MAX) - BACK_MS;
-    const question = { connection, stream: this.#stream, subject, wire: this.#wire, request, fromMs };
-    const reply = await replay(question).catch((cause: unknown) => {
-      this.#refusals.failed(cause);
-      return null;
-    });
-    if (reply === null) throw error;
-    this.#counters.streamHeals++;
-    return reply;
-  }
-
-  #topic(topic: string): Topic {
-    const known = this.#topics.get(topic);
-    if (known !== undefined) return known;
-    const made = this.#routed(topic);
-    // Private topics come and go with their users.
-    if (this.#topics.size >= TOPICS_MAX) this.#topics.clear();
-    this.#topics.set(topic, made);
-    return made;
-  }
-
-  #routed(topic: string): Topic {
-    const { busOf, kind = "nats" } = this.#options;
-    try {
-      return { subject: subjectOf(this.#cluster, topic), way: busOf?.(topic) ?? kind };
-    } catch (error) {
-      this.#refusals.badTopic(error);
-      return { subject: "", way: "memory" };
-    }
-  }
 }
 
-interface Topic {
-  /** '' where it cannot be one. */
-  readonly subject: string;
-  readonly way: Way;
-}
-
-const TOPICS_MAX = 100_000;
 const CLOSE_MS_MAX = 1000;
 /** Room for what stands before a message of the stream. */
 const HEADERS_MAX = 1024;
-/** Healing from the stream begins so long before the last message that came; that is at most so long ago. */
-const BACK_MS = 2000;
-const BACK_MS_MAX = 60_000;
-
 const STREAM_DEFAULTS: StreamSettings = { maxAgeSeconds: 600, maxBytes: 1024 ** 3, storage: "file", replicas: 1 };
 
 const busClosed = (): GatewayError => new GatewayError("BUS_CLOSED", "the bus of this node is closed");

@@ -1,3 +1,5 @@
 /** The bus over NATS: its face. */
-export { createNatsBus, type NatsBus, type NatsBusOptions, type NatsBusStatus, type Way } from "./bus.ts";
+export { createNatsBus } from "./bus.ts";
 export type { NatsBusCounters } from "./counters.ts";
+export type { NatsBus, NatsBusOptions, NatsBusStatus } from "./options.ts";
+export type { Way } from "./topics.ts";
