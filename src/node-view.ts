@@ -40,7 +40,7 @@ export function nodeView(parts: ViewedParts): NodeView {
     busLink: () => busLink(config, parts.bus),
     follower: () => ({ ...follower.status().counters }),
     restHeads: () => parts.heads.counters,
-    checkpointStore: "memory",
+    checkpointStore: config.checkpoints.kind,
     routes: () => parts.routes()?.status() ?? null,
     config: () => parts.dynamic?.view() ?? null,
     shards: () =>

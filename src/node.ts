@@ -22,13 +22,14 @@ import { dynamicContext } from "./dynamic-context.ts";
 import { DEFAULT_EDGE_CONFIG, type Edge, Renewal, startEdge, type TlsPair } from "./edge/mod.ts";
 import { Engine } from "./engine/engine.ts";
 import { historyLimitsOf } from "./engine/history-limits.ts";
-import { type CheckpointStore, MemoryCheckpoints } from "./ingest/checkpoint.ts";
+import type { CheckpointStore } from "./ingest/checkpoint.ts";
 import { ChannelOwners } from "./ingest/owners.ts";
 import { Shard } from "./ingest/shard.ts";
 import { inputsOf, knowInputs } from "./inputs.ts";
 import { type Clock, systemClock } from "./lib/clock.ts";
 import { createLog, type Log } from "./lib/log.ts";
 import { makeBus, natsBusOf } from "./node-bus.ts";
+import { makeCheckpoints } from "./node-checkpoints.ts";
 import { NodeDrain } from "./node-drain.ts";
 import { BROKERS, Dynamic, readDynamic, startRoutes } from "./node-routes.ts";
 import { nodeView } from "./node-view.ts";
@@ -159,11 +160,12 @@ export async function startNode(config: StaticConfig, deps: NodeDeps = {}): Prom
 
   const rest = new RestDesk(binanceRest, (worker, answers) => edge?.post(worker, { is: "rest", answers }));
 
+  const checkpoints = deps.checkpoints ?? makeCheckpoints(config, clock, log);
   const common = {
     bus,
     catalog: registry,
     owners: new ChannelOwners(),
-    checkpoints: deps.checkpoints ?? new MemoryCheckpoints(),
+    checkpoints,
     clock,
     topicOf,
     randomId: () => randomBytes(4).toString("hex"),
@@ -180,6 +182,7 @@ export async function startNode(config: StaticConfig, deps: NodeDeps = {}): Prom
   const stop = async (): Promise<void> => {
     renewal?.stop();
     await Promise.all([...shards.map((shard) => shard.stop()), routes?.stop()]);
+    if (deps.checkpoints === undefined) await checkpoints.close?.();
     await edge?.stop();
     lag?.stop();
     engine.close();
@@ -202,8 +205,16 @@ export async function startNode(config: StaticConfig, deps: NodeDeps = {}): Prom
       const read = (path: string) => readFile(path, "utf8");
       renewal = await Renewal.start({ files: config.tls, read, clock, log, renewed });
     }
-    await Promise.all(shards.map((shard) => shard.start()));
-    await until(() => !shards.some(isPending), FIRST_CONNECTION_MS_MAX, clock);
+    // A checkpoint store that is away is waited for no longer than a source is.
+    let refusal: unknown = null;
+    for (const shard of shards) {
+      shard.start().catch((error: unknown) => {
+        refusal ??= error;
+        log.error("a shard does not start", { shard: shard.id, error });
+      });
+    }
+    await until(() => refusal !== null || !shards.some(isPending), FIRST_CONNECTION_MS_MAX, clock);
+    if (refusal !== null) throw refusal;
     if (dynamic !== undefined && has("ingest")) {
       const factories = { ...BROKERS, ...deps.brokers };
       const begun = startRoutes({ config, dynamic, registry, common, factories, clock, random: Math.random, log });

@@ -58,6 +58,7 @@ test("config - without anything the defaults are complete", () => {
       batch: 100,
       stream: { maxAgeSeconds: 600, maxBytes: 1024 ** 3, storage: "file", replicas: 1 },
     },
+    checkpoints: { kind: "memory" },
     peers: [],
     addresses: [],
     limits: DEFAULT_LIMITS,
@@ -123,6 +124,7 @@ test("config - every setting can be given as a flag, as a variable and in the fi
     "bus-tls-key": ["/feed", "/feed"],
     "bus-linger-ms": ["20", 20],
     "bus-batch": ["9", 9],
+    checkpoints: ["redis://a:1/2", "redis://a:1/2"],
     peers: ["a,b", ["a", "b"]],
     addresses: ["kafka:9092=127.0.0.1:19092", ["kafka:9092=127.0.0.1:19092"]],
     "default-market": ["usdm", "usdm"],
@@ -342,4 +344,32 @@ test("config - an unknown variable is a warning, those Kubernetes makes up are n
     HOME: "/",
   };
   expect(load({}, env).warnings).toEqual(["TIDEGATE_PROT is not a setting, did you mean TIDEGATE_PORT?"]);
+});
+
+test("config - checkpoints: text or object, several servers, and what is wrong with it", () => {
+  const of = (text: string) => load({ checkpoints: text }).config.checkpoints;
+  expect(of("memory")).toEqual({ kind: "memory" });
+  expect(of("redis://a:1, redis://b")).toEqual({ kind: "redis", servers: ["redis://a:1", "redis://b"] });
+  expect(of("nats://a:1")).toEqual({ kind: "jetstream", servers: ["nats://a:1"] });
+  expect(refusal({ checkpoints: "disk" })).toBe(
+    '--checkpoints: "disk" is wrong, want memory, redis://host:6379[/db] or nats://host:4222',
+  );
+  expect(refusal({ checkpoints: "redis://:p@" })).toBe(
+    '--checkpoints: "redis://:***@" is no address of a Redis server, want redis://host:6379',
+  );
+  const file = (checkpoints: object) =>
+    load({ config: "c.json" }, {}, { "/here/c.json": JSON.stringify({ checkpoints }), "/here/ca.pem": "" });
+  const redis = { kind: "redis" as const, servers: ["redis://a"] };
+  expect(file({ ...redis, tls: { ca: "ca.pem" } }).config.checkpoints).toEqual({
+    ...redis,
+    tls: { ca: "/here/ca.pem" },
+  });
+  expect(() => file({ ...redis, cluster: true, db: 3 })).toThrow(
+    "c.json: checkpoints: a Redis Cluster has only database 0",
+  );
+  expect(() => file({ ...redis, db: "x" })).toThrow(
+    'c.json: checkpoints.db: "x" is wrong, want the number of a database',
+  );
+  expect(() => file({ ...redis, user: "x" })).toThrow("c.json: checkpoints.user: no such field");
+  expect(() => file({ kind: "disk" })).toThrow("want memory, redis://host:6379[/db] or nats://host:4222");
 });

@@ -11,6 +11,7 @@ import type { z } from "zod";
 import { canonicalTopic } from "../channel/topic-settings.ts";
 import { nearest } from "../lib/nearest.ts";
 import { checkBus, locateBus } from "./bus.ts";
+import { checkCheckpoints, locateCheckpoints } from "./checkpoints.ts";
 import { isObject, type Layers, type Raw, readLayers, refuse } from "./layers.ts";
 import { LIMIT_PATHS, sessionsMaxOf } from "./limits.ts";
 import { CONFIG_FLAG, envName, SETTINGS } from "./settings.ts";
@@ -156,7 +157,9 @@ function check(config: StaticConfig, { names }: Layers): void {
       throw refuse(`${store} and ${names.get(source)} choose different sources: leave one out`);
     }
   }
-  checkBus(config.bus, (field) => names.get(field) ?? `--${flagOf(field)}`);
+  const nameOf = (field: string): string => names.get(field) ?? `--${flagOf(field)}`;
+  checkBus(config.bus, nameOf);
+  checkCheckpoints(config.checkpoints, nameOf);
   const topics = new Set<string>();
   for (const [at, { topic }] of config.topics.entries()) {
     const canonical = canonicalTopic(topic, config.defaultMarket);
@@ -185,7 +188,10 @@ function locate(config: StaticConfig, { names }: Layers, file: string | null, wo
     path: absolute(config.configStore.path, "configStore", "config-store"),
   };
   const bus = locateBus(config.bus, (given, field) => absolute(given, `bus.${field}`, flagOf(`bus.${field}`)));
-  const located = { ...config, bus, ...(configStore === undefined ? {} : { configStore }), tls };
+  const checkpoints = locateCheckpoints(config.checkpoints, (given, field) =>
+    absolute(given, `checkpoints.${field}`, `checkpoints.${field}`),
+  );
+  const located = { ...config, bus, checkpoints, ...(configStore === undefined ? {} : { configStore }), tls };
   if (source.kind === "replay") {
     return { ...located, source: { ...source, path: absolute(source.path, "source.path", "replay") } };
   }

@@ -90,6 +90,13 @@ export const SETTINGS: readonly Setting[] = [
   setting("bus-tls-key", "FILE", "text", "bus.tls.key", "PEM of its private key"),
   setting("bus-linger-ms", "MS", "number", "bus.lingerMs", "how long a publication waits for others of its topic (1)"),
   setting("bus-batch", "N", "number", "bus.batch", "publications in one message at most (100)"),
+  setting(
+    "checkpoints",
+    "STORE",
+    "text",
+    "checkpoints",
+    "where shards keep their place: memory, redis://host:6379 or nats://host:4222 (memory)",
+  ),
   setting("peers", "LIST", "list", "peers", "names of all ingest nodes, the same on each node (this node alone)"),
   setting(
     "addresses",

@@ -11,6 +11,7 @@ import { GatewayError } from "../lib/errors.ts";
 import { RING_BYTES_DEFAULT, RING_BYTES_MAX, RING_BYTES_MIN } from "../ring/mod.ts";
 import { addressesSchema } from "./addresses.ts";
 import { busSchema, clusterSchema } from "./bus.ts";
+import { checkpointsSchema } from "./checkpoints.ts";
 import { limitsSchema } from "./limits.ts";
 import { topicsSchema } from "./topics.ts";
 
@@ -122,6 +123,7 @@ export const staticSchema = z.strictObject({
   /** Nodes with the same name here, on the same bus, are one gateway. */
   cluster: clusterSchema,
   bus: busSchema,
+  checkpoints: checkpointsSchema,
   /** Names of the ingest nodes, this one included; none: this node alone. */
   peers: z
     .array(text(/^[A-Za-z0-9._-]{1,64}$/, "names of nodes"), want("a list of node names"))
