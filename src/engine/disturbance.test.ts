@@ -86,6 +86,18 @@ test("engine - a new epoch on a lossless channel: gap, then items with prev null
   ]);
 });
 
+test("engine - a new epoch whose numbers are lower, for a store lost what was used: the gap is whole and ends where they begin", () => {
+  const rig = new Rig();
+  rig.join(TRADE);
+  rig.ready(TRADE, { seq: 900 });
+  rig.header = { ...rig.header, epoch: "e2" };
+  rig.publish(TRADE, 500, trades(1), null);
+  expect(rig.frames(rig.topic(TRADE, 0))).toMatchObject([
+    { type: "gap", from: 499, seq: 499, epoch: "e2", data: { missed: null, reason: "epoch" } },
+    { type: "items", prev: null, seq: 500, epoch: "e2" },
+  ]);
+});
+
 test("engine - a gap of the source keeps its place between items, and closes Binance sessions", () => {
   const rig = new Rig();
   rig.join(TRADE, 1000);

@@ -34,9 +34,11 @@ export class EpochGaps {
   /** The new epoch's first publication is next. */
   tell(firstSeq: number, time: number): void {
     if (this.#owed.size === 0) return;
+    const end = firstSeq - 1;
     for (const [rung, seq] of this.#owed) {
-      rung.write(gapSegment(seq, firstSeq - 1, time, { missed: null, reason: "epoch" }));
-      this.#announced.set(rung, firstSeq - 1);
+      // Where the store lost what was used, the new numbers may be lower: the gap ends where they begin all the same.
+      rung.write(gapSegment(Math.min(seq, end - 1), end, time, { missed: null, reason: "epoch" }));
+      this.#announced.set(rung, end);
       rung.seq = null;
       rung.tellEpoch = true;
     }

@@ -172,7 +172,7 @@ export class BinanceClient implements Peer {
     }
     if (due >= 0 && from > due) return [`begins at ${this.#trades[0]}, after the reply came ${all[due]?.t}`];
     const begin = expected[0];
-    const broken = begin && listing.gaps.find((gap) => gap.seq > begin.seq);
+    const broken = begin && listing.gaps.find((gap) => gap.epoch === begin.epoch && gap.seq > begin.seq);
     if (broken) return [`the source's gap at ${broken.seq} untold`];
     if (begin && begin.epoch !== expected.at(-1)!.epoch) return ["an epoch ended untold"];
     return [];

@@ -64,6 +64,21 @@ const own: Draw = (random) => ({
   ms: random.chance(0.7) ? random.int(1, 400) : random.int(1, 4000),
 });
 
+/** Two owners talk at once for a while, and now and then only the old one is heard. */
+const duel = (random: Random): readonly Step[] => {
+  const venue = venueOf(random);
+  const listing = venue === 0 ? random.int(0, 1) : LISTINGS - 1;
+  const feeds = (): Step => ({ ...feed("good", 9)(random), listing }) as Step;
+  return [
+    { do: "own", venue, how: "takeOver", ingest: random.int(0, 1), lose: false, ms: random.int(200, 4000) },
+    feeds(),
+    { do: "own", venue, how: "cut", ingest: 0, lose: false, ms: random.int(50, 1500) },
+    feeds(),
+    { do: "wait", ms: random.int(1, 1500) },
+    feeds(),
+  ];
+};
+
 const CALM: Weighted = [
   [7, feed("good", 9)],
   [3, open],
@@ -175,7 +190,9 @@ function stepsOf(theme: Theme, random: Random): Step[] {
       at -= weight;
       return at < 0;
     });
-    steps.push((chosen ?? drawn[0]!)[1](random));
+    const hasOwners = theme === "owners" || theme === "everything";
+    if (hasOwners && random.chance(0.04)) steps.push(...duel(random));
+    else steps.push((chosen ?? drawn[0]!)[1](random));
   }
   return steps;
 }

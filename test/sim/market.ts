@@ -12,6 +12,8 @@ export interface MarketOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly ownIds: boolean;
+  /** The token of an owner, by its name. */
+  readonly tokenOf: (owner: string) => number;
   /** Per venue: whether it keeps a log, where its readers begin, and how fast they read. */
   readonly venues: readonly Pick<VenueOptions, "replayable" | "startsAt" | "paceMs">[];
 }
@@ -27,10 +29,12 @@ export class Market {
   wellBehaved = false;
   /** Nothing is sent any more. */
   ended = false;
+  readonly #tokenOf: (owner: string) => number;
   readonly #clock: Clock;
   readonly #random: Random;
 
-  constructor({ clock, random, ownIds, venues }: MarketOptions) {
+  constructor({ clock, random, ownIds, venues, tokenOf }: MarketOptions) {
+    this.#tokenOf = tokenOf;
     this.#clock = clock;
     this.#random = random;
     this.venues = [this.listings.slice(0, 2), this.listings.slice(2)].map((listings, at) => {
@@ -63,12 +67,11 @@ export class Market {
 
   /**
    * Where the epoch of this id (`shard0-r2-e1`: the first of its second owner) stands among those of its venue; 0 if it is
-   * none. A later owner's come behind whatever an earlier one that still talks begins.
+   * none. A newer owner's come behind whatever an older one that still talks begins.
    */
   epochOf(id: string): number {
-    const [shard, owner, number] = id.split("-");
-    if (!this.venues.some((venue) => venue.name === shard)) return 0;
-    return Number(owner?.slice(1)) * 1000 + Number(number?.slice(1));
+    const at = id.lastIndexOf("-e");
+    return at < 0 ? 0 : this.#tokenOf(id.slice(0, at)) * 1000 + Number(id.slice(at + 2));
   }
 
   // --- records ----------------------------------------------------------------------------------------------------

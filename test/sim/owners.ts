@@ -10,6 +10,7 @@ import type { InstrumentRegistry } from "../../src/channel/registry.ts";
 import type { CheckpointStore } from "../../src/ingest/checkpoint.ts";
 import { ChannelOwners } from "../../src/ingest/owners.ts";
 import { Shard } from "../../src/ingest/shard.ts";
+import type { Clock } from "../../src/lib/clock.ts";
 import type { Connection } from "./connection.ts";
 import type { Market } from "./market.ts";
 import type { NodeClock } from "./node-clock.ts";
@@ -21,6 +22,7 @@ import { type Venue, venueMapper } from "./venue.ts";
 export type Heard = (owner: string, what: "publication" | "head", content: unknown) => void;
 
 export interface OwnersOptions {
+  readonly clock: Clock;
   readonly hub: MemoryHub;
   readonly market: Market;
   readonly store: Store;
@@ -48,6 +50,8 @@ interface Owner {
 interface OwnerBus {
   readonly bus: Bus;
   cut(cut: boolean): void;
+  /** Of those who answer it is asked first. */
+  first(): void;
 }
 
 export class Owners {
@@ -105,9 +109,35 @@ export class Owners {
     });
   }
 
-  /** Who owns the shard last; null if nobody lives. */
+  /**
+   * Another owner begins while the one before still talks, which does not learn of it from the store for `ms`; who asks
+   * meets the old one first.
+   */
+  takeOver(venue: Venue, node: string, ms: number): void {
+    const old = this.ownerOf(venue);
+    old?.door.jam(ms);
+    this.start(venue, node);
+    if (old === null) return;
+    const { clock } = this.#options;
+    clock.after(Math.min(ms, OLD_FIRST_MS), () => {
+      if (old.alive) old.bus.first();
+    });
+  }
+
+  /** Whose token is the highest; null if nobody lives. */
   ownerOf(venue: Venue): Owner | null {
-    return this.#all.findLast((one) => one.venue === venue && one.alive) ?? null;
+    let newest: Owner | null = null;
+    for (const one of this.#all) {
+      if (one.venue !== venue || !one.alive) continue;
+      if (newest === null || rankOf(one) >= rankOf(newest)) newest = one;
+    }
+    return newest;
+  }
+
+  /** The token of the owner whose epochs begin so. */
+  tokenOf(label: string): number {
+    const owner = this.#all.find((one) => one.label === label);
+    return owner === undefined ? 0 : tokenOf(owner);
   }
 
   /** Somebody on this node speaks for the shard. */
@@ -207,10 +237,22 @@ export class Owners {
       served?.close();
       served = now ? null : (serving?.() ?? null);
     };
-    return { bus, cut };
+    const first = (): void => {
+      if (isCut || serving === null) return;
+      cut(true);
+      cut(false);
+    };
+    return { bus, cut, first };
   }
 }
 
+const tokenOf = ({ shard }: Owner): number => shard.status().token;
+
+/** Who has noticed that it was overtaken counts for less than anybody else. */
+const rankOf = (owner: Owner): number => (owner.shard.lost ? -1 : tokenOf(owner));
+
+/** A while after a take-over the old owner answers first. */
+const OLD_FIRST_MS = 50;
 /** A node tries again when the store did not answer. */
 const START_AGAIN_MS = 500;
 const OVERTAKEN = "a newer owner has taken it";

@@ -11,6 +11,8 @@ import type { Random } from "./random.ts";
 export interface Door extends CheckpointStore {
   /** Nothing passes any more, in neither direction. */
   shut(): void;
+  /** This owner alone cannot reach the store, until `ms` from now. */
+  jam(ms: number): void;
 }
 
 export interface StoreOptions {
@@ -49,12 +51,13 @@ export class Store {
   /** For one owner, whose thread's clock it is. */
   door(clock: Clock): Door {
     let open = true;
+    let jammedUntilMs = 0;
     /** The answer comes later; to who is dead, never. */
     const later = <T>(ask: () => Promise<T>): Promise<T> =>
       new Promise((resolve, reject) => {
         if (!open) return;
         const { random, delayMsMax } = this.#options;
-        const fails = this.#failing;
+        const fails = this.#failing || clock.monotonicMs() < jammedUntilMs;
         const answer = fails ? Promise.reject(new Error("the checkpoint store does not answer")) : ask();
         const then = (call: () => void) => clock.after(random.int(0, delayMsMax), () => open && call());
         answer.then(
@@ -65,8 +68,12 @@ export class Store {
     return {
       load: (shard) => later(() => this.#newest.load(shard)),
       save: (shard, checkpoint) => later(() => this.#newest.save(shard, this.#copy(checkpoint))),
+      head: (shard) => later(() => this.#newest.head(shard)),
       shut: () => {
         open = false;
+      },
+      jam: (ms) => {
+        jammedUntilMs = clock.monotonicMs() + ms;
       },
     };
   }

@@ -2,7 +2,8 @@
  * Watches the clients of a world while it runs: nobody may be silently behind for long.
  *
  * A HEAD that reached a node says where a channel stands. A while later every client of that node has that much, or was
- * told: stale, a gap, another epoch, or its session is closed. Held up on purpose (a thread without turns, a worker that
+ * told: stale, a gap, another epoch, or its session is closed. Where no HEAD of a shard comes, clients of its channels are
+ * told stale, or are closed. Held up on purpose (a thread without turns, a worker that
  * reads nothing, a client that does not read) is no reason to complain.
  */
 import type { Bus, Head } from "../../src/bus/bus.ts";
@@ -15,6 +16,8 @@ import type { Trace } from "./trace.ts";
 const BEHIND_MS_MAX = 6000;
 /** Sessions of a dialect without a word for it see 5 s of staleness before they are closed. */
 const UNTOLD_MS_MAX = BEHIND_MS_MAX + 6000;
+/** Without a HEAD for 2 s a shard is silent; a node looks every 250 ms. */
+const SILENT_MS_MAX = 3000;
 const LOOK_MS = 1000;
 
 /** From `sinceMs` on the node has known that the channel stands at `seq`. */
@@ -32,6 +35,10 @@ export class Watch {
   readonly #known = new Map<string, Known[]>();
   /** Highest token by node and shard: what a former owner says counts for nothing. */
   readonly #tokens = new Map<string, number>();
+  /** By node and channel: when a HEAD of its shard came last. */
+  readonly #headMs = new Map<string, { ms: number }>();
+  /** By node and shard: the same, shared by its channels. */
+  readonly #headOf = new Map<string, { ms: number }>();
   #timer: Timer | null = null;
   #ended = false;
   readonly #rankOf: (epoch: string) => number;
@@ -80,9 +87,13 @@ export class Watch {
     if (token < (this.#tokens.get(owner) ?? 0)) return;
     this.#tokens.set(owner, token);
     const sinceMs = this.#clock.monotonicMs();
+    const heard = this.#headOf.get(owner) ?? { ms: 0 };
+    this.#headOf.set(owner, heard);
+    heard.ms = sinceMs;
     for (const [channel, , seq] of last) {
       if (!channel.endsWith("@depth") && !channel.endsWith("@trade")) continue;
       const key = `${node} ${channel}`;
+      this.#headMs.set(key, heard);
       const known = this.#known.get(key) ?? [];
       this.#known.set(key, known);
       const newest = known.at(-1);
@@ -108,33 +119,44 @@ export class Watch {
       for (const [name, { following, phase, runsMs }] of client.subscriptions) {
         const channel = name.replace(/^spot:/, "");
         if (phase !== "running" || following.stale || now - runsMs < BEHIND_MS_MAX) continue;
+        const silentMs = now - (this.#headMs.get(`${node} ${channel}`)?.ms ?? now);
+        if (silentMs > SILENT_MS_MAX && following.have !== null) {
+          this.#complain(
+            `${client.label} ${name} is not told that its owner is silent for ${silentMs} ms`,
+            following.log,
+          );
+          return;
+        }
         const due = this.#due(node, channel, BEHIND_MS_MAX);
         if (due === null || following.epoch === "") continue;
         const isOld = this.#rankOf(due.epoch) > this.#rankOf(following.epoch);
         if (!isOld && (due.epoch !== following.epoch || due.seq <= (following.have ?? -1))) continue;
-        this.#complain(`${client.label} ${name}`, following.have, due, now, following.log);
+        this.#complain(`${client.label} ${name} ${behind(following.have, due, now)}`, following.log);
+        return;
       }
     }
     for (const client of crowd.binances) {
       if (!client.open || client.node?.name !== node || now - client.disturbedMs < UNTOLD_MS_MAX) continue;
       const have = client.position;
+      const silentMs = now - (this.#headMs.get(`${node} ${client.symbol}@depth`)?.ms ?? now);
+      if (have !== null && silentMs > SILENT_MS_MAX + UNTOLD_MS_MAX) {
+        this.#complain(`${client.label} is not closed, its owner is silent for ${silentMs} ms`, client.log);
+        return;
+      }
       const due = have === null ? null : this.#due(node, `${client.symbol}@depth`, UNTOLD_MS_MAX);
       if (have === null || due === null || due.seq <= have) continue;
-      this.#complain(`${client.label} ${client.symbol}@${client.stream}`, have, due, now, client.log);
+      this.#complain(`${client.label} ${client.symbol}@${client.stream} ${behind(have, due, now)}`, client.log);
+      return;
     }
   }
 
-  #complain(
-    who: string,
-    have: number | null,
-    { epoch, seq, sinceMs }: Known,
-    now: number,
-    log: readonly string[],
-  ): void {
-    const text = `${who} is silently behind: at ${have}, its node has heard of ${epoch} ${seq} for ${now - sinceMs} ms`;
+  #complain(text: string, log: readonly string[]): void {
     this.#trace.say(() => `! ${text}`);
     this.#violation(`${text}; ${log.slice(-25).join(" / ")}`);
     // Once is enough.
     this.#ended = true;
   }
 }
+
+const behind = (have: number | null, { epoch, seq, sinceMs }: Known, now: number): string =>
+  `is silently behind: at ${have}, its node has heard of ${epoch} ${seq} for ${now - sinceMs} ms`;

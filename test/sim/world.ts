@@ -93,7 +93,13 @@ class World {
     const { drop, duplicate, delay, ownIds, venues, bytes } = plan;
     const trace = new Lines(clock, keep);
     this.#trace = trace;
-    this.#market = new Market({ clock, random: venueRandom, ownIds, venues });
+    this.#market = new Market({
+      clock,
+      random: venueRandom,
+      ownIds,
+      venues,
+      tokenOf: (owner) => this.#owners.tokenOf(owner),
+    });
     this.#store = new Store({ random: createRandom(plan.seed + 3), delayMsMax: plan.storeMs, copies: bytes });
 
     const catalog = new InstrumentRegistry();
@@ -120,6 +126,7 @@ class World {
       faults: this.#network,
     });
     this.#owners = new Owners({
+      clock,
       hub,
       market: this.#market,
       store: this.#store,
@@ -372,7 +379,9 @@ class World {
     if (lose) this.#store.lose();
     if (how === "takeOver") {
       const other = this.#ingest.find((name) => name !== owner?.node);
-      if (other !== undefined) this.#owners.start(venue, other);
+      if (other === undefined) return;
+      if (owner === null) this.#owners.start(venue, other);
+      else this.#owners.takeOver(venue, other, ms);
       return;
     }
     this.#owners.end(venue, how === "crash");
