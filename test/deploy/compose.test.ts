@@ -128,7 +128,7 @@ describe("deploy - the nodes", () => {
     const found = [...`${addresses} ${json}`.matchAll(/\b([a-z]+):(\d{4,5})\b/g)].map(
       ([, host, port]) => `${host}:${port}`,
     );
-    expect([...new Set(found)].sort()).toEqual(["kafka:9092", "nats:4222"]);
+    expect([...new Set(found)].sort()).toEqual(["kafka:9092", "nats:4222", "redis:6379"]);
     for (const [host, port] of found.map((address) => address.split(":"))) {
       expect(SERVER_PORTS[host!]).toContain(Number(port));
       expect(compose.services[host!]).toBeDefined();

@@ -169,7 +169,7 @@ async function proxiesFor(
 }
 
 /** What both nodes are started with, their names apart. */
-function nodeFlags({ nats, kafka }: Servers, proxies: Proxies | null, store: string): string[] {
+function nodeFlags({ redis, nats, kafka }: Servers, proxies: Proxies | null, store: string): string[] {
   const at = (server: { readonly port: number }, proxy: CuttingProxy | undefined): string =>
     `127.0.0.1:${(proxy ?? server).port}`;
   const kafkaAt = at(kafka, proxies?.kafka);
@@ -180,6 +180,7 @@ function nodeFlags({ nats, kafka }: Servers, proxies: Proxies | null, store: str
     ...["--port", "0", "--admin-port", "0", "--workers", "1", "--ring-bytes", "16MiB", "--drain-seconds", "0"],
     ...["--log-format", "json", "--cluster", "market", "--peers", NODES.join(",")],
     ...["--bus", "nats", "--bus-servers", `nats://${at(nats, proxies?.nats)}`],
+    ...["--checkpoints", `redis://${at(redis, proxies?.redis)}`],
     ...["--config-store", `file:${store}`, "--addresses", addresses.join(",")],
   ];
 }
