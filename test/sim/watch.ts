@@ -15,7 +15,7 @@ import type { Trace } from "./trace.ts";
 /** A question and its timeout (700 ms), a delayed message (300), the slowest rung (3000), and some room. */
 const BEHIND_MS_MAX = 6000;
 /** Sessions of a dialect without a word for it see 5 s of staleness before they are closed. */
-const UNTOLD_MS_MAX = BEHIND_MS_MAX + 6000;
+const UNTOLD_MS = 6000;
 /** Without a HEAD for 2 s a shard is silent; a node looks every 250 ms. */
 const SILENT_MS_MAX = 3000;
 const LOOK_MS = 1000;
@@ -67,8 +67,8 @@ export class Watch {
     const look = (): void => {
       if (this.#ended) return;
       for (const node of nodes) {
-        const now = this.#clock.monotonicMs();
-        if (now - node.disturbedUntilMs > BEHIND_MS_MAX) this.#look(crowd, node.name, now);
+        this.#lookSilent(crowd, node);
+        if (this.#clock.monotonicMs() - node.disturbedUntilMs > BEHIND_MS_MAX) this.#lookBehind(crowd, node.name);
       }
       this.#timer = this.#clock.after(LOOK_MS, look);
     };
@@ -113,21 +113,39 @@ export class Watch {
     return known[at + 1] !== undefined && known.at(-1)!.epoch !== due.epoch ? null : due;
   }
 
-  #look(crowd: Crowd, node: string, now: number): void {
+  /** No HEAD has come for long, and nothing on the node or the client's side was held up since the last one. */
+  #lookSilent(crowd: Crowd, { name: node, disturbedUntilMs }: Node): void {
+    const now = this.#clock.monotonicMs();
+    const silentMs = (channel: string, ...since: readonly number[]): number => {
+      const last = this.#headMs.get(`${node} ${channel}`)?.ms ?? now;
+      return Math.max(disturbedUntilMs, ...since) > last ? 0 : now - last;
+    };
+    for (const client of crowd.natives) {
+      if (!client.open || client.node?.name !== node) continue;
+      for (const [name, { following, phase, runsMs }] of client.subscriptions) {
+        if (phase !== "running" || following.stale || following.have === null) continue;
+        const ms = silentMs(name.replace(/^spot:/, ""), client.disturbedMs, runsMs);
+        if (ms < SILENT_MS_MAX) continue;
+        this.#complain(`${client.label} ${name} is not told that its owner is silent for ${ms} ms`, following.log);
+        return;
+      }
+    }
+    for (const client of crowd.binances) {
+      if (!client.open || client.node?.name !== node || client.position === null) continue;
+      const ms = silentMs(`${client.symbol}@depth`, client.disturbedMs);
+      if (ms < SILENT_MS_MAX + UNTOLD_MS) continue;
+      this.#complain(`${client.label} is not closed, its owner is silent for ${ms} ms`, client.log);
+      return;
+    }
+  }
+
+  #lookBehind(crowd: Crowd, node: string): void {
+    const now = this.#clock.monotonicMs();
     for (const client of crowd.natives) {
       if (!client.open || client.node?.name !== node || now - client.disturbedMs < BEHIND_MS_MAX) continue;
       for (const [name, { following, phase, runsMs }] of client.subscriptions) {
-        const channel = name.replace(/^spot:/, "");
         if (phase !== "running" || following.stale || now - runsMs < BEHIND_MS_MAX) continue;
-        const silentMs = now - (this.#headMs.get(`${node} ${channel}`)?.ms ?? now);
-        if (silentMs > SILENT_MS_MAX && following.have !== null) {
-          this.#complain(
-            `${client.label} ${name} is not told that its owner is silent for ${silentMs} ms`,
-            following.log,
-          );
-          return;
-        }
-        const due = this.#due(node, channel, BEHIND_MS_MAX);
+        const due = this.#due(node, name.replace(/^spot:/, ""), BEHIND_MS_MAX);
         if (due === null || following.epoch === "") continue;
         const isOld = this.#rankOf(due.epoch) > this.#rankOf(following.epoch);
         if (!isOld && (due.epoch !== following.epoch || due.seq <= (following.have ?? -1))) continue;
@@ -135,15 +153,11 @@ export class Watch {
         return;
       }
     }
+    const untoldMs = BEHIND_MS_MAX + UNTOLD_MS;
     for (const client of crowd.binances) {
-      if (!client.open || client.node?.name !== node || now - client.disturbedMs < UNTOLD_MS_MAX) continue;
+      if (!client.open || client.node?.name !== node || now - client.disturbedMs < untoldMs) continue;
       const have = client.position;
-      const silentMs = now - (this.#headMs.get(`${node} ${client.symbol}@depth`)?.ms ?? now);
-      if (have !== null && silentMs > SILENT_MS_MAX + UNTOLD_MS_MAX) {
-        this.#complain(`${client.label} is not closed, its owner is silent for ${silentMs} ms`, client.log);
-        return;
-      }
-      const due = have === null ? null : this.#due(node, `${client.symbol}@depth`, UNTOLD_MS_MAX);
+      const due = have === null ? null : this.#due(node, `${client.symbol}@depth`, untoldMs);
       if (have === null || due === null || due.seq <= have) continue;
       this.#complain(`${client.label} ${client.symbol}@${client.stream} ${behind(have, due, now)}`, client.log);
       return;
