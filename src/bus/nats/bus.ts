@@ -84,7 +84,7 @@ class Node implements NatsBus {
     this.#cluster = cluster;
     this.#stream = streamName(cluster);
     this.#clock = clock;
-    this.#wire = createWire(options.version);
+    this.#wire = createWire(options.version, options.writes);
     this.#sender = Math.floor(random() * 2 ** 32);
     this.#id = this.#sender.toString(36);
     this.#subjects = { heads: controlSubject(cluster, "heads"), ask: controlSubject(cluster, "ask") };
@@ -358,7 +358,7 @@ class Node implements NatsBus {
 
   #split(bytes: Uint8Array): Uint8Array[] {
     const part = { sender: this.#sender, message: this.#messages++ % 2 ** 32 };
-    return split(bytes, this.#maxPayload - HEADERS_MAX, part, this.#wire.version);
+    return split(bytes, this.#maxPayload - HEADERS_MAX, part, this.#wire.writes);
   }
 
   // --- what comes in ----------------------------------------------------------------------------------------------

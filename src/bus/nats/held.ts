@@ -1,11 +1,12 @@
 /**
  * What is to leave this node, in order: sent and not yet confirmed, then waiting.
  *
- * Invariants: `entries[0]` is the oldest; each has a number one above that of the entry before it; what was sent stays
- * until it is confirmed, so that it can be sent again on the next connection.
- * At the limit: the owner of the line (outbox.ts, stored.ts) takes the oldest out and counts it.
+ * Invariants: each parcel has a number above all before it; what was sent stays until it is confirmed, so that it can be
+ * sent again on the next connection, and counts as sent until then.
+ * At the limit: the owner of the line (outbox.ts, stored.ts) takes the oldest of those that wait out and counts it.
  */
 export interface Parcel {
+  readonly number: number;
   readonly subject: string;
   readonly bytes: Uint8Array;
   /** Publications that end in it; 0 of HEADs, requests and answers, and of all but the last part of a split message. */
@@ -19,89 +20,108 @@ export interface Parcel {
 }
 
 export class Line {
-  #entries: Parcel[] = [];
-  #start = 0;
-  /** Number of the oldest entry. */
-  #first = 0;
-  /** Number of the next to be sent. */
-  #next = 0;
-  #bytes = 0;
-  #bytesSent = 0;
-
-  /** Number of the oldest entry; `end` if there is none. */
-  get first(): number {
-    return this.#first;
-  }
-
-  /** One above the number of the newest entry. */
-  get end(): number {
-    return this.#first + this.length;
-  }
+  readonly #sent = new Fifo();
+  readonly #waiting = new Fifo();
+  #numbers = 0;
 
   get length(): number {
-    return this.#entries.length - this.#start;
+    return this.#sent.length + this.#waiting.length;
   }
 
   get bytes(): number {
-    return this.#bytes;
+    return this.#sent.bytes + this.#waiting.bytes;
   }
 
-  /** Of what was sent and is not confirmed. */
-  get bytesSent(): number {
-    return this.#bytesSent;
-  }
-
+  /** Parcels sent and not confirmed, and their bytes. */
   get sent(): number {
-    return this.#next - this.#first;
+    return this.#sent.length;
   }
 
-  get next(): number {
-    return this.#next;
+  get bytesSent(): number {
+    return this.#sent.bytes;
   }
 
-  push(parcel: Parcel): void {
-    this.#entries.push(parcel);
-    this.#bytes += parcel.bytes.length;
+  /** Number of the newest that was ever put in line; -1 before. */
+  get newest(): number {
+    return this.#numbers - 1;
   }
 
-  /** The next to be sent; null if all were. */
-  waiting(): Parcel | null {
-    return this.#entries[this.#start + this.sent] ?? null;
+  /** All with a lower number are confirmed or taken out. */
+  get settled(): number {
+    return this.#sent.oldest?.number ?? this.#waiting.oldest?.number ?? this.#numbers;
   }
 
-  markSent(): void {
-    this.#bytesSent += this.waiting()?.bytes.length ?? 0;
-    this.#next++;
+  get oldestSent(): Parcel | null {
+    return this.#sent.oldest;
   }
 
-  oldest(): Parcel | null {
-    return this.#entries[this.#start] ?? null;
+  /** The next to be sent. */
+  get oldestWaiting(): Parcel | null {
+    return this.#waiting.oldest;
   }
 
-  shift(): Parcel | null {
-    const parcel = this.oldest();
-    if (parcel === null) return null;
-    this.#bytes -= parcel.bytes.length;
-    if (this.#next > this.#first) this.#bytesSent -= parcel.bytes.length;
-    else this.#next++;
-    this.#first++;
-    this.#start++;
-    if (this.#start > 512 && this.#start * 2 > this.#entries.length) {
-      this.#entries = this.#entries.slice(this.#start);
-      this.#start = 0;
-    }
-    return parcel;
+  push(parcel: Omit<Parcel, "number">): void {
+    this.#waiting.push({ number: this.#numbers++, ...parcel });
+  }
+
+  /** The next one was sent. */
+  send(): void {
+    const parcel = this.#waiting.shift();
+    if (parcel !== null) this.#sent.push(parcel);
+  }
+
+  confirmOldest(): void {
+    this.#sent.shift();
+  }
+
+  /** Takes the oldest out that was not sent. */
+  drop(): Parcel | null {
+    return this.#waiting.shift();
   }
 
   /** Nothing was sent, as far as anybody knows. What `keep` refuses is taken out. */
   rewind(keep: (parcel: Parcel) => boolean): void {
-    const { end } = this;
-    this.#entries = this.#entries.slice(this.#start).filter(keep);
+    const all = [...this.#sent.clear(), ...this.#waiting.clear()];
+    for (const parcel of all) if (keep(parcel)) this.#waiting.push(parcel);
+  }
+}
+
+class Fifo {
+  #parcels: Parcel[] = [];
+  #start = 0;
+  bytes = 0;
+
+  get length(): number {
+    return this.#parcels.length - this.#start;
+  }
+
+  get oldest(): Parcel | null {
+    return this.#parcels[this.#start] ?? null;
+  }
+
+  push(parcel: Parcel): void {
+    this.#parcels.push(parcel);
+    this.bytes += parcel.bytes.length;
+  }
+
+  shift(): Parcel | null {
+    const { oldest } = this;
+    if (oldest === null) return null;
+    this.bytes -= oldest.bytes.length;
+    this.#start++;
+    // Cut off in bulk, so that a shift stays cheap.
+    if (this.#start > 512 && this.#start * 2 > this.#parcels.length) {
+      this.#parcels = this.#parcels.slice(this.#start);
+      this.#start = 0;
+    }
+    return oldest;
+  }
+
+  clear(): Parcel[] {
+    const all = this.#parcels.slice(this.#start);
+    this.#parcels = [];
     this.#start = 0;
-    // Numbers that were given out stay behind: whoever waits for one sees it pass.
-    this.#first = end - this.#entries.length;
-    this.#next = this.#first;
-    this.#bytes = this.#entries.reduce((sum, { bytes }) => sum + bytes.length, 0);
-    this.#bytesSent = 0;
+    this.bytes = 0;
+    return all;
   }
 }

@@ -1,14 +1,14 @@
 /** What the NATS bus is told, and what it tells. */
 import type { Clock } from "../../lib/clock.ts";
 import type { Log } from "../../lib/log.ts";
-import type { NatsLink, NatsLinkState, NatsSettings } from "../../lib/nats.ts";
+import type { NatsLink, NatsLinkOptions, NatsLinkState, NatsSettings } from "../../lib/nats.ts";
 import type { Bus, BusState } from "../bus.ts";
 import type { NatsBusCounters } from "./counters.ts";
 import type { StreamSettings } from "./stream.ts";
 import type { Way } from "./topics.ts";
 
 export interface NatsBusOptions {
-  readonly nats: NatsSettings;
+  readonly nats: NatsSettings & Pick<NatsLinkOptions, "pingMs" | "retryMaxMs">;
   /** Of topics that do not name their own. Default "nats". */
   readonly kind?: Way;
   /** What a fanout topic names; null: nothing. Asked once per topic. */
@@ -44,8 +44,10 @@ export interface NatsBusOptions {
   readonly windowBytes?: number;
   /** A receiver or owner threw. Default: thrown again on its own, as an uncaught error of the process. */
   readonly onError?: (error: unknown) => void;
-  /** Written by an older node while a cluster is upgraded. Default BUS_VERSION. */
+  /** The version of the envelope; it is read and the one before it. Default BUS_VERSION. */
   readonly version?: number;
+  /** The version that is written: the one before while a cluster is upgraded. Default `version`. */
+  readonly writes?: number;
 }
 
 export interface NatsBusStatus {

@@ -43,6 +43,7 @@ export class Outbox {
   /** Sent since the server was asked last. */
   #unasked = 0;
   #asking = false;
+  #lastSent = -1;
   #timer: Timer | null = null;
 
   constructor(options: OutboxOptions) {
@@ -86,7 +87,7 @@ export class Outbox {
         timer.cancel();
         resolve();
       };
-      const waiter: Waiter = { number: this.#line.end - 1, settle };
+      const waiter: Waiter = { number: this.#line.newest, settle };
       const timer = this.#options.clock.after(FLUSH_MS_MAX, () => {
         this.#waiters = this.#waiters.filter((other) => other !== waiter);
         resolve();
@@ -100,14 +101,15 @@ export class Outbox {
     const connection = this.#connection;
     if (connection === null) return;
     for (;;) {
-      const parcel = this.#line.waiting();
+      const parcel = this.#line.oldestWaiting;
       if (parcel === null || (this.#line.bytesSent > 0 && this.#isFull(parcel))) break;
       if (connection.isClosed()) break;
       this.#send(connection, parcel);
-      this.#line.markSent();
+      this.#line.send();
+      this.#lastSent = parcel.number;
     }
     if (this.#line.sent === 0) return;
-    if (this.#unasked >= CONFIRM_BYTES || this.#line.waiting() !== null) this.#ask();
+    if (this.#unasked >= CONFIRM_BYTES || this.#line.oldestWaiting !== null) this.#ask();
     else this.#timer ??= this.#options.clock.after(CONFIRM_MS, () => this.#ask());
   }
 
@@ -139,7 +141,7 @@ export class Outbox {
     if (connection === null || this.#asking || connection.isClosed()) return;
     this.#asking = true;
     this.#unasked = 0;
-    const upTo = this.#line.next;
+    const upTo = this.#lastSent;
     connection.flush().then(
       () => this.#connection === connection && this.#confirmed(upTo),
       // The connection is gone: `down` follows.
@@ -149,14 +151,14 @@ export class Outbox {
 
   #confirmed(upTo: number): void {
     this.#asking = false;
-    while (this.#line.first < upTo && this.#line.length > 0) this.#line.shift();
+    while ((this.#line.oldestSent?.number ?? Number.POSITIVE_INFINITY) <= upTo) this.#line.confirmOldest();
     this.#settle(false);
     this.#pump();
     if (this.#waiters.length > 0) this.#ask();
   }
 
   #settle(all: boolean): void {
-    const done = this.#waiters.filter(({ number }) => all || number < this.#line.first);
+    const done = this.#waiters.filter(({ number }) => all || number < this.#line.settled);
     if (done.length === 0) return;
     this.#waiters = this.#waiters.filter((waiter) => !done.includes(waiter));
     for (const { settle } of done) settle();
@@ -167,12 +169,11 @@ export class Outbox {
     const { clock, heldBytesMax, heldMsMax, counters } = this.#options;
     const oldestMs = clock.monotonicMs() - heldMsMax;
     for (;;) {
-      const oldest = this.#line.oldest();
-      if (oldest === null || (this.#line.bytes <= heldBytesMax && oldest.at >= oldestMs)) return;
-      // Sent already: it may well have arrived, it only cannot be sent again.
-      if (this.#line.sent === 0) counters.dropped += oldest.publications;
-      this.#line.shift();
-      this.#settle(false);
+      const oldest = this.#line.oldestWaiting;
+      if (oldest === null || (this.#line.bytes <= heldBytesMax && oldest.at >= oldestMs)) break;
+      counters.dropped += oldest.publications;
+      this.#line.drop();
     }
+    this.#settle(false);
   }
 }

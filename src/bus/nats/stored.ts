@@ -128,7 +128,7 @@ export class Stored {
         this.#waiters = this.#waiters.filter((other) => other !== waiter);
       };
       const waiter: Waiter = {
-        number: this.#line.end - 1,
+        number: this.#line.newest,
         resolve: () => {
           end();
           resolve();
@@ -210,27 +210,27 @@ export class Stored {
     if (connection === null || !this.#ready) return;
     const { clock } = this.#options;
     for (;;) {
-      const parcel = this.#line.waiting();
+      const parcel = this.#line.oldestWaiting;
       if (parcel === null || this.#line.sent >= IN_FLIGHT_MAX || connection.isClosed()) break;
       if (this.#line.bytesSent > 0 && this.#line.bytesSent + parcel.bytes.length > IN_FLIGHT_BYTES_MAX) break;
       if (this.#line.sent === 0) this.#progressAt = clock.monotonicMs();
       this.#send(connection, parcel);
-      this.#line.markSent();
+      this.#line.send();
     }
     if (this.#line.sent > 0) this.#watch ??= clock.after(ACK_MS_MAX, () => this.#look());
   }
 
-  #send(connection: NatsConnection, { subject, bytes, publications, id }: Parcel): void {
+  #send(connection: NatsConnection, { number, subject, bytes, publications, id }: Parcel): void {
     const { counters, clock, told } = this.#options;
     const named = headers();
     named.set("Nats-Msg-Id", id);
     try {
-      connection.publish(subject, bytes, { reply: `${this.#inbox}.${this.#line.next}`, headers: named });
+      connection.publish(subject, bytes, { reply: `${this.#inbox}.${number}`, headers: named });
     } catch (error) {
       // A server that takes less than the one before: what was split for that is too large for this one.
       counters.dropped += publications;
       this.#lostAt = clock.monotonicMs();
-      this.#early.add(this.#line.next);
+      this.#early.add(number);
       told(error instanceof Error ? error.message : String(error));
       return;
     }
@@ -260,15 +260,23 @@ export class Stored {
     this.#progressAt = clock.monotonicMs();
     counters.stored++;
     if (message.data.length < 200 && Buffer.from(message.data).includes('"duplicate":true')) counters.storedBefore++;
-    if (number >= this.#line.first) this.#early.add(number);
-    while (this.#early.delete(this.#line.first)) this.#line.shift();
-    this.#settle();
+    if (number >= this.#line.settled) this.#early.add(number);
+    this.#confirm();
     this.#pump();
   }
 
+  #confirm(): void {
+    for (;;) {
+      const oldest = this.#line.oldestSent;
+      if (oldest === null || !this.#early.delete(oldest.number)) break;
+      this.#line.confirmOldest();
+    }
+    this.#settle();
+  }
+
   #settle(): void {
-    const { first, bytes } = this.#line;
-    for (const waiter of [...this.#waiters]) if (waiter.number < first) waiter.resolve();
+    const { settled, bytes } = this.#line;
+    for (const waiter of [...this.#waiters]) if (waiter.number < settled) waiter.resolve();
     if (this.#room !== null && bytes < this.#options.bytesMax / 4) {
       this.#room.resolve();
       this.#room = null;
@@ -278,7 +286,9 @@ export class Stored {
   #shed(): void {
     const { bytesMax, counters, clock } = this.#options;
     while (this.#line.bytes > bytesMax) {
-      counters.dropped += this.#line.shift()?.publications ?? 0;
+      const dropped = this.#line.drop();
+      if (dropped === null) break;
+      counters.dropped += dropped.publications;
       this.#lostAt = clock.monotonicMs();
       for (const waiter of [...this.#waiters]) waiter.reject(notStored("the line is full"));
     }

@@ -45,7 +45,8 @@ export interface ReceivedBatch extends BusMessage {
 }
 
 export interface Wire {
-  readonly version: number;
+  /** The version it writes. */
+  readonly writes: number;
   /** `publications`: each as JSON. */
   batch(header: ShardHeader, sentUs: number, publications: readonly string[]): Uint8Array;
   readBatch(bytes: Uint8Array): ReceivedBatch | GatewayError;
@@ -62,7 +63,11 @@ const isObject = (value: unknown): value is Fields =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 const isNode = (value: unknown): value is string => typeof value === "string" && value !== "";
 
-export function createWire(version: number = BUS_VERSION): Wire {
+/**
+ * `version`: the newest this program knows, it reads that and the one before. `writes`: what it writes, the older of the
+ * two while a cluster is upgraded.
+ */
+export function createWire(version: number = BUS_VERSION, writes: number = version): Wire {
   const codec = createCodec(version);
   const read = <Frame>(what: What, bytes: Uint8Array, problemOf: (body: Fields) => string | null) => {
     const body = open(what, bytes, version);
@@ -73,13 +78,13 @@ export function createWire(version: number = BUS_VERSION): Wire {
     return problem === null ? (body as unknown as Frame) : malformed(what, problem);
   };
   /** Every header says the version it is written in. */
-  const written = <Body extends ShardHeader>(body: Body): Body => ({ ...body, version });
+  const written = <Body extends ShardHeader>(body: Body): Body => ({ ...body, version: writes });
 
   return {
-    version,
+    writes,
     batch({ shard, token, epoch }, sentUs, publications) {
-      const header = JSON.stringify({ version, shard, token, epoch, sentUs });
-      return seal("message", `${header.slice(0, -1)},"publications":[${publications.join()}]}`, version);
+      const header = JSON.stringify({ version: writes, shard, token, epoch, sentUs });
+      return seal("message", `${header.slice(0, -1)},"publications":[${publications.join()}]}`, writes);
     },
     readBatch(bytes) {
       const message = codec.decodeMessage(bytes);
@@ -87,15 +92,15 @@ export function createWire(version: number = BUS_VERSION): Wire {
       const { sentUs } = message as Partial<ReceivedBatch>;
       return { ...message, sentUs: Number.isSafeInteger(sentUs) ? (sentUs as number) : 0 };
     },
-    heads: (frame) => seal("heads", JSON.stringify({ ...frame, heads: frame.heads.map(written) }), version),
+    heads: (frame) => seal("heads", JSON.stringify({ ...frame, heads: frame.heads.map(written) }), writes),
     readHeads: (bytes) => read<HeadsFrame>("heads", bytes, headsProblem),
-    ask: (frame) => seal("ask", JSON.stringify(frame), version),
+    ask: (frame) => seal("ask", JSON.stringify(frame), writes),
     readAsk: (bytes) => read<AskFrame>("ask", bytes, askProblem),
     answer(frame) {
       const { node, id } = frame;
       const what =
         "head" in frame ? { head: written(frame.head) } : { reply: frame.reply === null ? null : written(frame.reply) };
-      return seal("answer", JSON.stringify({ node, id, ...what }), version);
+      return seal("answer", JSON.stringify({ node, id, ...what }), writes);
     },
     readAnswer: (bytes) => read<AnswerFrame>("answer", bytes, answerProblem),
   };
