@@ -45,7 +45,8 @@ export class Feed implements FeedPlace {
   movedAtMs: number;
   /** Why nothing comes although the end moves; null if that is not so. */
   stalled: string | null = null;
-  reconnects = 0;
+  #connection: unknown = null;
+  #connections = 0;
   readonly #pieces: Piece[] = [];
   readonly #bytesMax: number;
   readonly #wakeSource: () => void;
@@ -98,7 +99,19 @@ export class Feed implements FeedPlace {
     this.wakeLeader();
   }
 
+  /** Connections it had after the first. */
+  get reconnects(): number {
+    return Math.max(0, this.#connections - 1);
+  }
+
   // --- leader loop ----------------------------------------------------------------------------------------------
+
+  /** It is fetched over this connection. */
+  over(connection: unknown): void {
+    if (this.#connection === connection) return;
+    this.#connection = connection;
+    this.#connections++;
+  }
 
   give(fetched: FetchedPartition, committedOnly: boolean, receivedUs: number, nowMs: number): void {
     this.end = committedOnly ? fetched.stableEnd : fetched.end;

@@ -52,7 +52,6 @@ export class Leader {
   readonly #abort = new AbortController();
   readonly ended: Promise<void>;
   #link: Link | null = null;
-  #connections = 0;
   #trouble: LeaderTrouble | null;
 
   constructor(node: number, ports: LeaderPorts) {
@@ -133,6 +132,7 @@ export class Leader {
     const topics = requestOf(wanting, namesTopicsById(api.version), settings.partitionMaxBytes);
     const asked = new Map<string, Asked>();
     for (const feed of wanting) {
+      feed.over(link);
       const topic = namesTopicsById(api.version) ? feed.topicId : feed.topic;
       asked.set(`${topic}/${feed.partition}`, { feed, ticket: feed.ticket });
     }
@@ -185,7 +185,6 @@ export class Leader {
       throw new GatewayError("BROKER", "stopped");
     }
     this.#link = link;
-    if (this.#connections++ > 0) for (const feed of this.#feeds) feed.reconnects++;
     return link;
   }
 }
