@@ -3,27 +3,27 @@
  *
  * Part of the composition root: here the brokers and the mappers of routes are picked.
  */
-import { readFile } from "node:fs/promises";
 import type { ConfigView } from "./admin/mod.ts";
 import { parseChannelName, symbolOf } from "./channel/name.ts";
 import type { InstrumentRegistry } from "./channel/registry.ts";
 import { canonicalTopic, type TopicSpec } from "./channel/topic-settings.ts";
 import type { Kind } from "./channel/types.ts";
 import { resolverOf } from "./config/addresses.ts";
-import { parseDynamic } from "./config/dynamic/parse.ts";
-import type { DynamicConfig, DynamicContext } from "./config/dynamic/types.ts";
+import type { DynamicConfig } from "./config/dynamic/types.ts";
 import type { StaticConfig } from "./config/static.ts";
+import { createFileStore } from "./config/store/file.ts";
+import type { ConfigStore } from "./config/store/store.ts";
+import { dynamicContext } from "./dynamic-context.ts";
 import type { TopicPattern } from "./ingest/broker.ts";
-import { createJetstreamBroker, JETSTREAM_PROPERTIES } from "./ingest/jetstream/mod.ts";
-import { createKafkaBroker, KAFKA_PROPERTIES } from "./ingest/kafka/mod.ts";
+import { createJetstreamBroker } from "./ingest/jetstream/mod.ts";
+import { createKafkaBroker } from "./ingest/kafka/mod.ts";
 import { createDeclarative } from "./ingest/mapper/declarative/mod.ts";
 import { createMapper, learnInto, type Mapper, type MapperTools, mapperKinds } from "./ingest/mapper/mod.ts";
 import { createRouteMapper } from "./ingest/mapper/route.ts";
-import { createNatsBroker, NATS_PROPERTIES } from "./ingest/nats/mod.ts";
-import { createRedisStreamBroker, REDIS_STREAM_PROPERTIES } from "./ingest/redis-stream/mod.ts";
+import { createNatsBroker } from "./ingest/nats/mod.ts";
+import { createRedisStreamBroker } from "./ingest/redis-stream/mod.ts";
 import { createTopicPattern } from "./ingest/topic-pattern.ts";
 import type { Clock } from "./lib/clock.ts";
-import { GatewayError } from "./lib/errors.ts";
 import type { Log } from "./lib/log.ts";
 import {
   type BrokerFactories,
@@ -46,40 +46,23 @@ export const BROKERS: BrokerFactories = {
   "redis-stream": createRedisStreamBroker,
 };
 
-export const contextOf = ({ defaultMarket, limits }: StaticConfig): DynamicContext => ({
-  defaultMarket,
-  limits,
-  mappers: mapperKinds,
-  properties: {
-    kafka: KAFKA_PROPERTIES,
-    nats: NATS_PROPERTIES,
-    jetstream: JETSTREAM_PROPERTIES,
-    "redis-stream": REDIS_STREAM_PROPERTIES,
-  },
-});
-
-/** Reads and judges the configuration. Throws GatewayError CONFIG: what is wrong, one line per mistake. */
-export async function readDynamic(path: string, context: DynamicContext): Promise<DynamicConfig> {
-  const parsed = parseDynamic(await readFile(path, "utf8"), context);
-  if ("config" in parsed) return parsed.config;
-  const lines = parsed.mistakes.map(
-    (one) => `${path}:${one.line}: ${one.path === "" ? "" : `${one.path}: `}${one.message}`,
-  );
-  throw new GatewayError("CONFIG", lines.join("\n"));
-}
-
 /** The configuration as the parts of a node use it. */
 export class Dynamic {
   config: DynamicConfig;
   readonly fanout: Fanout;
-  /** Rises with every change that was taken. */
-  version = 1;
-  readonly #store: string;
+  readonly #name: string;
+  readonly #store: ConfigStore;
   readonly #registry: InstrumentRegistry;
   #configured: ReadonlySet<string> = new Set();
   #listed: ReadonlySet<string> = new Set();
 
-  constructor(store: string, config: DynamicConfig, registry: InstrumentRegistry) {
+  /** Throws GatewayError CONFIG: every mistake of the document by its path. */
+  static async open(name: string, store: ConfigStore, registry: InstrumentRegistry): Promise<Dynamic> {
+    return new Dynamic(name, store, await store.load(), registry);
+  }
+
+  private constructor(name: string, store: ConfigStore, config: DynamicConfig, registry: InstrumentRegistry) {
+    this.#name = name;
     this.#store = store;
     this.config = config;
     this.#registry = registry;
@@ -91,12 +74,23 @@ export class Dynamic {
     if (isPatterned) registry.onChange((_, previous) => previous === null && this.#knowTopics());
   }
 
-  /** Takes what has changed: topics, limits, mappers, instruments. */
-  change(config: DynamicConfig): void {
-    const before = this.config;
-    this.config = config;
-    this.version++;
-    this.#know(before);
+  /** Calls `changed` whenever a document brings what a running node can take, which is in `config` then. */
+  watch(changed: () => void): void {
+    this.#store.watch(({ running }) => {
+      const before = this.config;
+      this.config = running;
+      this.#know(before);
+      changed();
+    });
+  }
+
+  /** Reads it now. */
+  reload(): Promise<void> {
+    return this.#store.reload();
+  }
+
+  stop(): void {
+    this.#store.stop();
   }
 
   /** Throws GatewayError if there is no such mapper. */
@@ -106,7 +100,8 @@ export class Dynamic {
   }
 
   view(): ConfigView {
-    return { store: this.#store, version: this.version, refused: 0, mistake: "", restart: [] };
+    const { taken, refused, error, waiting } = this.#store.status();
+    return { store: this.#name, version: taken, refused, mistake: error ?? "", restart: waiting };
   }
 
   readonly kindOf = (mapper: string): Kind | null => {
@@ -141,6 +136,19 @@ export class Dynamic {
   #knowTopics(): void {
     knowTopics(this.config, this.#registry, this.kindOf);
   }
+}
+
+/** Undefined: the node is told no configuration store. */
+export async function openDynamic(
+  config: StaticConfig,
+  registry: InstrumentRegistry,
+  clock: Clock,
+  log: Log,
+): Promise<Dynamic | undefined> {
+  if (config.configStore === undefined) return undefined;
+  const { path } = config.configStore;
+  const store = createFileStore({ path, context: dynamicContext(config), clock, log });
+  return await Dynamic.open(`file:${path}`, store, registry);
 }
 
 export interface RoutesParts {

@@ -18,7 +18,6 @@ import { InstrumentRegistry } from "./channel/registry.ts";
 import { TopicSettings } from "./channel/topic-settings.ts";
 import { takeInstrument } from "./cluster/instruments.ts";
 import type { StaticConfig } from "./config/static.ts";
-import { dynamicContext } from "./dynamic-context.ts";
 import { DEFAULT_EDGE_CONFIG, type Edge, Renewal, startEdge, type TlsPair } from "./edge/mod.ts";
 import { Engine } from "./engine/engine.ts";
 import { historyLimitsOf } from "./engine/history-limits.ts";
@@ -31,7 +30,7 @@ import { createLog, type Log } from "./lib/log.ts";
 import { makeBus, natsBusOf } from "./node-bus.ts";
 import { makeCheckpoints } from "./node-checkpoints.ts";
 import { NodeDrain } from "./node-drain.ts";
-import { BROKERS, Dynamic, readDynamic, startRoutes } from "./node-routes.ts";
+import { BROKERS, openDynamic, startRoutes } from "./node-routes.ts";
 import { nodeView } from "./node-view.ts";
 import { binanceEncoder, createBinanceRest } from "./protocol/binance/mod.ts";
 import { nativeEncoder } from "./protocol/native/mod.ts";
@@ -95,9 +94,7 @@ export async function startNode(config: StaticConfig, deps: NodeDeps = {}): Prom
   const clock = systemClock();
   const has = (role: StaticConfig["roles"][number]): boolean => config.roles.includes(role);
   const registry = deps.world?.registry ?? new InstrumentRegistry(config.defaultMarket);
-  const store = config.configStore;
-  const dynamic =
-    store && new Dynamic(`file:${store.path}`, await readDynamic(store.path, dynamicContext(config)), registry);
+  const dynamic = await openDynamic(config, registry, clock, log);
   const inputs = has("ingest") && dynamic === undefined ? inputsOf(config, registry, clock, log) : [];
   if (!has("ingest") && dynamic === undefined && deps.world === undefined) knowInputs(config, registry);
 
@@ -181,6 +178,7 @@ export async function startNode(config: StaticConfig, deps: NodeDeps = {}): Prom
   let renewal: Renewal | null = null;
   const stop = async (): Promise<void> => {
     renewal?.stop();
+    dynamic?.stop();
     await Promise.all([...shards.map((shard) => shard.stop()), routes?.stop()]);
     if (deps.checkpoints === undefined) await checkpoints.close?.();
     await edge?.stop();
@@ -247,6 +245,13 @@ export async function startNode(config: StaticConfig, deps: NodeDeps = {}): Prom
       // The files may have changed while the workers started.
       if (renewal !== null && renewal.pair !== tls) edge.renew(renewal.pair, config.drainSeconds * 1000);
     }
+    dynamic?.watch(() => {
+      const { limits } = dynamic.config;
+      const specs = dynamic.topicsOver(config.topics);
+      topics.replace(specs);
+      edge?.change({ limits, topics: specs });
+      routes?.apply(dynamic.config);
+    });
     lag = watchLoopLag(clock);
     drain = new NodeDrain({ edge, clock, log, stop: stopOnce });
     if (has("admin")) {
@@ -278,7 +283,10 @@ export async function startNode(config: StaticConfig, deps: NodeDeps = {}): Prom
     adminUrl: admin?.url ?? null,
     done: done.promise,
     drain: (ms, cause) => begun.begin(ms, cause),
-    reload: async () => (renewal === null ? log.info("nothing to reload: there is no certificate") : renewal.reload()),
+    async reload() {
+      if (renewal === null && dynamic === undefined) log.info("nothing to reload: no certificate and no configuration");
+      await Promise.all([renewal?.reload(), dynamic?.reload()]);
+    },
     stop: stopOnce,
     parts: {
       ...{ clock, bus, follower, engine, edge, registry, routes },

@@ -49,6 +49,8 @@ export class BookKeeper implements Keeper {
   #last: number | null = null;
   /** The source's snapshots cannot be trusted once the order was broken. */
   #strict = false;
+  /** Taken over from an epoch before: the first publication of this one is still to come, and holds all of it. */
+  #unpublished = false;
   /** The order of a strict source was broken: only a new connection's snapshot can be trusted. */
   #broken = false;
 
@@ -124,6 +126,15 @@ export class BookKeeper implements Keeper {
     this.#history.restore(saved.history);
   }
 
+  /** A new epoch goes on where another ended: its first change brings the whole book. */
+  seed(saved: SavedBook): void {
+    if (!saved.begun || saved.partial || saved.stale !== null) return;
+    this.book.replace(saved);
+    this.#last = saved.last;
+    this.#begun = true;
+    this.#unpublished = true;
+  }
+
   #takeSnapshot(update: MappedUpdate, data: Depth): Body | null {
     if (this.#broken) return this.#ignore();
     if (this.#begun && this.#stale === null && !this.#partial) {
@@ -138,6 +149,7 @@ export class BookKeeper implements Keeper {
     this.#begun = true;
     this.#partial = false;
     this.#stale = null;
+    this.#unpublished = false;
     return this.#whole();
   }
 
@@ -164,9 +176,10 @@ export class BookKeeper implements Keeper {
     const left = update.window ? this.book.truncate(update.window) : null;
     const fault = this.#faultAfter(update);
     if (fault !== null) return this.#turnStale(fault);
-    if (startsOver) {
+    if (startsOver || this.#unpublished) {
       this.#begun = true;
       this.#stale = null;
+      this.#unpublished = false;
       return this.#whole();
     }
     const delta = left === null ? data : withLeft(data, left);
@@ -195,6 +208,9 @@ export class BookKeeper implements Keeper {
   /** Null if it was stale already, or if nobody ever saw a book. */
   #turnStale(reason: StaleReason): Body | null {
     const wasStale = this.#stale !== null;
+    // Nobody has seen it in this epoch.
+    if (this.#unpublished) this.#begun = false;
+    this.#unpublished = false;
     if (!this.#begun && reason === "reconnect") return null;
     if (!wasStale || reason !== "reconnect") this.#events.wrong(reason);
     this.#stale = reason;

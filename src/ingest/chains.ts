@@ -148,6 +148,15 @@ export class Chains {
     return lost;
   }
 
+  /** Books of an epoch before, of which the next one's go on. */
+  seedBooks(saved: SavedChains): void {
+    for (const { channel: name, user, state } of Object.values(saved.channels)) {
+      const channel = state.form === "book" ? this.#ports.catalog.resolve(name) : null;
+      const keeper = channel === null ? undefined : this.open(channel, user)?.keeper;
+      if (keeper instanceof BookKeeper && state.form === "book") keeper.seed(state);
+    }
+  }
+
   #keeperOf(channel: Channel): Keeper {
     switch (channel.family) {
       case "book":

@@ -160,6 +160,13 @@ export class Pipeline {
     for (const channel of lost) this.#refuse("not restored", channel);
   }
 
+  /** A new epoch goes on where another one ended: books have their levels from there, all else begins anew. */
+  seed(saved: SavedPipeline): void {
+    this.chains.restoreInstruments(saved.instruments);
+    this.chains.seedBooks(saved);
+    this.#sourceTime = saved.sourceTime;
+  }
+
   // --- source -> mapper -> keeper -------------------------------------------------------------------------------
 
   #map(value: unknown, at: At): readonly MappedUpdate[] {

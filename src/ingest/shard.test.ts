@@ -156,13 +156,35 @@ test("shard - a source without replay begins a new epoch above the old ceiling",
   await again.shard.stop();
 });
 
-test("shard - another mapper version or other provided kinds void the checkpoint", async () => {
+test("shard - another mapper version or other provided kinds: a new epoch right behind what was read", async () => {
+  const records = [
+    data(json(T, "1"), trades([trade(T, "5", "1")]), snapshot(T, { bids: [["9", "1"]], asks: [["11", "1"]] })),
+    data(json(T + 1, "2"), trades([trade(T + 1, "6", "1")]), delta(T + 1, { bids: [["10", "2"]] })),
+    data(delta(T + 2, { bids: [["9", "0"]] })),
+  ];
   for (const change of [{ mapper: { ...updatesMapper(), version: 2 } }, { provides: ["ticker"] as const }]) {
     const checkpoints = new MemoryCheckpoints();
-    const first = await runThrough(recordsOf([data(json(T, "1"))]), { checkpoints });
-    const second = await runThrough(recordsOf([data(json(T, "1"))]), { checkpoints, ...change });
-    expect(second.source.from).toBeNull();
-    expect(second.shard.status().base).toBeGreaterThan(first.shard.status().seq!);
+    const first = await runThrough(recordsOf(records.slice(0, 1)), { checkpoints });
+    const more = { randomId: () => "second" };
+    const second = await runThrough(recordsOf(records), { checkpoints, more, ...change });
+    expect(second.source.from).toBe(0);
+    const [before, after] = [first, second].map(({ shard }) => shard.status());
+    expect(after?.epoch).toBe("second");
+    expect(after?.base).toBeGreaterThan(before?.ceiling as number);
+    expect(second.bus.of("c0")).toMatchObject([{ prev: null, data: { json: "2" } }]);
+    expect(second.bus.of("btcusdt@trade")).toMatchObject([{ prev: null, data: [{ price: "6" }] }]);
+    // The book is the source's: with what was read of it before, and whole in its first publication.
+    const [whole, next] = second.bus.of("btcusdt@depth");
+    expect(whole).toMatchObject({ prev: null, type: "snapshot" });
+    expect(whole?.data).toEqual({
+      bids: [
+        ["10", "2"],
+        ["9", "1"],
+      ],
+      asks: [["11", "1"]],
+    });
+    expect(next).toMatchObject({ prev: whole?.seq as number, type: "delta", data: { bids: [["9", "0"]], asks: [] } });
+    expect(after?.partialBooks).toBe(0);
   }
 });
 

@@ -283,24 +283,35 @@ export class Shard implements RecordSink {
       return checkpoint.offset;
     }
     const base = freshBase(clock.wallUs(), checkpoint?.ceiling ?? null);
-    this.#numbering = new Numbering({ id: randomId(), base });
     this.#ceiling = base - 1;
+    if (checkpoint !== null && source.replayable && this.#isPlace(checkpoint)) {
+      // Another mapper, or other kinds derived: what was read is not read again, what follows is a new epoch.
+      this.#numbering = new Numbering({ id: randomId(), base }, checkpoint.offset);
+      this.#position = checkpoint.position;
+      this.#pipeline.begin(this.#header(), base);
+      this.#pipeline.seed(checkpoint);
+      return checkpoint.offset;
+    }
+    this.#numbering = new Numbering({ id: randomId(), base });
     this.#position = null;
     this.#pipeline.begin(this.#header(), base);
     return null;
   }
 
-  /**
-   * The same mapper and the same derived kinds: the replay makes the same publications. Not without a position: where the
-   * source begins then may be behind what an owner before published.
-   */
+  /** The same mapper and the same derived kinds: the replay makes the same publications. */
   #fits(checkpoint: Checkpoint): boolean {
     const { provides } = this.#options;
-    if (checkpoint.offset === null && checkpoint.position === null) return false;
     const isSame =
       checkpoint.provides.length === provides.length && checkpoint.provides.every((kind) => provides.includes(kind));
-    const isOurs = checkpoint.incarnation === (this.#options.source.incarnation ?? "");
-    return isSame && isOurs && checkpoint.mapperVersion === this.#mapperVersion();
+    return this.#isPlace(checkpoint) && isSame && checkpoint.mapperVersion === this.#mapperVersion();
+  }
+
+  /**
+   * It says where in this source to go on. Not without a position: where the source begins then may be behind what an owner
+   * before published.
+   */
+  #isPlace({ offset, position, incarnation }: Checkpoint): boolean {
+    return (offset !== null || position !== null) && incarnation === (this.#options.source.incarnation ?? "");
   }
 
   #mapperVersion(): string {

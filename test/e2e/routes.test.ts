@@ -91,3 +91,84 @@ test(
   },
   TEST_MS_MAX,
 );
+
+const declared = (price: string) => ({
+  datasource: MARKET.datasource,
+  routes: [
+    {
+      ...{ id: "r1", version: 1, data_source: "k" },
+      mappings: [
+        { mapper: "mine", fanout_topic: "fanout.trade.btcusdt", ws_topic: "btcusdt@trade" },
+        { mapper: "depth_v2", fanout_topic: "fanout.depth.btcusdt", ws_topic: "btcusdt@depth" },
+      ],
+    },
+  ],
+  mappers: [
+    {
+      ...{ name: "mine", kind: "trade" },
+      fields: { id: "i", price, quantity: "q", side: { path: "s", values: { b: "buy" } }, time: "t" },
+    },
+  ],
+});
+
+test(
+  "routes - a changed mapper is taken at once as a new epoch, other shards are not touched, and the rest waits",
+  async () => {
+    const server = new MemoryServer();
+    for (const topic of ["fanout.trade.btcusdt", "fanout.depth.btcusdt"]) server.topic(topic);
+    await using node = await startRoutedNode(
+      declared("p"),
+      { nodeId: "a" },
+      { brokers: { kafka: createMemoryBroker(server) } },
+    );
+    const client = await node.native();
+    await client.subscribe(["btcusdt@trade", "btcusdt@depth"]);
+    const record = (i: number) => ({ i, p: "1.5", other: "2.5", q: "1", s: "b", t: 1_767_225_600_000 + i });
+    server.produce("fanout.trade.btcusdt", record(1));
+    server.produce("fanout.depth.btcusdt", BOOK);
+    const { items, pushes } = client.stream("btcusdt@trade");
+    await waitFor(() => items.length === 1 && client.stream("btcusdt@depth").have !== null, "a trade and a book");
+    const epochs = () => Object.fromEntries(node.node.parts.shards.map((shard) => [shard.id, shard.status().epoch]));
+    const before = epochs();
+
+    const changed = declared("other");
+    const more = { mapper: "json", fanout_topic: "news", ws_topic: "news" };
+    const [route] = changed.routes;
+    node.write({
+      ...changed,
+      routes: [{ ...route, mappings: [...(route?.mappings ?? []), more] }],
+      topics: [{ topic: "btcusdt@depth", rate: 1 }],
+      limits: { subscriptionsMax: 2 },
+    });
+    await waitFor(
+      () => epochs()["r1/k/fanout.trade.btcusdt/0"] !== before["r1/k/fanout.trade.btcusdt/0"],
+      "a new epoch",
+    );
+    expect(epochs()["r1/k/fanout.depth.btcusdt/0"]).toBe(before["r1/k/fanout.depth.btcusdt/0"] as string);
+    server.produce("fanout.trade.btcusdt", record(2));
+    await waitFor(() => items.at(-1)?.id === "2", "a trade after the change");
+    // What was read is not read again.
+    expect(items.map(({ id, price }) => `${id} ${price}`)).toEqual(["1 1.5", "2 2.5"]);
+    expect(pushes.filter(({ type }) => type === "gap")).toMatchObject([{ missed: null, reason: "epoch" }]);
+    expect(client.faults).toEqual([]);
+    const other = await node.native();
+    await waitFor(async () => {
+      const { channels } = await other.subscribe(["btcusdt@depth"]);
+      await other.unsubscribe(["btcusdt@depth"]);
+      return channels["btcusdt@depth"]?.cadence === 1000;
+    }, "the topic's rate holds");
+    const { errors } = await other.subscribe(["btcusdt@trade", "btcusdt@depth", "btcusdt@kline_1m"]);
+    expect(errors).toMatchObject([{ code: 1301 }]);
+    const { parts } = await node.readiness();
+    expect(parts.config).toMatchObject({ state: "degraded", version: 2, refused: 0 });
+    expect(parts.config?.reason).toContain("routes: r1");
+    expect(node.node.parts.shards).toHaveLength(2);
+
+    // What cannot be is refused as a whole.
+    node.write({ ...declared("p"), routes: [{ id: "r1", version: 1, data_source: "nowhere", mappings: [] }] });
+    await waitFor(async () => (await node.metric("tidegate_config_refused_total")) === 1, "it is refused");
+    expect((await node.readiness()).parts.config?.reason).toContain("nowhere");
+    expect(node.node.parts.shards).toHaveLength(2);
+  },
+  TEST_MS_MAX,
+);

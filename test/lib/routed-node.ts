@@ -1,7 +1,7 @@
 /** Nodes inside the test's process that run the routes of a configuration, and what such a configuration looks like. */
 import { loadStaticConfig } from "../../src/config/load.ts";
 import { silentLog } from "../../src/lib/log.ts";
-import { type NodeDeps, startNode } from "../../src/node.ts";
+import { type Node, type NodeDeps, startNode } from "../../src/node.ts";
 import { TempFolder } from "./temp-folder.ts";
 import { type Flags, TestNode } from "./test-node.ts";
 
@@ -49,11 +49,33 @@ export const bookOf = (symbol: string, type: "snapshot" | "delta", time: number,
   ...sides,
 });
 
-/** A node over this configuration; `flags` as for startTestNode. */
-export async function startRoutedNode(document: unknown, flags: Flags, deps: NodeDeps): Promise<TestNode> {
-  using folder = new TempFolder();
-  const configStore = folder.write("config.json", JSON.stringify(document));
+/** A node over a configuration in a file of its own. */
+export class RoutedNode extends TestNode {
+  readonly #folder: TempFolder;
+
+  constructor(node: Node, folder: TempFolder) {
+    super(node);
+    this.#folder = folder;
+  }
+
+  /** Another configuration in the same file. */
+  write(document: unknown): void {
+    this.#folder.write(FILE, JSON.stringify(document));
+  }
+
+  override async [Symbol.asyncDispose](): Promise<void> {
+    await super[Symbol.asyncDispose]();
+    this.#folder[Symbol.dispose]();
+  }
+}
+
+const FILE = "config.json";
+
+/** `flags` as for startTestNode. */
+export async function startRoutedNode(document: unknown, flags: Flags, deps: NodeDeps): Promise<RoutedNode> {
+  const folder = new TempFolder();
+  const configStore = folder.write(FILE, JSON.stringify(document));
   const defaults = { port: "0", adminPort: "0", workers: "1", ringBytes: "16MiB", outboxAgeMsMax: "30000" };
   const { config } = loadStaticConfig({ ...defaults, configStore, ...flags }, {});
-  return new TestNode(await startNode(config, { log: silentLog, ...deps }));
+  return new RoutedNode(await startNode(config, { log: silentLog, ...deps }), folder);
 }
