@@ -1,8 +1,8 @@
 /**
  * Where reading goes on in a stream, and whether what comes from there continues what was read before.
  *
- * Invariant: records that were published and cannot be had any more are never passed over in silence: where some may be
- * missing, a new epoch begins.
+ * Invariant: what the limits of a whole stream have removed before it was read is never passed over in silence: where some
+ * may be missing, a new epoch begins. (Limits per subject are another thing: who sets them wants the newest alone.)
  */
 import { RetentionPolicy, type StreamInfo } from "@nats-io/jetstream";
 
@@ -17,6 +17,8 @@ export interface Read {
   readonly position: number | null;
   /** Up to this number nothing more is on our subject, as the server said; 0 if it did not. */
   readonly through: number;
+  /** Records before `position` were passed over: the limits had removed them. */
+  readonly passed: boolean;
   /** Up to this number everything is stored with us, so a durable consumer begins behind it; null: as configured. */
   readonly committed: number | null;
   /** The stream removes nothing of ours that we have not acknowledged. */
@@ -44,6 +46,10 @@ export function placeOf(info: Pick<StreamInfo, "created" | "config" | "state">, 
     return { position: last, broken: { cause: "rewound", sentence } };
   }
   const done = Math.max(position, through);
+  if (read.passed) {
+    const sentence = `the limits of stream ${name} have removed records before they were read`;
+    return { position: done, broken: { cause: "expired", sentence } };
+  }
   if (first > done + 1 && !read.isKept(info)) {
     const sentence = `stream ${name} begins at ${first}, and the next to be read was ${done + 1}: its limits have removed what lay between`;
     return { position: first - 1, broken: { cause: "expired", sentence } };

@@ -3,6 +3,7 @@
  *
  * On the path: subscription on the inbox -> PULL -> source. Invariants: records are taken in the order of the stream, each
  * once; the consumer's own numbers (1, 2, 3, ...) prove that nothing was lost on the way, whatever the stream's numbers do;
+ * a jump of the stream's numbers is a `suspect`: other subjects have those between, or its limits have removed them;
  * whatever is odd makes the pull `broken`, and the source goes on with another consumer behind the last record.
  * At the limit: the next batch is asked for when less than half of one waits, so a busy sink stops the reading; at most
  * one and a half batches wait.
@@ -13,6 +14,8 @@ export const BATCH_RECORDS = 1024;
 export const BATCH_BYTES = 8 * 1024 * 1024;
 /** Beats come so often while a batch is asked for and nothing is there. */
 export const BEAT_MS = 1000;
+/** After a longer time without asking the stream is looked at first. */
+const FULL_MS_MAX = 50;
 const EXPIRES_MS = 15_000;
 
 export interface Delivery {
@@ -38,6 +41,8 @@ export interface PullPorts {
   ask(request: PullRequest): void;
   /** Something happened: a record, or it is broken. */
   wake(): void;
+  /** We did not ask for a while: whether the stream still has what comes next is to be looked at before `goOn`. */
+  look(): void;
   /** A record that was taken before came again; it is not handed on. */
   again(seq: number, reply: string): void;
   nowMs(): number;
@@ -67,6 +72,10 @@ export class Pull {
   #received: number;
   /** How many were behind the newest record when it was sent. */
   #pending = 0;
+  /** Since when there is no room to ask for more; null: there is. */
+  #fullMs: number | null = null;
+  #looking = false;
+  #suspect: number | null = null;
   #heardMs: number;
   #recordMs: number;
   #broken: string | null = null;
@@ -111,6 +120,15 @@ export class Pull {
     return this.#pending;
   }
 
+  /** The number before the first jump that may hide removed records; null: there was none since `clear`. */
+  get suspect(): number | null {
+    return this.#suspect;
+  }
+
+  clear(): void {
+    this.#suspect = null;
+  }
+
   /** How long the server has not said a word though it was asked; 0 while it is not asked. */
   get silentMs(): number {
     return this.#left === 0 ? 0 : this.#ports.nowMs() - this.#heardMs;
@@ -130,8 +148,29 @@ export class Pull {
 
   /** Asks for a batch if none is on its way and there is room. */
   ask(): void {
-    if (this.#broken !== null || this.#left > 0) return;
-    if (this.#queue.length - this.#at > BATCH_RECORDS / 2 || this.#bytes > BATCH_BYTES / 2) return;
+    if (this.#broken !== null || this.#left > 0 || this.#looking) return;
+    const now = this.#ports.nowMs();
+    if (this.waiting > BATCH_RECORDS / 2 || this.#bytes > BATCH_BYTES / 2) {
+      this.#fullMs ??= now;
+      return;
+    }
+    if (this.#fullMs !== null && now - this.#fullMs > FULL_MS_MAX) {
+      this.#looking = true;
+      this.#ports.look();
+      return;
+    }
+    this.#goOn();
+  }
+
+  /** The stream still has what comes next. */
+  goOn(): void {
+    if (!this.#looking || this.#broken !== null) return;
+    this.#goOn();
+  }
+
+  #goOn(): void {
+    this.#looking = false;
+    this.#fullMs = null;
     this.#left = BATCH_RECORDS;
     this.#came = 0;
     this.#heardMs = this.#recordMs = this.#ports.nowMs();
@@ -171,6 +210,7 @@ export class Pull {
       this.#missing(consumerSeq - 1);
       return;
     }
+    if (seq > this.#received + 1 && this.#received > 0) this.#suspect ??= this.#received;
     this.#delivered = consumerSeq;
     this.#pending = pending;
     this.#came++;

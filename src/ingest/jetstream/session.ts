@@ -36,6 +36,9 @@ export const TIMES: JetstreamTimes = { lookMs: 5000 };
 
 /** No beat for so long: the server, or the way to it, is dead. */
 const SILENT_MS_MAX = 3.5 * BEAT_MS;
+const TICK_MS = 250;
+/** A jump of the numbers is looked into so soon: limits that remove faster than this look like a loss. */
+const SUSPECT_MS = 1000;
 /** So many records of other subjects behind our last one are worth a mark. */
 const MARK_RECORDS = 1000;
 
@@ -50,6 +53,8 @@ export class Session {
   readonly #stream: string;
   readonly #ended = new AbortController();
   readonly #subscription: Subscription;
+  readonly #isKept: boolean;
+  #passed = false;
   #stalled = false;
   #through = 0;
   #mark: number | null = null;
@@ -64,7 +69,7 @@ export class Session {
     const position = durable === null ? place.position : committed;
     const consumer = await makeConsumer(manager, { stream, subject: choice.subject, position, begin, durable });
     const acks = new Acks(consumer.acks, committed ?? 0);
-    return new Session(options, manager, place, consumer, acks, incarnationOf(stream));
+    return new Session(options, manager, place, consumer, acks, incarnationOf(stream), read.isKept(stream));
   }
 
   private constructor(
@@ -74,12 +79,14 @@ export class Session {
     consumer: MadeConsumer,
     acks: Acks,
     incarnation: string,
+    isKept: boolean,
   ) {
     this.#options = options;
     this.#manager = manager;
     this.#consumer = consumer;
     this.#stream = consumer.info.stream_name;
     this.incarnation = incarnation;
+    this.#isKept = isKept;
     this.place = place;
     this.acks = acks;
     const { connection, choice, clock, wake } = options;
@@ -89,6 +96,7 @@ export class Session {
       {
         ask: (request) => connection.publish(next, JSON.stringify(request), { reply: inbox }),
         wake,
+        look: () => void this.#lookBefore(),
         again: (seq, reply) => {
           this.acks.again(seq, reply);
           wake();
@@ -96,7 +104,7 @@ export class Session {
         nowMs: () => clock.monotonicMs(),
         wallUs: () => clock.wallUs(),
       },
-      { delivered: 0, received: place.position ?? 0, bytes: Math.max(BATCH_BYTES, 2 * maxPayload(connection)) },
+      { delivered: 0, received: this.began ?? 0, bytes: Math.max(BATCH_BYTES, 2 * maxPayload(connection)) },
     );
     this.#subscription = connection.subscribe(inbox, {
       callback: (error, message) => (error === null ? this.pull.heard(message) : this.pull.break(error.message)),
@@ -109,6 +117,11 @@ export class Session {
   get began(): number | null {
     if (this.#options.begin.policy === DeliverPolicy.LastPerSubject) return this.place.position;
     return this.place.position ?? this.#consumer.info.delivered.stream_seq;
+  }
+
+  /** It ended because the stream's limits removed records that were not read. */
+  get passed(): boolean {
+    return this.#passed;
   }
 
   /** It ended because the consumer gave nothing though there was something. */
@@ -145,18 +158,19 @@ export class Session {
     removeConsumer(this.#manager, this.#stream, this.#consumer.name).catch(() => undefined);
   }
 
-  /** Looks at the beats every second and at the stream every few, until the session ends. */
+  /** Looks at the beats often and at the stream from time to time, until the session ends. */
   async #watch(): Promise<void> {
     const { clock } = this.#options;
     const { lookMs } = this.#options.times;
     const { signal } = this.#ended;
-    let nextLook = clock.monotonicMs() + lookMs;
+    let lookedMs = clock.monotonicMs();
     while (!signal.aborted && this.pull.broken === null) {
-      await sleep(clock, Math.min(BEAT_MS, lookMs), signal);
+      await sleep(clock, Math.min(TICK_MS, lookMs), signal);
       if (signal.aborted) return;
       if (this.pull.silentMs > SILENT_MS_MAX) await this.#breakIfSilent();
-      if (clock.monotonicMs() < nextLook) continue;
-      nextLook = clock.monotonicMs() + lookMs;
+      const dueMs = this.pull.suspect === null ? lookMs : Math.min(SUSPECT_MS, lookMs);
+      if (clock.monotonicMs() < lookedMs + dueMs) continue;
+      lookedMs = clock.monotonicMs();
       try {
         await this.#look();
       } catch (error) {
@@ -175,18 +189,38 @@ export class Session {
     if (silentMs > SILENT_MS_MAX) this.pull.break(`the server has said nothing for ${Math.round(silentMs / 1000)} s`);
   }
 
+  /** We did not ask for a while: is what comes next still there? */
+  async #lookBefore(): Promise<void> {
+    try {
+      const info = await this.#manager.streams.info(this.#stream);
+      if (incarnationOf(info) !== this.incarnation) this.pull.break(`stream ${this.#stream} was made again`);
+      else if (!this.#hasPassed(info.state.first_seq, this.pull.received)) this.pull.goOn();
+    } catch (error) {
+      this.pull.break(error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  /** Breaks and says true if the limits have removed something behind `read`. */
+  #hasPassed(first: number, read: number): boolean {
+    if (this.#isKept || first <= Math.max(read, this.#through) + 1) return false;
+    this.#passed = true;
+    this.pull.break(`the limits of stream ${this.#stream} have removed records before they were read`);
+    return true;
+  }
+
   async #look(): Promise<void> {
     const { pull } = this;
     const { clock, times, wake } = this.#options;
+    const { suspect } = pull;
     const info = await this.#manager.streams.info(this.#stream);
     if (incarnationOf(info) !== this.incarnation) {
       pull.break(`stream ${this.#stream} was made again`);
       return;
     }
     const { first_seq: first, last_seq: last } = info.state;
-    if (pull.pending > 0 && first > pull.received + 1 && first > this.#through + 1) {
-      pull.break(`the limits of stream ${this.#stream} have removed records that were not read yet`);
-      return;
+    if (suspect !== null) {
+      if (this.#hasPassed(first, suspect)) return;
+      pull.clear();
     }
     if (pull.idleMs < times.lookMs / 2) return;
     const { delivered } = pull;

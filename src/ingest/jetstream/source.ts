@@ -70,6 +70,8 @@ export class JetstreamSource implements Source {
   /** Number in the stream of what was read last; null: nothing yet. */
   #position: number | null = null;
   #through = 0;
+  /** The last session ended because records were gone that were not read yet. */
+  #passed = false;
   /** Everything up to this number is stored; null: nothing yet. */
   #committed: number | null = null;
   /** Offset of the last record of this epoch. */
@@ -124,6 +126,7 @@ export class JetstreamSource implements Source {
     this.#position = from ?? numberOf(position);
     this.#committed = this.#position;
     this.#through = 0;
+    this.#passed = false;
     this.#running = true;
     const durable = claimDurable();
     const watching = link.watch({
@@ -182,6 +185,7 @@ export class JetstreamSource implements Source {
           incarnation: this.#incarnation,
           position: this.#position,
           through: this.#through,
+          passed: this.#passed,
           committed: this.#committed,
           isKept: (stream) => durable !== null && keepsForConsumers(stream),
         },
@@ -270,6 +274,7 @@ export class JetstreamSource implements Source {
     this.#records++;
     this.#offset = null;
     this.#through = 0;
+    this.#passed = false;
     this.#incarnation = session.incarnation;
     this.#options.renewed(session.incarnation);
     this.#committed = place.position;
@@ -280,6 +285,7 @@ export class JetstreamSource implements Source {
     this.#session = null;
     this.#acknowledged += session.acks.sent;
     this.#through = Math.max(this.#through, session.through);
+    this.#passed = session.passed;
     if (session.pull.gap) this.#counts.gaps++;
     if (session.stalled) this.#counts.stalled++;
     session.close();
