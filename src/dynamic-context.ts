@@ -5,14 +5,22 @@
  */
 import type { DynamicContext } from "./config/dynamic/types.ts";
 import { DEFAULT_LIMITS } from "./edge/config.ts";
+import { JETSTREAM_PROPERTIES } from "./ingest/jetstream/mod.ts";
+import { KAFKA_PROPERTIES } from "./ingest/kafka/mod.ts";
 import { mapperKinds } from "./ingest/mapper/mod.ts";
+import { NATS_PROPERTIES } from "./ingest/nats/mod.ts";
+import { REDIS_STREAM_PROPERTIES } from "./ingest/redis-stream/mod.ts";
 
 export function dynamicContext(node: Partial<Pick<DynamicContext, "defaultMarket" | "limits">> = {}): DynamicContext {
   return {
-    defaultMarket: "spot",
-    limits: DEFAULT_LIMITS,
-    ...node,
+    defaultMarket: node.defaultMarket ?? "spot",
+    limits: node.limits ?? DEFAULT_LIMITS,
     mappers: mapperKinds,
-    properties: { kafka: [], nats: [], jetstream: [], "redis-stream": [] },
+    properties: {
+      kafka: KAFKA_PROPERTIES,
+      nats: NATS_PROPERTIES,
+      jetstream: JETSTREAM_PROPERTIES,
+      "redis-stream": REDIS_STREAM_PROPERTIES,
+    },
   };
 }

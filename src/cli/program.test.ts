@@ -16,6 +16,9 @@ async function cli(args: string[], startNode?: StartNode) {
       if (startNode === undefined) throw new Error("this test starts no node");
       return startNode;
     },
+    loadConfigTools: () => {
+      throw new Error("this test looks at no configuration");
+    },
     tailWorld: () => {
       throw new Error("this test tails nothing");
     },

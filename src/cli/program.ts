@@ -6,6 +6,7 @@
 import { Command, CommanderError, Option } from "commander";
 import { CONFIG_FLAG, envName, SETTINGS } from "../config/settings.ts";
 import { GatewayError } from "../lib/errors.ts";
+import { addConfig, type ConfigWorld } from "./config/command.ts";
 import { adminUrl, drain } from "./drain.ts";
 import { addLoad, type LoadSurroundings } from "./load.ts";
 import { readPem } from "./pem.ts";
@@ -22,6 +23,7 @@ export interface CliWorld {
   err(text: string): void;
   /** Only `serve` needs it, and it is big. */
   loadNode(): Promise<StartNode>;
+  loadConfigTools: ConfigWorld["loadConfigTools"];
   tailWorld(): TailWorld;
   loadSurroundings(): LoadSurroundings;
 }
@@ -51,7 +53,8 @@ export async function run(args: readonly string[], world: CliWorld): Promise<num
   } catch (error) {
     if (error instanceof CommanderError) {
       if (error.exitCode === 0) return 0;
-      world.err(`tidegate: ${oneLine(error.message)}\n`);
+      const isBare = error.code === "commander.help";
+      world.err(`tidegate: ${isBare ? `${args.join(" ")}: say what (--help lists it)` : oneLine(error.message)}\n`);
       return 2;
     }
     if (!(error instanceof GatewayError)) throw error;
@@ -145,6 +148,7 @@ function build(world: CliWorld, ended: (status: number) => void): Command {
     });
 
   addLoad(program, world, ended);
+  addConfig(program, world, ended);
 
   program
     .command("version")
@@ -171,6 +175,7 @@ Examples:
   tidegate tail btcusdt@depth                     a live order book
   tidegate tail --json btcusdt@trade | jq .data   trades for a program
   tidegate load --subscribe btcusdt@depth         many clients at once, each of them verified
+  tidegate config validate routes.json            every mistake of a dynamic configuration
 
 tidegate <command> --help tells the flags of a command.
 `;

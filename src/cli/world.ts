@@ -10,6 +10,7 @@ export const realWorld = (): CliWorld => ({
   out: (text) => void process.stdout.write(text),
   err: (text) => void process.stderr.write(text),
   loadNode: async () => (await import("../node.ts")).startNode,
+  loadConfigTools: () => import("./config/tools.ts"),
   tailWorld,
   loadSurroundings,
 });

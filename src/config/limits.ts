@@ -43,14 +43,19 @@ function branchOf(entries: readonly LimitEntry[]): Branch {
 function schemaOf(branch: Branch): z.ZodType<Record<string, unknown>> {
   const shape = [...branch].map(([field, inside]): [string, z.ZodType] => [
     field,
-    (inside instanceof Map ? schemaOf(inside) : judged(inside)).optional(),
+    inside instanceof Map
+      ? schemaOf(inside).optional()
+      : judged(inside).optional().describe(`${inside.what}; in ${inside.unit}. At the limit: ${inside.consequence}`),
   ]);
   return z.strictObject(Object.fromEntries(shape), want("an object of limits"));
 }
 
+/** The fields that are given, without the relations between them. */
+const givenSchema = schemaOf(branchOf(LIMIT_TABLE));
+
 /** `base`: what holds for the fields that are left out. */
 export const limitsSchemaOver = (base: EdgeLimits) =>
-  schemaOf(branchOf(LIMIT_TABLE)).transform((given, context): EdgeLimits => {
+  givenSchema.transform((given, context): EdgeLimits => {
     const limits = limitsWith(given, base);
     for (const { fields, holds, wanted } of LIMIT_RELATIONS) {
       if (holds(limits)) continue;

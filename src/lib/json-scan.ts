@@ -28,22 +28,16 @@ export interface Twice {
   readonly offset: number;
 }
 
-/** What is wrong with the text; null if it is JSON. */
-export function jsonFault(text: string): JsonFault | null {
+/** One pass over the text: what is wrong with it, and members whose name their object has already. */
+export function scanJson(text: string): { readonly fault: JsonFault | null; readonly twice: readonly Twice[] } {
+  const twice: Twice[] = [];
   try {
-    new Scanner(text, null, null).whole();
-    return null;
+    new Scanner(text, null, twice).whole();
+    return { fault: null, twice };
   } catch (error) {
-    if (error instanceof Fault) return { offset: error.offset, message: error.message };
+    if (error instanceof Fault) return { fault: { offset: error.offset, message: error.message }, twice };
     throw error;
   }
-}
-
-/** Members whose name their object has already; the text is JSON. */
-export function membersTwice(text: string): readonly Twice[] {
-  const found: Twice[] = [];
-  new Scanner(text, null, found).whole();
-  return found;
 }
 
 /** Where the values at these paths stand, in their order; of one that is not there, what it would stand in. The text is JSON. */

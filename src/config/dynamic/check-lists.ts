@@ -54,7 +54,6 @@ function checkInstruments(document: Raw, { defaultMarket }: DynamicContext, mist
     }
     const spelling = textOf(entry, "spelling");
     const market = "market" in entry ? textOf(entry, "market") : defaultMarket;
-    if ("symbol" in entry) mistakes.add([...at, "symbol"], "the symbol follows from the spelling, want that alone");
     if (spelling === null || market === null || !isMarket(market)) continue;
     const symbol = symbolOf(spelling);
     const key = `${market}:${symbol}`;
@@ -110,5 +109,6 @@ const READS: Readonly<Record<BrokerProperty["type"], { test: (value: unknown) =>
     test: (value) => typeof value === "boolean" || value === "true" || value === "false",
     wanted: "true or false",
   },
-  object: { test: isRaw, wanted: "an object" },
+  // As with TLS: true for an empty one.
+  object: { test: (value) => isRaw(value) || typeof value === "boolean", wanted: "an object" },
 };

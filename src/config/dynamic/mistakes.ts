@@ -21,6 +21,7 @@ interface Found {
 
 export class Mistakes {
   readonly #found: Found[] = [];
+  readonly #known = new Set<string>();
   #suggestions = 0;
   #more = 0;
 
@@ -28,7 +29,11 @@ export class Mistakes {
     return this.#found.length > 0;
   }
 
+  /** The same one again changes nothing: two checks may come to it. */
   add(path: JsonPath, message: string): void {
+    const key = `${JSON.stringify(path)} ${message}`;
+    if (this.#known.has(key)) return;
+    if (this.#known.size < MISTAKES_MAX) this.#known.add(key);
     if (this.#found.length < MISTAKES_MAX) this.#found.push({ path, message });
     else this.#more++;
   }
@@ -61,6 +66,7 @@ export class Mistakes {
       message,
       ...lines.of(spots[index]?.start ?? 0),
     }));
+    all.sort((a, b) => a.line - b.line || a.column - b.column);
     if (this.#more > 0) all.push({ path: "", message: `and ${this.#more} mistakes more`, line: 1, column: 1 });
     return all;
   }

@@ -9,13 +9,13 @@
 import type { InstrumentSpec } from "../../channel/registry.ts";
 import { splitSpelling } from "../../channel/registry.ts";
 import type { EdgeLimits } from "../../edge/config.ts";
-import { jsonFault, Lines, membersTwice } from "../../lib/json-scan.ts";
+import { Lines, scanJson } from "../../lib/json-scan.ts";
 import { limitsSchemaOver } from "../limits.ts";
 import { checkLists } from "./check-lists.ts";
 import { checkRoutes } from "./check-routes.ts";
 import { Mistakes } from "./mistakes.ts";
 import { isRaw, type Raw } from "./raw.ts";
-import { FIELDS, LISTS, type ListName } from "./schema.ts";
+import { FIELDS, LISTS, type ListName, VERSION_WANTED } from "./schema.ts";
 import { type DynamicConfig, type DynamicContext, ENTRY_VERSION, type Parsed, type RouteSpec } from "./types.ts";
 
 /** Of the text in UTF-16 units; an operator's document has a few thousand. */
@@ -29,12 +29,12 @@ export function parseDynamic(text: string, context: DynamicContext): Parsed {
   if (text.length > DOCUMENT_LENGTH_MAX) {
     return whole(`the document has ${text.length} characters, want at most ${DOCUMENT_LENGTH_MAX}: split the cluster`);
   }
-  const fault = jsonFault(text);
+  const { fault, twice } = scanJson(text);
   if (fault !== null) return whole(`not JSON: ${fault.message}`, fault.offset);
   const document: unknown = JSON.parse(text);
   if (!isRaw(document)) return whole(`want one JSON object with ${FIELDS.slice(1).join(", ")}`);
   const [mistakes, warnings] = [new Mistakes(), new Mistakes()];
-  for (const { path } of membersTwice(text)) mistakes.add(path, "stands in its object twice, leave one out");
+  for (const { path } of twice) mistakes.add(path, "stands in its object twice, leave one out");
   const config = read(document, context, mistakes);
   checkLists(document, context, mistakes, warnings);
   checkRoutes(document, context, mistakes, warnings);
@@ -95,7 +95,7 @@ function isSkewed(entry: unknown, path: readonly (string | number)[], mistakes: 
   if (version === ENTRY_VERSION) return false;
   const at = [...path, "version"];
   if (!Number.isInteger(version) || Number(version) < ENTRY_VERSION) {
-    mistakes.wrong(at, version, `${ENTRY_VERSION}, the version of the form of this entry`);
+    if (Number.isInteger(version)) mistakes.wrong(at, version, VERSION_WANTED);
     return false;
   }
   mistakes.add(

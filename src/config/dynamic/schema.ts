@@ -18,8 +18,10 @@ const NAME = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/;
 const name = text(NAME, "a name of 1 to 128 letters, digits and . _ : -");
 const filled = (wanted: string) => z.string(want(wanted)).min(1, want(wanted));
 
+export const VERSION_WANTED = `${ENTRY_VERSION}, the version of the form of this entry`;
+
 const version = z
-  .literal(ENTRY_VERSION, want(`${ENTRY_VERSION}, the version of the form of this entry`))
+  .literal(ENTRY_VERSION, want(VERSION_WANTED))
   .default(ENTRY_VERSION)
   .describe("Version of the form of this entry.");
 

@@ -30,17 +30,26 @@ export interface FileStoreOptions {
 
 export const createFileStore = (options: FileStoreOptions): ConfigStore => new FileStore(options);
 
-/** What a look at the file tells without reading it: another look with the same answer sees the same content. */
-type Look = string;
+/**
+ * What a look at the file tells without reading it: another look with the same answer sees the same content, unless the
+ * file was written within the same tick of its file system's clock.
+ */
+interface Look {
+  readonly tells: string;
+  readonly isFresh: boolean;
+}
+
+/** Ticks are 1 to 10 ms. */
+const FRESH_MS = 50;
 
 class FileStore implements ConfigStore {
   readonly #options: FileStoreOptions;
   #running: DynamicConfig | null = null;
   /** The last look, and whether the file was read since. */
-  #seen: Look = "";
+  #seen = "";
   #settled = true;
-  /** The document that was judged last. */
-  #text = "";
+  /** The text that was judged last, good or bad; null after one that could not be read. */
+  #judged: string | null = null;
   #timer: Timer | null = null;
   #stopped = false;
   #changed: (change: ConfigChange) => void = () => undefined;
@@ -53,12 +62,15 @@ class FileStore implements ConfigStore {
   }
 
   async load(): Promise<DynamicConfig> {
-    this.#seen = await this.#look();
-    this.#text = await this.#read();
+    const look = await this.#look();
+    this.#seen = look.tells;
+    this.#settled = !look.isFresh;
+    const text = await this.#read();
     const { context, clock, path, log } = this.#options;
-    const parsed = await readDynamic(this.#text, context, clock);
+    const parsed = await readDynamic(text, context, clock);
     for (const warning of parsed.warnings) log.warn("configuration", { path, at: mistakeText(warning) });
     if ("mistakes" in parsed) throw new GatewayError("CONFIG", `${path}: ${mistakesText(parsed.mistakes)}`);
+    this.#judged = text;
     this.#running = parsed.config;
     this.#counts.taken++;
     return parsed.config;
@@ -66,13 +78,14 @@ class FileStore implements ConfigStore {
 
   watch(changed: (change: ConfigChange) => void): void {
     this.#changed = changed;
-    this.#pollOn();
+    if (this.#timer === null) this.#pollOn();
   }
 
   async reload(): Promise<void> {
     const before = this.#counts.taken + this.#counts.refused;
-    this.#seen = await this.#look();
-    await this.#take();
+    const look = await this.#look();
+    this.#seen = look.tells;
+    await this.#take(look);
     const { log, path } = this.#options;
     if (this.#counts.taken + this.#counts.refused === before) log.info("the configuration has not changed", { path });
   }
@@ -95,55 +108,61 @@ class FileStore implements ConfigStore {
 
   async #poll(): Promise<void> {
     const look = await this.#look();
-    if (look !== this.#seen) {
-      this.#seen = look;
+    if (look.tells !== this.#seen) {
+      this.#seen = look.tells;
       this.#settled = false;
     } else if (!this.#settled) {
-      await this.#take();
+      await this.#take(look);
     }
   }
 
-  async #take(): Promise<void> {
-    this.#settled = true;
+  async #take({ isFresh }: Look): Promise<void> {
+    this.#settled = !isFresh;
     const { context, clock, path, log } = this.#options;
+    let text: string | null = null;
     try {
-      const text = await this.#read();
-      if (text === this.#text && this.#error === null) return;
+      text = await this.#read();
+      if (text === this.#judged) return;
+      this.#judged = text;
       const parsed = await readDynamic(text, context, clock);
       if (this.#stopped) return;
       for (const warning of parsed.warnings) log.warn("configuration", { path, at: mistakeText(warning) });
       if ("mistakes" in parsed) throw new GatewayError("CONFIG", mistakesText(parsed.mistakes));
-      this.#text = text;
       this.#accept(parsed.config);
     } catch (error) {
-      if (!(error instanceof GatewayError)) throw error;
-      this.#error = error.message;
+      if (text === null) this.#judged = null;
+      const why = error instanceof Error ? error.message : String(error);
+      if (why === this.#error) return;
+      this.#error = why;
       this.#counts.refused++;
-      log.error(`the new configuration is refused, the old one stays: ${error.message}`, { path });
+      const fault = error instanceof GatewayError ? {} : { error };
+      log.error(`the new configuration is refused, the old one stays: ${why}`, { path, ...fault });
     }
   }
 
   #accept(document: DynamicConfig): void {
     const { log, path } = this.#options;
     const change = changeOf(this.#running ?? document, document);
+    // Whoever takes it may refuse it too.
+    if (change.live.length > 0) this.#changed(change);
+    this.#running = change.running;
     this.#error = null;
     this.#waiting = change.restart.map(changeText);
     this.#counts.taken++;
+    if (change.live.length > 0)
+      log.info("the configuration has changed", { path, changed: change.live.map(changeText) });
     for (const waiting of this.#waiting)
       log.warn("a change of the configuration waits for a restart", { path, waiting });
-    if (change.live.length === 0) return;
-    this.#running = change.running;
-    log.info("the configuration has changed", { path, changed: change.live.map(changeText) });
-    this.#changed(change);
   }
 
   /** Size, inode and times; what is wrong, if the file cannot be looked at. */
   async #look(): Promise<Look> {
     try {
       const { size, ino, mtimeMs, ctimeMs } = await Bun.file(this.#options.path).stat();
-      return [size, ino, mtimeMs, ctimeMs].join(" ");
+      const ageMs = Date.now() - mtimeMs;
+      return { tells: [size, ino, mtimeMs, ctimeMs].join(" "), isFresh: Math.abs(ageMs) < FRESH_MS };
     } catch (error) {
-      return error instanceof Error ? error.message : String(error);
+      return { tells: error instanceof Error ? error.message : String(error), isFresh: false };
     }
   }
 

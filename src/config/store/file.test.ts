@@ -1,0 +1,182 @@
+/** A file that changes while it is followed: whole, half written, replaced, broken, gone. */
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { mkdtempSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { dynamicContext } from "../../dynamic-context.ts";
+import { systemClock } from "../../lib/clock.ts";
+import { GatewayError } from "../../lib/errors.ts";
+import { silentLog } from "../../lib/log.ts";
+import type { ConfigChange } from "../dynamic/diff.ts";
+import { createFileStore, DOCUMENT_BYTES_MAX } from "./file.ts";
+import type { ConfigStore } from "./store.ts";
+
+let folder = "";
+let store: ConfigStore | null = null;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "tidegate-store-"));
+});
+afterEach(() => {
+  store?.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const topics = (rate: number) => ({ topics: [{ topic: "a@trade", rate }] });
+
+/** A store of `config.json`, loaded and watched, with everything it said. */
+async function followed(document: unknown) {
+  const path = join(folder, "config.json");
+  const write = (content: unknown) =>
+    writeFileSync(path, typeof content === "string" ? content : JSON.stringify(content));
+  write(document);
+  const told: string[] = [];
+  const tell = (message: string, fields = {}) => void told.push(`${message} ${JSON.stringify(fields)}`);
+  const log = { ...silentLog, info: tell, warn: tell, error: tell };
+  store = createFileStore({ path, context: dynamicContext(), clock: systemClock(), log, pollMs: 5 });
+  const first = await store.load();
+  const changes: ConfigChange[] = [];
+  store.watch((change) => changes.push(change));
+  return { path, write, told, changes, first, store };
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  const end = performance.now() + 4000;
+  while (!condition()) {
+    if (performance.now() > end) throw new Error("not within 4 s");
+    await Bun.sleep(2);
+  }
+}
+
+test("file store - a change of what is live is handed on, with what it is", async () => {
+  const { write, changes, first, told } = await followed(topics(5));
+  expect(first.topics).toEqual(topics(5).topics);
+  write({ ...topics(10), limits: { subscriptionsMax: 3 } });
+  await until(() => changes.length === 1);
+  expect(changes[0]).toMatchObject({
+    running: { ...topics(10), limits: { subscriptionsMax: 3 } },
+    live: [
+      { part: "topics", names: ["a@trade"] },
+      { part: "limits", names: ["subscriptionsMax"] },
+    ],
+    restart: [],
+  });
+  expect(store?.status()).toEqual({ taken: 2, refused: 0, error: null, waiting: [] });
+  expect(told.at(-1)).toContain('"changed":["topics: a@trade","limits: subscriptionsMax"]');
+});
+
+test("file store - what needs a restart is named and stays as it runs, and is no news when it is taken back", async () => {
+  const source = { datasource: [{ type: "nats", name: "n" }] };
+  const { write, changes, store } = await followed({ ...source, ...topics(5) });
+  write({ datasource: [{ type: "nats", name: "m" }], ...topics(5), limits: { frameBytesMax: 128 } });
+  await until(() => store.status().taken === 2);
+  expect(store.status().waiting).toEqual(["datasource: m, n", "limits: frameBytesMax"]);
+  expect(changes).toEqual([]);
+  write({ datasource: [{ type: "nats", name: "m" }], ...topics(9) });
+  await until(() => changes.length === 1);
+  expect(changes[0]?.running).toMatchObject({ ...source, ...topics(9) });
+  write({ ...source, ...topics(9) });
+  await until(() => store.status().taken === 4);
+  expect(store.status().waiting).toEqual([]);
+  expect(changes).toHaveLength(1);
+});
+
+test("file store - a mistake refuses the document whole, once, and the old one stays", async () => {
+  const { write, changes, told, store } = await followed(topics(5));
+  write({ ...topics(10), routes: [{ id: "r", data_source: "x", mappings: [] }] });
+  await until(() => store.status().refused === 1);
+  await Bun.sleep(50);
+  expect(changes).toEqual([]);
+  expect(store.status()).toMatchObject({
+    taken: 1,
+    refused: 1,
+    error: expect.stringContaining("routes[0].data_source"),
+  });
+  expect(told.filter((text) => text.includes("is refused, the old one stays"))).toHaveLength(1);
+  write(topics(5));
+  await until(() => store.status().error === null);
+  write(topics(6));
+  await until(() => changes.length === 1);
+});
+
+test("file store - a document that is being written is left alone until it is whole", async () => {
+  const { path, changes, store } = await followed(topics(5));
+  const text = JSON.stringify(topics(10));
+  // Each part comes before two looks can agree on the one before.
+  for (let at = 0; at <= text.length; at++) {
+    writeFileSync(path, text.slice(0, at));
+    if (at % 4 === 0) await Bun.sleep(1);
+  }
+  await until(() => changes.length === 1);
+  expect(changes[0]?.running.topics).toEqual(topics(10).topics);
+  expect(store.status().error).toBeNull();
+});
+
+test("file store - an editor that replaces the file, and a link that is turned, are seen", async () => {
+  const { path, changes } = await followed(topics(5));
+  const fresh = join(folder, "fresh");
+  writeFileSync(fresh, JSON.stringify(topics(6)));
+  renameSync(fresh, path);
+  await until(() => changes.length === 1);
+  writeFileSync(join(folder, "other"), JSON.stringify(topics(7)));
+  symlinkSync(join(folder, "other"), fresh);
+  renameSync(fresh, path);
+  await until(() => changes.length === 2);
+  expect(changes[1]?.running.topics).toEqual(topics(7).topics);
+});
+
+test("file store - a file that is gone or too big is told, and taken again when it is back", async () => {
+  const { path, write, changes, store } = await followed(topics(5));
+  unlinkSync(path);
+  await until(() => store.status().refused === 1);
+  expect(store.status().error).toContain("cannot be read");
+  write(topics(6));
+  await until(() => changes.length === 1);
+  await Bun.write(path, "");
+  // A hole in the file: it has the size and no content.
+  const handle = await import("node:fs/promises").then((fs) => fs.open(path, "w"));
+  await handle.truncate(DOCUMENT_BYTES_MAX + 1);
+  await handle.close();
+  await until(() => store.status().error?.includes("want at most") === true);
+});
+
+test("file store - the first document must be sound, and its mistakes are named", async () => {
+  const path = join(folder, "config.json");
+  const options = { path, context: dynamicContext(), clock: systemClock(), log: silentLog };
+  const refusal = async (): Promise<string> => {
+    const error: unknown = await createFileStore(options)
+      .load()
+      .then(
+        () => null,
+        (reason: unknown) => reason,
+      );
+    expect(error).toBeInstanceOf(GatewayError);
+    return (error as GatewayError).message;
+  };
+  expect(await refusal()).toContain(`${path} cannot be read: `);
+  writeFileSync(path, '{"topics":[{"topic":"A@"}]}');
+  expect(await refusal()).toContain('topics[0].topic (line 1): "A@" is wrong, want a channel name');
+});
+
+test("file store - a change that its taker refuses is told, and the next one is offered whole", async () => {
+  const { store, write, first } = await followed(topics(5));
+  let offered: ConfigChange | null = null;
+  store.watch((change) => {
+    if (change.running.topics[0]?.rate === 6) throw new GatewayError("SYMBOL_CLASH", "two spellings of one symbol");
+    offered = change;
+  });
+  write(topics(6));
+  await until(() => store.status().error === "two spellings of one symbol");
+  expect(first.topics).toEqual(topics(5).topics);
+  write({ ...topics(7), instruments: [{ spelling: "BTC/USD" }] });
+  await until(() => offered !== null);
+  expect(offered as ConfigChange | null).toMatchObject({ live: [{ part: "topics" }, { part: "instruments" }] });
+});
+
+test("file store - who asks for a reload is told in any case", async () => {
+  const { store, told, write, changes } = await followed(topics(5));
+  await store.reload();
+  expect(told.at(-1)).toStartWith("the configuration has not changed");
+  write(topics(6));
+  await store.reload();
+  await until(() => changes.length === 1);
+});
