@@ -22,8 +22,12 @@ async function config(args: readonly string[], stdin = "") {
   };
   const status = await run(["config", ...args], {
     env: {},
-    out: (text) => void (said.out += text),
-    err: (text) => void (said.err += text),
+    out(text) {
+      said.out += text;
+    },
+    err(text) {
+      said.err += text;
+    },
     loadNode: nothing,
     loadConfigTools: () => import("./tools.ts"),
     tailWorld: nothing,
@@ -150,6 +154,7 @@ test("config dry-run - one mapper alone, and what cannot be run", async () => {
 
 test("config - a wrong command line is one line and status 2", async () => {
   for (const args of [
+    [],
     ["validate"],
     ["validate", join(folder, "none.json")],
     ["nonsense"],
