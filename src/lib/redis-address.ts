@@ -133,6 +133,10 @@ const KINDS: readonly (readonly [pattern: RegExp, code: string, sentence: (where
 /** An error of ioredis or of the server as ours. */
 export function redisError(error: unknown, where: string): GatewayError {
   if (error instanceof GatewayError) return error;
+  // A cluster tells of its last node.
+  if (error instanceof Error && "lastNodeError" in error && error.lastNodeError instanceof Error) {
+    return redisError(error.lastNodeError, where);
+  }
   const said = error instanceof Error ? error.message : String(error);
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
   const kind = KINDS.find(([pattern]) => pattern.test(`${code} ${said}`));

@@ -80,9 +80,12 @@ export class RedisConnection {
 
   #within(command: string, reply: Promise<unknown>, ms: number): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      const timer = this.#clock.after(ms, () => {
+      const hung = (): void => {
+        if (!this.#pending.has(fail)) return;
         this.close(new GatewayError("REDIS_TIMEOUT", `${this.where} does not answer ${command} within ${ms} ms`));
-      });
+      };
+      // After a stall of our own the answer may be here, unread: sockets have their turn first.
+      const timer = this.#clock.after(ms, () => setImmediate(() => setImmediate(hung)));
       const over = (): void => {
         timer.cancel();
         this.#pending.delete(fail);
@@ -302,8 +305,8 @@ export class RedisLink {
   }
 
   /** Rejects with GatewayError within seconds when there is no server. */
-  async call(command: string, args: readonly RedisArgument[]): Promise<unknown> {
-    return (await this.#open()).call(command, args);
+  async call(command: string, args: readonly RedisArgument[], msMax = ANSWER_MS_MAX): Promise<unknown> {
+    return (await this.#open()).call(command, args, msMax);
   }
 
   async callBytes(command: string, args: readonly RedisArgument[]): Promise<unknown> {

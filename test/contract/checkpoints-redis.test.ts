@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { RedisCheckpoints } from "../../src/ingest/checkpoints/redis.ts";
-import { RecordingLog } from "../../src/ingest/testing/rig.ts";
+import { json, RecordingLog, type Rig, rig } from "../../src/ingest/testing/rig.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { RedisLink } from "../../src/lib/redis.ts";
 import { readRedisSettings } from "../../src/lib/redis-address.ts";
 import { RedisDriver } from "../lib/redis-driver.ts";
 import { type RedisServer, startRedis } from "../lib/services/mod.ts";
-import { TEST_MS_MAX } from "../lib/wait.ts";
+import { TEST_MS_MAX, waitFor } from "../lib/wait.ts";
 import { checkpointOf, checkpointsContract } from "./checkpoints.ts";
 
 let server: RedisServer;
@@ -58,3 +58,32 @@ test("checkpoints in Redis - a body that cannot be read is told, and only its st
   expect(log.lines.map(({ level }) => level)).toEqual(["error", "error"]);
   await Promise.all([store.close(), driver.close()]);
 });
+
+test(
+  "checkpoints in Redis - two owners of one shard: the older stops, also if Redis was away before",
+  async () => {
+    const stores = [open(), open()];
+    const [older, newer] = stores.map((checkpoints) => rig([], { checkpoints, more: { clock: systemClock() } })) as [
+      Rig,
+      Rig,
+    ];
+    const accept = ({ shard }: Rig, offset: number): void =>
+      shard.accept({ type: "data", value: [json(1, `${offset}`)], offset, receivedUs: 0 });
+    await older.shard.start();
+    await server.kill();
+    accept(older, 0);
+    await waitFor(() => older.shard.status().checkpointError !== null, "the store's silence is told");
+    // Under the ceiling that is stored it goes on.
+    accept(older, 1);
+    expect(older.bus.published).toHaveLength(2);
+    await server.restart();
+    await newer.shard.start();
+    await waitFor(() => older.shard.status().failure !== null, "the older one has heard of it");
+    accept(older, 2);
+    expect(older.bus.published).toHaveLength(2);
+    expect(newer.shard.status()).toMatchObject({ token: older.shard.status().token + 1, failure: null });
+    for (const one of [older, newer]) await one.shard.stop();
+    for (const store of stores) await store.close();
+  },
+  TEST_MS_MAX,
+);

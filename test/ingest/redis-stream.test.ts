@@ -19,7 +19,7 @@ afterAll(async () => {
   await server?.stop();
 });
 
-test("redis-stream - the value is the only field, or data, or the named one, else the whole entry as JSON", async () => {
+test.concurrent("redis-stream - the value is the only field, or data, or the named one, else the whole entry as JSON", async () => {
   await using rig = keysRig(server.url, ["fields"]);
   await driver.call("XADD", "fields", "*", "anything", "only");
   await driver.call("XADD", "fields", "*", "data", "of two", "more", "x");
@@ -34,7 +34,7 @@ test("redis-stream - the value is the only field, or data, or the named one, els
   expect(other.said()).toEqual(['{"anything":"only"}', "x", '{"price":"0.10","side":"buy"}']);
 });
 
-test("redis-stream - a key that does not exist yet is told, and read from its first entry on", async () => {
+test.concurrent("redis-stream - a key that does not exist yet is told, and read from its first entry on", async () => {
   await using rig = keysRig(server.url, ["later"]);
   const run = await rig.run("later");
   await waitFor(() => rig.broker.status().missing.length === 1, "the missing key is told");
@@ -45,7 +45,7 @@ test("redis-stream - a key that does not exist yet is told, and read from its fi
   await waitFor(() => rig.broker.status().missing.length === 0, "it is missing no more");
 });
 
-test("redis-stream - a key of another type harms no other, and is read once it is a stream", async () => {
+test.concurrent("redis-stream - a key of another type harms no other, and is read once it is a stream", async () => {
   await driver.call("SET", "mixed", "text");
   await driver.add("healthy", ["1"]);
   await using rig = keysRig(server.url, ["mixed", "healthy"]);
@@ -66,7 +66,7 @@ test("redis-stream - a key of another type harms no other, and is read once it i
   expect(healthy.said()).toEqual(["1", "epoch", "3"]);
 });
 
-test("redis-stream - deleted while it is read, or flushed while it is not: a new epoch, from the start of the new key", async () => {
+test.concurrent("redis-stream - deleted while it is read, or flushed while it is not: a new epoch, from the start of the new key", async () => {
   await driver.add("gone", ["1", "2"]);
   await using rig = keysRig(server.url, ["gone"]);
   const run = await rig.run("gone");
@@ -88,7 +88,7 @@ test("redis-stream - deleted while it is read, or flushed while it is not: a new
   expect(again.source.status().counts).toMatchObject({ "entries taken back": 1 });
 });
 
-test("redis-stream - trimmed while it was away: whole if nothing is missing, else an epoch and what is left", async () => {
+test.concurrent("redis-stream - trimmed while it was away: whole if nothing is missing, else an epoch and what is left", async () => {
   await driver.add("trimmed", ["1", "2", "3", "4", "5", "6"]);
   await using rig = keysRig(server.url, ["trimmed"]);
   const first = await rig.run("trimmed");
@@ -110,7 +110,7 @@ test("redis-stream - trimmed while it was away: whole if nothing is missing, els
   expect(rig.log.lines.filter(({ message }) => message.includes("trimmed"))).toHaveLength(1);
 });
 
-test("redis-stream - what XDEL takes out is simply not there", async () => {
+test.concurrent("redis-stream - what XDEL takes out is simply not there", async () => {
   await driver.add("deleted", ["1", "2", "3"]);
   await using rig = keysRig(server.url, ["deleted"]);
   const first = await rig.run("deleted");
@@ -126,7 +126,7 @@ test("redis-stream - what XDEL takes out is simply not there", async () => {
   expect(again.source.status()).toMatchObject({ lagRecords: 0, lagMs: 0, counts: { "trimmed unread": 0 } });
 });
 
-test("redis-stream - start latest: what is added from now on, also while the node is away", async () => {
+test.concurrent("redis-stream - start latest: what is added from now on, also while the node is away", async () => {
   await driver.add("latest", ["old"]);
   await using rig = keysRig(server.url, ["latest"], { start: "latest" });
   const run = await rig.run("latest");
@@ -151,7 +151,7 @@ test("redis-stream - start latest: what is added from now on, also while the nod
   expect(records[0]).toMatchObject({ type: "data", offset: 0 });
 });
 
-test("redis-stream - a place that is none begins a new epoch, told", async () => {
+test.concurrent("redis-stream - a place that is none begins a new epoch, told", async () => {
   await driver.add("placeless", ["1"]);
   await using rig = keysRig(server.url, ["placeless"]);
   const run = await rig.run("placeless", { type: "clock", time: 0, offset: 41, receivedUs: 0, position: "nonsense" });
@@ -161,7 +161,7 @@ test("redis-stream - a place that is none begins a new epoch, told", async () =>
   expect(run.source.status().counts).toMatchObject({ "unknown places": 1 });
 });
 
-test("redis-stream - instruments that come later bring their keys; those that stay keep their input", async () => {
+test.concurrent("redis-stream - instruments that come later bring their keys; those that stay keep their input", async () => {
   const symbols = ["btcusdt"];
   await using rig = redisRig(
     { url: server.url },
@@ -179,7 +179,7 @@ test("redis-stream - instruments that come later bring their keys; those that st
   expect(rig.inputs()[0]).toBe(first!);
 });
 
-test("redis-stream - two owners of one key each read it whole", async () => {
+test.concurrent("redis-stream - two owners of one key each read it whole", async () => {
   await driver.add("shared", ["1", "2", "3"]);
   await using rig = keysRig(server.url, ["shared"]);
   const [a, b] = [await rig.run("shared"), await rig.run("shared")];
@@ -193,7 +193,7 @@ test("redis-stream - two owners of one key each read it whole", async () => {
   ]);
 });
 
-test("redis-stream - a group shows operators what is in a checkpoint", async () => {
+test.concurrent("redis-stream - a group shows operators what is in a checkpoint", async () => {
   await driver.add("marked", ["1", "2", "3"]);
   await using rig = keysRig(server.url, ["marked"], { group: "tidegate" });
   const run = await rig.run("marked");
@@ -210,7 +210,7 @@ test("redis-stream - a group shows operators what is in a checkpoint", async () 
   }
 });
 
-test("redis-stream - dead letters have the record's bytes and the reason", async () => {
+test.concurrent("redis-stream - dead letters have the record's bytes and the reason", async () => {
   await driver.add("poisoned", ["{"]);
   await using rig = keysRig(server.url, ["poisoned"], { dead_letter_key: "dead" });
   const run = await rig.run("poisoned");

@@ -23,6 +23,10 @@ redis.call('HSET', KEYS[1], 'token', ARGV[1], 'owner', ARGV[2], 'epoch', ARGV[3]
   'offset', ARGV[6], 'body', ARGV[7])
 return 1`;
 
+const ANSWER_MS_MAX = 3000;
+/** A large body has more time, by the slowest connection that will do. */
+const BYTES_PER_MS_MIN = 1000;
+
 const HEAD_FIELDS = ["token", "owner", "epoch", "base", "ceiling", "offset"] as const;
 
 export interface RedisCheckpointsOptions {
@@ -60,7 +64,11 @@ export class RedisCheckpoints implements CheckpointStore {
     const body = await write(checkpoint);
     const { token, owner, epoch, base, ceiling, offset } = headOf(checkpoint);
     const reply = await this.#asked(shard, () =>
-      link.call("EVAL", [STORE, 1, this.#key(shard), token, owner, epoch, base, ceiling, offset ?? "", body]),
+      link.call(
+        "EVAL",
+        [STORE, 1, this.#key(shard), token, owner, epoch, base, ceiling, offset ?? "", body],
+        ANSWER_MS_MAX + body.length / BYTES_PER_MS_MIN,
+      ),
     );
     return reply === 1;
   }

@@ -154,7 +154,7 @@ export class Reading {
       this.#options.counts.stalled++;
       return false;
     }
-    this.silent = 0;
+    if (info !== undefined || entries.length > 0) this.silent = 0;
     this.#caughtUp = isAll;
     const receivedUs = this.#options.clock.wallUs();
     for (let i = 0; i < entries.length; i++) {
