@@ -88,9 +88,10 @@ test(
   async () => {
     const sum = await check(wildPlan, RUNS, () => undefined);
     if (RUNS < RUNS_TELLING) return;
-    // All of it did happen.
+    // All of it did happen, but for what takes several owners.
     expect(sum.judged).toBeGreaterThan(3 * RUNS);
-    for (const [what, count] of Object.entries(sum)) expect([what, count > RUNS / 20]).toEqual([what, true]);
+    const { owners: _, refusedTokens: __, ...others } = sum;
+    for (const [what, count] of Object.entries(others)) expect([what, count > RUNS / 20]).toEqual([what, true]);
   },
   TEST_MS_MAX,
 );

@@ -94,6 +94,7 @@ export class Owners {
         error: (message) => trace.say(() => `${label} ${message}`),
       },
       randomId: () => `${label}-e${++epochs}`,
+      owner: label,
     });
     this.starts++;
     trace.say(() => `${label} starts on ${node}`);

@@ -42,6 +42,8 @@ const LAST_MS = 4000;
 const LOOK_MS = 3000;
 /** REST keeps a book for 60 s, the follower a topic for its linger more. */
 const FORGET_MS = 70_000;
+/** Owners store a last checkpoint, and venues had requests to answer. */
+const STOP_MS = RESYNC_MS_MAX + 500;
 const RECORDS_A_LAP_MAX = 150;
 
 export interface Outcome {
@@ -224,10 +226,6 @@ class World {
     this.#run(3000);
     const inWorkers = this.#nodes.reduce((sum, { crew }) => sum + crew.end(), 0);
     if (inWorkers > 0) this.#violations.push(`left behind: ${inWorkers} in workers`);
-    let stopped = false;
-    this.#owners.stop().then(() => {
-      stopped = true;
-    });
     this.#run(FORGET_MS + this.#plan.lingerMs);
     for (const { name, engine, follower } of this.#nodes) {
       const { channels, topics } = engine.status();
@@ -236,10 +234,14 @@ class World {
         if (left > 0) this.#violations.push(`left behind on ${name}: ${left} ${what}`);
       }
     }
+    for (const node of this.#nodes) node.close();
+    let stopped = false;
+    this.#owners.stop().then(() => {
+      stopped = true;
+    });
+    this.#run(STOP_MS);
     if (!stopped) this.#violations.push("an owner did not stop");
     this.#violations.push(...this.#owners.failures());
-    for (const node of this.#nodes) node.close();
-    this.#run(RESYNC_MS_MAX);
     if (this.#clock.pending > 0) this.#violations.push(`left behind: ${this.#clock.pending} timers`);
   }
 
