@@ -5,7 +5,7 @@ import type { BrokerProperty } from "../../ingest/broker.ts";
 import { judgeDeclarative } from "../../ingest/mapper/declarative/mod.ts";
 import { nearest } from "../../lib/nearest.ts";
 import type { Mistakes } from "./mistakes.ts";
-import { entriesOf, isRaw, type Raw, textOf } from "./raw.ts";
+import { entriesOf, isRaw, type Raw, spellingOf, textOf } from "./raw.ts";
 import { BROKER_TYPES, type DynamicContext } from "./types.ts";
 
 export function checkLists(document: Raw, context: DynamicContext, mistakes: Mistakes, warnings: Mistakes): void {
@@ -52,20 +52,28 @@ function checkInstruments(document: Raw, { defaultMarket }: DynamicContext, mist
       const missing = "tick" in entry ? "lot" : "tick";
       mistakes.add([...at, missing], "is missing, want tick and lot, or neither: then both are learned from the data");
     }
-    const spelling = textOf(entry, "spelling");
+    const spelling = spellingOf(entry);
+    const [field, other] =
+      textOf(entry, "spelling") === null ? ["symbol", null] : ["spelling", textOf(entry, "symbol")];
+    if (!("symbol" in entry) && !("spelling" in entry)) {
+      mistakes.wrong([...at, "symbol"], undefined, "a symbol as the source spells it, such as BTC/USDT");
+    }
+    if (spelling !== null && other !== null && symbolOf(other) !== symbolOf(spelling)) {
+      mistakes.wrong([...at, "symbol"], other, `that of the spelling ${JSON.stringify(spelling)}, or one of both`);
+    }
     const market = "market" in entry ? textOf(entry, "market") : defaultMarket;
     if (spelling === null || market === null || !isMarket(market)) continue;
     const symbol = symbolOf(spelling);
     const key = `${market}:${symbol}`;
     if (parseChannelName(`${key}@depth`, defaultMarket) === null) {
-      mistakes.wrong([...at, "spelling"], spelling, "a spelling with letters or digits, which make channel names");
+      mistakes.wrong([...at, field], spelling, "a symbol with letters or digits, which make channel names");
       continue;
     }
     const before = first.get(key);
     if (before === undefined) first.set(key, { index, spelling });
     else {
       const both = `${JSON.stringify(spelling)} and ${JSON.stringify(before.spelling)} of instruments[${before.index}]`;
-      mistakes.add([...at, "spelling"], `${both} both make ${key}, leave one out`);
+      mistakes.add([...at, field], `${both} both make ${key}, leave one out`);
     }
   }
 }

@@ -9,7 +9,7 @@ import type { Kind } from "../../channel/types.ts";
 import { GatewayError } from "../../lib/errors.ts";
 import type { JsonPath } from "../../lib/json-scan.ts";
 import { type Mistakes, pathText } from "./mistakes.ts";
-import { entriesOf, namesOf, type Raw, textOf } from "./raw.ts";
+import { entriesOf, namesOf, type Raw, spellingOf, textOf } from "./raw.ts";
 import { holdsSymbol, isTwice, SYMBOL, wantedSourceTopic } from "./source-topic.ts";
 import { BROKER_TYPES, type BrokerType, type DynamicContext } from "./types.ts";
 
@@ -62,7 +62,7 @@ function knownOf(document: Raw, { defaultMarket, mappers }: DynamicContext): Kno
   for (const { entry } of entriesOf(document, "instruments")) {
     const market = textOf(entry, "market") ?? defaultMarket;
     const ofMarket = symbols.get(market) ?? new Set();
-    symbols.set(market, ofMarket.add(symbolOf(textOf(entry, "spelling") ?? "")));
+    symbols.set(market, ofMarket.add(symbolOf(spellingOf(entry) ?? "")));
   }
   return { defaultMarket, sources: namesOf(document, "datasource", "name"), types, mappers: kinds, symbols };
 }

@@ -68,7 +68,10 @@ test("dynamic config - what is left out is filled in", () => {
   const config = configOf({
     ...routed(TRADES),
     $schema: "x",
-    instruments: [{ spelling: "BTC/USDT" }, { spelling: "ETHUSDT", market: "usdm", tick: "0.01", lot: "0.001" }],
+    instruments: [
+      { symbol: "BTC/USDT" },
+      { symbol: "ethusdt", spelling: "ETHUSDT", market: "usdm", tick: "0.01", lot: "0.001" },
+    ],
     limits: { subscriptionsMax: 5 },
   });
   expect(config.routes[0]).toMatchObject({ version: 1, mappings: [{ source_topic: "trades" }] });
@@ -175,18 +178,19 @@ test("dynamic config - instruments", () => {
       instruments: [
         { spelling: "BTC/USDT", tick: "0.01" },
         { spelling: "///" },
-        { symbol: "btcusdt" },
-        { spelling: "ETHUSDT", tick: 0.1, lot: "0", status: "open" },
+        { base: "BTC" },
+        { symbol: "SOL/USDT", spelling: "ETH/USDT" },
+        { spelling: "SOLUSDT", tick: 0.1, lot: "0", status: "open" },
       ],
     }),
   ).toEqual([
     "instruments[0].lot: is missing, want tick and lot, or neither: then both are learned from the data",
-    'instruments[1].spelling: "///" is wrong, want a spelling with letters or digits, which make channel names',
-    expect.stringContaining("instruments[2].spelling: is missing"),
-    "instruments[2].symbol: no such field: remove it",
-    'instruments[3].tick: 0.1 is wrong, want a decimal above 0 as text, such as "0.01"',
-    'instruments[3].lot: "0" is wrong, want a decimal above 0 as text, such as "0.01"',
-    'instruments[3].status: "open" is wrong, want one of trading, halt, auction, delisted',
+    'instruments[1].spelling: "///" is wrong, want a symbol with letters or digits, which make channel names',
+    "instruments[2].symbol: is missing, want a symbol as the source spells it, such as BTC/USDT",
+    'instruments[3].symbol: "SOL/USDT" is wrong, want that of the spelling "ETH/USDT", or one of both',
+    'instruments[4].tick: 0.1 is wrong, want a decimal above 0 as text, such as "0.01"',
+    'instruments[4].lot: "0" is wrong, want a decimal above 0 as text, such as "0.01"',
+    'instruments[4].status: "open" is wrong, want one of trading, halt, auction, delisted',
   ]);
 });
 

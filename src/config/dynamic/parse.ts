@@ -14,7 +14,7 @@ import { limitsSchemaOver } from "../limits.ts";
 import { checkLists } from "./check-lists.ts";
 import { checkRoutes } from "./check-routes.ts";
 import { Mistakes } from "./mistakes.ts";
-import { isRaw, type Raw } from "./raw.ts";
+import { isRaw, type Raw, spellingOf } from "./raw.ts";
 import { FIELDS, LISTS, type ListName, VERSION_WANTED } from "./schema.ts";
 import { type DynamicConfig, type DynamicContext, ENTRY_VERSION, type Parsed, type RouteSpec } from "./types.ts";
 
@@ -115,7 +115,8 @@ function limitsOf(document: Raw, context: DynamicContext, mistakes: Mistakes): E
 }
 
 function instrumentOf(spec: Entry<"instruments">, defaultMarket: string): InstrumentSpec {
-  const { spelling, market = defaultMarket, tick = "1", lot = "1", status = "trading" } = spec;
+  const { market = defaultMarket, tick = "1", lot = "1", status = "trading" } = spec;
+  const spelling = spellingOf(spec) ?? "";
   const [base, quote] = splitSpelling(spelling);
   const inferred = spec.tick === undefined;
   return { market, spelling, base: spec.base ?? base, quote: spec.quote ?? quote, tick, lot, status, inferred };

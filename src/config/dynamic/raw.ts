@@ -23,6 +23,9 @@ export function textOf(entry: Raw, field: string): string | null {
   return typeof value === "string" && value !== "" ? value : null;
 }
 
+/** How the source spells an instrument. */
+export const spellingOf = (entry: Raw): string | null => textOf(entry, "spelling") ?? textOf(entry, "symbol");
+
 /** The names of a list's entries. */
 export const namesOf = (owner: Raw, list: string, field: string): readonly string[] =>
   entriesOf(owner, list).flatMap(({ entry }) => textOf(entry, field) ?? []);

@@ -123,16 +123,17 @@ export const instrumentSchema = z.strictObject(
     market: text(/^[a-z0-9]{1,32}$/, "a market in lower case, for example spot")
       .optional()
       .describe("Without: the node's default market."),
-    spelling: filled("the source's spelling, such as BTC/USDT").describe(
-      "The source's spelling; the symbol of channel names is its letters and digits in lower case.",
-    ),
+    symbol: filled("a symbol as the source spells it, such as BTC/USDT")
+      .optional()
+      .describe("As the source spells it; in channel names it is its letters and digits in lower case."),
+    spelling: filled("the source's spelling, such as BTC/USDT").optional().describe("The same as symbol."),
     base: filled("an asset such as BTC").optional(),
     quote: filled("an asset such as USDT").optional(),
     tick: decimal.optional().describe("Smallest step of prices. Without tick and lot both are learned from the data."),
     lot: decimal.optional().describe("Smallest step of quantities."),
     status: oneOf(["trading", "halt", "auction", "delisted"]).optional().describe("Without: trading."),
   },
-  want("an object with spelling"),
+  want("an object with symbol"),
 );
 
 /** The lists of the document with the form of their entries. */
