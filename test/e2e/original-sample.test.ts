@@ -24,6 +24,12 @@ let kafka: KafkaServer;
 let nats: NatsServer;
 let desk: KafkaDesk;
 let flags: string[];
+let owner: ChildNode;
+let edge: ChildNode;
+
+const startOwner = (): Promise<ChildNode> =>
+  startChildNode([...flags, "--node-id", OWNER, "--roles", "ingest,edge,admin"]);
+const startEdge = (): Promise<ChildNode> => startChildNode([...flags, "--node-id", "edge", "--roles", "edge,admin"]);
 
 beforeAll(async () => {
   [kafka, nats] = await Promise.all([startKafka({ advertised: "kafka:9092" }), startNats({ jetstream: true })]);
@@ -32,15 +38,14 @@ beforeAll(async () => {
   const addresses = `kafka:9092=127.0.0.1:${kafka.port},nats:4222=127.0.0.1:${nats.port}`;
   flags = ["--config-store", SAMPLE, "--peers", OWNER, "--addresses", addresses];
   flags.push("--bus", "nats", "--bus-servers", "nats://nats:4222", "--checkpoints", "nats://nats:4222");
+  [owner, edge] = await Promise.all([startOwner(), startEdge()]);
 }, TEST_MS_MAX);
 
 afterAll(async () => {
+  await Promise.all([owner?.[Symbol.asyncDispose](), edge?.[Symbol.asyncDispose]()]);
   await desk?.close();
   await Promise.all([kafka?.stop(), nats?.stop()]);
 }, TEST_MS_MAX);
-
-const start = (nodeId: string, roles: string): Promise<ChildNode> =>
-  startChildNode([...flags, "--node-id", nodeId, "--roles", roles]);
 
 const write = (topic: string, ...values: readonly object[]): Promise<void> =>
   desk.write(values.map((value) => ({ topic, value: JSON.stringify(value) })));
@@ -48,8 +53,6 @@ const write = (topic: string, ...values: readonly object[]): Promise<void> =>
 test(
   "original sample - its topics arrive at clients of another node, and its private one at whoever follows that user",
   async () => {
-    await using owner = await start(OWNER, "ingest,admin");
-    await using edge = await start("edge", "edge,admin");
     const brokers = async () => (await owner.readiness()).parts.brokers;
     await waitFor(async () => (await brokers())?.state === "ok", "Kafka and NATS are connected");
     expect((await brokers())?.brokers).toMatchObject([
@@ -107,7 +110,6 @@ const FIRST = 1000;
 test(
   "original sample - a client of either node sees the same, REST is not behind, and the owner's death changes no number",
   async () => {
-    await using edge = await start("edge", "edge,admin");
     const clients: NativeClient[] = [];
     const connect = async (node: ChildNode): Promise<NativeClient> => {
       const client = await NativeClient.connect(`${node.ws}/ws/quote/v1`);
@@ -126,7 +128,6 @@ test(
     };
     const bestOf = (client: NativeClient) => client.stream("btcusdt@depth").book.depth().bids[0]?.[1];
     try {
-      const owner = await start(OWNER, "ingest,edge,admin");
       const [here, there] = [await connect(owner), await connect(edge)];
       const book = { type: "snapshot", time: 1, bids: [["100", "1"]], asks: [["101", "2"]] };
       await write("fanout.depth.btcusdt", book);
@@ -156,13 +157,13 @@ test(
       owner.signal("SIGKILL");
       await owner.status();
       await produce(20);
-      await using again = await start(OWNER, "ingest,edge,admin");
+      owner = await startOwner();
       await waitFor(() => idsOf(there).at(-1) === next - 1, "what came meanwhile");
       await produce(5);
       await waitFor(() => idsOf(there).at(-1) === next - 1 && bestOf(there) === `${next - 1}`, "what comes now");
       const ids = idsOf(there).filter((id) => id >= FIRST);
       expect(ids).toEqual(Array.from({ length: next - FIRST }, (_, at) => FIRST + at).slice(-ids.length));
-      const later = await connect(again);
+      const later = await connect(owner);
       for (const channel of CHANNELS) expect(there.stream(channel).epoch).toBe(later.stream(channel).epoch);
       expect(there.stream("btcusdt@trade").epoch).toBe(here.stream("btcusdt@trade").epoch);
       await waitFor(() => bestOf(later) === `${next - 1}`, "the book at the owner's new client");
