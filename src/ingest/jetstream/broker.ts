@@ -64,7 +64,8 @@ export class JetstreamBroker implements Broker {
 
   status(): BrokerStatus {
     const missing = [...this.#missing].map(([topic, reason]) => ({ topic, reason }));
-    return { name: this.name, type: "jetstream", state: this.#connection.state(), missing };
+    const { state, counts } = this.#connection;
+    return { name: this.name, type: "jetstream", state: state(), missing, counts: counts() };
   }
 
   async close(): Promise<void> {

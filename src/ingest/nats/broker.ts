@@ -68,7 +68,8 @@ class NatsBroker implements Broker {
 
   status(): BrokerStatus {
     const missing = [...this.#missing].map(([topic, reason]) => ({ topic, reason }));
-    return { name: this.name, type: "nats", state: this.#connection.state(), missing };
+    const { state, counts } = this.#connection;
+    return { name: this.name, type: "nats", state: state(), missing, counts: counts() };
   }
 
   async close(): Promise<void> {

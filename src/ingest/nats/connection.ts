@@ -57,6 +57,8 @@ export interface Connection {
   /** Null: none. */
   readonly deadLetterSubject: string | null;
   state(): BrokerState;
+  /** What the connection counts, for the broker's status. */
+  counts(): Readonly<Record<string, number>>;
 }
 
 /** Judges the properties and opens the connection. Throws GatewayError BROKER_PROPERTIES. */
@@ -70,7 +72,7 @@ export function connectionOf(tools: BrokerTools, properties: BrokerProperties): 
   }
   const attemptsMax = properties.number("max_reconnect_attempts", -1, 1e9) ?? 60;
   const link = openLink(linkOptions(tools, properties), properties);
-  return { link, deadLetterSubject, state: () => stateOf(link, attemptsMax) };
+  return { link, deadLetterSubject, state: () => stateOf(link, attemptsMax), counts: () => countsOf(link) };
 }
 
 function linkOptions(
@@ -128,6 +130,11 @@ function tlsOf(properties: BrokerProperties): NatsLinkOptions["tls"] {
     throw properties.wrong("tls", "has one of cert_file and key_file: it needs both or none");
   }
   return files;
+}
+
+function countsOf({ counters }: NatsLink): Readonly<Record<string, number>> {
+  const { reconnects, failures, slowConsumer, serverErrors } = counters;
+  return { reconnects, "failed attempts": failures, "too slow": slowConsumer, "server errors": serverErrors };
 }
 
 function stateOf(link: NatsLink, attemptsMax: number): BrokerState {
