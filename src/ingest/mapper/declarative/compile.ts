@@ -86,7 +86,8 @@ function readerOf(spec: DeclarativeSpec, tools: CanonicalTools): Read {
   const suspect = kind === "depth";
   const fields = fieldsReader(spec);
   const part = kind === "private" || kind === "json" ? payloadReader(spec) : canonicalPart(spec);
-  const channelOf = channels(tools);
+  const isNamed = kind === "private" && tools.place === undefined;
+  const channelOf = isNamed ? () => spec.name : channels(tools);
   const stream = kind === "private" || kind === "json" ? "" : kind;
   return (piece, told) => {
     const found = fields(piece);
