@@ -21,6 +21,7 @@ const NAMES = [
   "slow",
   "tls",
   "drain",
+  "kafka",
 ];
 const HELP = `npm run bench [-- NAME...] [--rounds N] [--seconds S]
 
@@ -42,6 +43,7 @@ const TAKES = {
   resume: ["rounds", "seconds"],
   slow: ["rounds", "seconds"],
   connections: ["rounds", "seconds"],
+  kafka: ["rounds", "seconds"],
 };
 
 const { names, options } = parse(process.argv.slice(2));
