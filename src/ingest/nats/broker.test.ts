@@ -79,8 +79,21 @@ for (const [name, create, table] of EACH) {
   test(`${name} broker - its table names each property once and says what it does`, () => {
     expect(new Set(table.map((one) => one.name)).size).toBe(table.length);
     expect(table.every(({ what }) => what.endsWith("."))).toBe(true);
-    const { name: type, state, missing } = make(create, {}).status();
-    expect([type, state.name, missing]).toEqual(["d", "connecting", []]);
+    expect(make(create, {}).status()).toMatchObject({
+      name: "d",
+      type: name,
+      state: { name: "connecting" },
+      missing: [],
+    });
+  });
+
+  test(`${name} broker - docs/sources/${name}.md has the same table`, async () => {
+    const page = await Bun.file(`${import.meta.dir}/../../../docs/sources/${name}.md`).text();
+    const rows = table.map(
+      ({ name: property, type, default: fallback, what }) =>
+        `| \`${property}\` | ${type} | ${fallback && `\`${fallback}\``} | ${what} |`,
+    );
+    expect(page.split("\n").filter((line) => line.startsWith("| `"))).toEqual(rows);
   });
 }
 
