@@ -83,7 +83,7 @@ class RedisStreamBroker implements Broker {
     for (const { topic, left } of this.#watched) {
       if (left > 0) missing.push({ topic: topic.text, reason: `${left} keys are not read: ${KEYS_MAX} are the most` });
     }
-    return { name: this.name, type: "redis-stream", state: this.#stateNow(), missing };
+    return { name: this.name, type: "redis-stream", state: this.#stateNow(), missing, counts: this.#counts() };
   }
 
   async close(): Promise<void> {
@@ -94,6 +94,15 @@ class RedisStreamBroker implements Broker {
     await Promise.all([...this.#readers].map(({ reader }) => reader.close()));
     await this.#link.close();
     await this.#looking;
+  }
+
+  #counts(): Record<string, number> {
+    const marks = this.#marks;
+    const letters = this.#deadLetters;
+    return {
+      ...(marks === null ? {} : { commits: marks.written, "commit errors": marks.failures }),
+      ...(letters === null ? {} : { "dead letters": letters.sent, "dead letters dropped": letters.leftOut }),
+    };
   }
 
   /** What is wrong comes first. */

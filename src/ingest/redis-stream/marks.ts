@@ -19,6 +19,7 @@ export class Marks {
   #isFailing = false;
   /** Before Redis 7 a group has no count of the entries it has read. */
   #hasOrdinals = true;
+  written = 0;
   failures = 0;
 
   constructor(group: string, source: string, link: Pick<RedisLink, "call">, log: IngestLog) {
@@ -40,6 +41,7 @@ export class Marks {
       try {
         await this.#setOne(key, place);
         this.#isFailing = false;
+        this.written++;
       } catch (error) {
         this.failures++;
         if (!this.#isFailing) {

@@ -36,7 +36,7 @@ const ROWS: readonly Row[] = [
     "tls",
     "object",
     "",
-    "`{ca, cert, key, server_name}`: paths of PEM files and the name the certificate must have, each may be left out; `{}` or `true` for TLS with the system's authorities.",
+    "`{ca, cert, key, server_name}`: paths of PEM files and the name the certificate must have, each may be left out; `{}` for TLS with the system's authorities.",
   ],
   [
     "cluster",
