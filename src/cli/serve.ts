@@ -5,7 +5,7 @@
  * file or value, 1 for what the machine refuses. SIGTERM drains, SIGINT does so quickly, a second one stops at once.
  */
 import { loadStaticConfig } from "../config/load.ts";
-import type { SourceConfig, StaticConfig } from "../config/static.ts";
+import type { StaticConfig } from "../config/static.ts";
 import { GatewayError } from "../lib/errors.ts";
 import { createLog, isPretty, type Log } from "../lib/log.ts";
 import { checkPorts } from "./ports.ts";
@@ -67,12 +67,12 @@ export async function serve(
 /** Where the node is and what to try: a few lines for a person, one line for a log. */
 async function announce(config: StaticConfig, { publicUrl, adminUrl }: RunningNode, log: Log): Promise<void> {
   const command =
-    publicUrl === null ? null : `npm run tail ${await channelToTry(config.source, publicUrl)}${urlFlag(publicUrl)}`;
+    publicUrl === null ? null : `npm run tail ${await channelToTry(config, publicUrl)}${urlFlag(publicUrl)}`;
   if (!isPretty(config.log.format, process.stdout.isTTY === true)) {
     log.info("node is up", { version: VERSION, public: publicUrl, admin: adminUrl, try: command });
     return;
   }
-  const lines = [`tidegate ${VERSION}, node ${config.nodeId}, ${describeSource(config.source)}`, ""];
+  const lines = [`tidegate ${VERSION}, node ${config.nodeId}, ${describeSource(config)}`, ""];
   if (publicUrl !== null) {
     const ws = publicUrl.replace(/^http/, "ws");
     lines.push(`  public  ${ws}/ws/quote/v1   native`, `          ${ws}/ws   Binance, REST at ${publicUrl}/api/v3`);
@@ -94,7 +94,11 @@ function urlFlag(publicUrl: string): string {
 const OURS = { rejectUnauthorized: false };
 
 /** A channel that exists; a replay's instruments are in its first records. */
-async function channelToTry(source: SourceConfig, publicUrl: string): Promise<string> {
+async function channelToTry({ source, configStore }: StaticConfig, publicUrl: string): Promise<string> {
+  if (configStore !== undefined) {
+    const [symbol = "SYMBOL"] = await symbolsOf(publicUrl, OURS);
+    return `${symbol}@trade`;
+  }
   if (source.kind === "sim") return "btcusdt@depth";
   if (source.kind === "synthetic") return "c0";
   for (let tries = 0; tries < 40; tries += 1) {
@@ -105,7 +109,8 @@ async function channelToTry(source: SourceConfig, publicUrl: string): Promise<st
   return "SYMBOL@depth";
 }
 
-function describeSource(source: SourceConfig): string {
+function describeSource({ source, configStore }: StaticConfig): string {
+  if (configStore !== undefined) return `routes of ${configStore.path}`;
   if (source.kind === "sim") return `simulated exchange (${source.rate} updates/s, seed ${source.seed})`;
   if (source.kind === "replay") {
     const speed = source.speed === Number.POSITIVE_INFINITY ? "as fast as possible" : `${source.speed} times real time`;

@@ -100,6 +100,7 @@ export class Routes {
     for (const [key, plan] of plans) {
       if (!this.#running.has(key)) this.#watch(key, plan, brokers.open(sourceOf(sources, plan)));
     }
+    for (const plan of plans.values()) this.#tellOrphan(plan);
     this.#arrange();
     this.#look ??= this.#lookLater();
   }
@@ -181,17 +182,16 @@ export class Routes {
   }
 
   #owner(name: string, plan: RoutePlan): string {
+    return ownerOf(name, plan.peerId, this.#options.peers).owner;
+  }
+
+  /** Told once: the route runs all the same. */
+  #tellOrphan({ route, prefix, peerId }: RoutePlan): void {
     const { peers, log } = this.#options;
-    const { owner, orphan } = ownerOf(name, plan.peerId, peers);
-    if (orphan && !this.#orphansTold.has(plan.route)) {
-      this.#orphansTold.add(plan.route);
-      log.warn("no peer has the id that a route names: its shards are spread over the peers", {
-        route: plan.route,
-        peer: plan.peerId,
-        peers,
-      });
-    }
-    return owner;
+    if (this.#orphansTold.has(route) || !ownerOf(prefix, peerId, peers).orphan) return;
+    this.#orphansTold.add(route);
+    const message = "no peer has the id that a route names: its shards are spread over the peers";
+    log.warn(message, { route, peer: peerId, peers });
   }
 
   #start(name: string, plan: RoutePlan, input: BrokerInput): void {

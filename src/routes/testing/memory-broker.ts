@@ -6,6 +6,7 @@
  */
 import type { Broker, BrokerInput, BrokerRecord, BrokerState, BrokerTools, Watch } from "../../ingest/broker.ts";
 import type { RecordSink, Source, SourceState, SourceStatus } from "../../ingest/source.ts";
+import { GatewayError } from "../../lib/errors.ts";
 
 interface Partition {
   readonly records: BrokerRecord[];
@@ -17,6 +18,8 @@ export class MemoryServer {
   /** Offsets that were committed, by `topic/partition`. */
   readonly committed = new Map<string, number>();
   readonly deadLetters: { readonly value: unknown; readonly reason: string }[] = [];
+  /** Sources that run, to be failed. */
+  readonly faults = new Set<(error: GatewayError) => void>();
   #up = true;
   #made = 0;
   readonly #listeners = new Set<() => void>();
@@ -45,6 +48,11 @@ export class MemoryServer {
     if (records === undefined) throw new Error(`no partition ${topic}/${partition}`);
     records.push({ topic, key, value: new TextEncoder().encode(text), time: null });
     this.#changed();
+  }
+
+  /** Every source that runs now fails for good. */
+  fail(reason: string): void {
+    for (const fault of [...this.faults]) fault(new GatewayError("MEMORY_SERVER", reason));
   }
 
   /** From now on nobody can reach it, or everybody can again. */
@@ -173,10 +181,16 @@ class MemorySource implements Source {
     };
     const stop = this.#server.listen(take);
     take();
-    if (!signal.aborted) {
-      await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    signal.addEventListener("abort", () => resolve(), { once: true });
+    if (signal.aborted) resolve();
+    this.#server.faults.add(reject);
+    try {
+      await promise;
+    } finally {
+      stop();
+      this.#server.faults.delete(reject);
     }
-    stop();
   }
 
   commit(offset: number): void {
