@@ -142,8 +142,8 @@ export async function startNode(config: StaticConfig, deps: NodeDeps = {}): Prom
   const heads = new FreshHeads(bus, clock, HEAD_MS_MAX);
   const depths = new RestDepth({
     engine,
-    shardOf: (channel) => follower.shardOf(channel)?.shard ?? null,
-    isOwn: (shard) => deps.world !== undefined || shardOf(shard) !== null,
+    shardOf: (channel) => follower.shardOf(channel),
+    isOwn: (shard, token) => deps.world !== undefined || shardOf(shard)?.speaks(token) === true,
     heads,
     clock,
   });

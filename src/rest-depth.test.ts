@@ -13,7 +13,7 @@ const headAt = (seq: number | null): Head => ({
 });
 
 /** An engine whose book stands at `at`; `heads`: what the owner says, in order. */
-function rig(at: number | null, heads: readonly (Head | null)[], isOwn = false) {
+function rig(at: number | null, heads: readonly (Head | null)[], isOwn = false, own = 7) {
   const asked: string[] = [];
   const stand = { at, reaches: true };
   const body = (): DepthReply =>
@@ -33,8 +33,8 @@ function rig(at: number | null, heads: readonly (Head | null)[], isOwn = false) 
         return Promise.resolve(stand.reaches);
       },
     },
-    shardOf: () => "s",
-    isOwn: () => isOwn,
+    shardOf: () => ({ shard: "s", token: 7 }),
+    isOwn: (_shard, token) => isOwn && token === own,
     heads: {
       of: (shard) => {
         asked.push(`head of ${shard}`);
@@ -50,6 +50,12 @@ test("rest depth - a book that is fed here is answered without asking anybody", 
   const { depth, asked } = rig(5, [], true);
   expect(await depth.of(CHANNEL, 10)).toMatchObject({ lastUpdateId: 5 });
   expect(asked).toEqual(["depth"]);
+});
+
+test("rest depth - a book that was fed here, and is by another node now, is not answered on this node's word", async () => {
+  const { depth, asked } = rig(5, [headAt(8)], true, 6);
+  expect(await depth.of(CHANNEL, 10)).toMatchObject({ lastUpdateId: 8 });
+  expect(asked).toEqual(["depth", "head of s", "reaches e 8", "depth 8"]);
 });
 
 test("rest depth - another node's waits until it has come where its owner stands", async () => {

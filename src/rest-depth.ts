@@ -14,10 +14,10 @@ export interface RestDepthPorts {
     depth(channel: string, limit: number, atLeast?: number): Promise<DepthReply>;
     reaches(channel: string, position: { readonly epoch: string; readonly seq: number }, ms: number): Promise<boolean>;
   };
-  /** The shard that feeds a channel; null while that is not known. */
-  readonly shardOf: (channel: string) => string | null;
-  /** A shard of this node. */
-  readonly isOwn: (shard: string) => boolean;
+  /** The shard that feeds a channel, and the token with which it does; null while that is not known. */
+  readonly shardOf: (channel: string) => { readonly shard: string; readonly token: number } | null;
+  /** It is this node that feeds the shard with this token: not one that begins to, nor one that was overtaken. */
+  readonly isOwn: (shard: string, token: number) => boolean;
   readonly heads: Pick<FreshHeads, "of">;
   readonly clock: Pick<Clock, "monotonicMs">;
 }
@@ -37,10 +37,10 @@ export class RestDepth {
     const endMs = clock.monotonicMs() + WAIT_MS;
     const here = await engine.depth(channel, limit);
     if (here.is !== "depth") return null;
-    const shard = shardOf(channel);
-    if (shard === null || isOwn(shard)) return here.body;
+    const feeding = shardOf(channel);
+    if (feeding === null || isOwn(feeding.shard, feeding.token)) return here.body;
     const leftMs = (): number => Math.max(0, endMs - clock.monotonicMs());
-    const head = await heads.of(shard, leftMs());
+    const head = await heads.of(feeding.shard, leftMs());
     const seq = head?.last.find(([name, user]) => name === channel && user === "")?.[2];
     if (head === null || seq === undefined) return null;
     if (!(await engine.reaches(channel, { epoch: head.epoch, seq }, leftMs()))) return null;

@@ -169,6 +169,11 @@ export class Shard implements RecordSink {
     return this.#lost;
   }
 
+  /** It is this one that publishes, with this token. */
+  speaks(token: number): boolean {
+    return this.#serving !== null && this.#token === token;
+  }
+
   // --- records --------------------------------------------------------------------------------------------------
 
   accept(record: SourceRecord): void {
