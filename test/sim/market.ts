@@ -12,8 +12,8 @@ export interface MarketOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly ownIds: boolean;
-  /** The token of an owner, by its name. */
-  readonly tokenOf: (owner: string) => number;
+  /** Where an owner stands among those of its shard, by its name. */
+  readonly rankOf: (owner: string) => number;
   /** Per venue: whether it keeps a log, where its readers begin, and how fast they read. */
   readonly venues: readonly Pick<VenueOptions, "replayable" | "startsAt" | "paceMs">[];
 }
@@ -29,12 +29,12 @@ export class Market {
   wellBehaved = false;
   /** Nothing is sent any more. */
   ended = false;
-  readonly #tokenOf: (owner: string) => number;
+  readonly #rankOf: (owner: string) => number;
   readonly #clock: Clock;
   readonly #random: Random;
 
-  constructor({ clock, random, ownIds, venues, tokenOf }: MarketOptions) {
-    this.#tokenOf = tokenOf;
+  constructor({ clock, random, ownIds, venues, rankOf }: MarketOptions) {
+    this.#rankOf = rankOf;
     this.#clock = clock;
     this.#random = random;
     this.venues = [this.listings.slice(0, 2), this.listings.slice(2)].map((listings, at) => {
@@ -71,7 +71,7 @@ export class Market {
    */
   epochOf(id: string): number {
     const at = id.lastIndexOf("-e");
-    return at < 0 ? 0 : this.#tokenOf(id.slice(0, at)) * 1000 + Number(id.slice(at + 2));
+    return at < 0 ? 0 : this.#rankOf(id.slice(0, at)) * 1000 + Number(id.slice(at + 2));
   }
 
   // --- records ----------------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ export class Network implements Faults {
   readonly #options: NetworkOptions;
   readonly #deafUntilMs = new Map<string, number>();
   #losing: ReadonlySet<string> = new Set();
+  #only: string | null = null;
 
   constructor(options: NetworkOptions) {
     this.#options = options;
@@ -37,6 +38,13 @@ export class Network implements Faults {
   /** Every publication that these nodes should get now is lost. */
   lose(nodes: readonly string[]): void {
     this.#losing = new Set(nodes);
+  }
+
+  /** What is said in `call` reaches this node only. */
+  onlyOn(node: string, call: () => void): void {
+    this.#only = node;
+    call();
+    this.#only = null;
   }
 
   /** No faults any more. */
@@ -67,6 +75,7 @@ export class Network implements Faults {
     const { node, what, shard } = delivery;
     const { faults, isLocal } = this.#options;
     const frozenMs = clock.frozenMs;
+    if (this.#only !== null && this.#only !== node) return LOST;
     if (shard !== "" && isLocal(shard, node)) return frozenMs === 0 ? NOW : [frozenMs];
     if (clock.monotonicMs() < (this.#deafUntilMs.get(node) ?? 0)) return LOST;
     if (what === "publication" && this.#losing.has(node)) return LOST;

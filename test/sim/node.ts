@@ -30,8 +30,10 @@ export interface NodeOptions {
   readonly catalog: InstrumentRegistry;
   readonly topicOf: (channel: string) => string;
   readonly trace: Trace;
-  /** A shard that this node owns too. */
-  readonly isOwn: (shard: string) => boolean;
+  /** This node owns the shard too, with this token. */
+  readonly isOwn: (shard: string, token: number) => boolean;
+  /** A node of the bus speaks for the shard with this token, the highest so far. */
+  readonly raised: (shard: string, token: number) => void;
   /** Keeps what goes through the ring. */
   readonly recorded: ((record: string) => void) | null;
   readonly failed: (where: string, error: unknown) => void;
@@ -60,6 +62,7 @@ export class Node {
       requestTimeoutMs: 700,
       heldMax: plan.heldMax,
       lingerMs: plan.lingerMs,
+      raised: options.raised,
       log: { warn: (fields, message) => trace.say(() => `${name} ${message} ${JSON.stringify(fields)}`) },
     });
     const memory = createRing(plan.ringBytes, plan.workers);
@@ -75,7 +78,7 @@ export class Node {
     });
     this.#depths = new RestDepth({
       engine: this.engine,
-      shardOf: (channel) => this.follower.shardOf(channel)?.shard ?? null,
+      shardOf: (channel) => this.follower.shardOf(channel),
       isOwn: options.isOwn,
       heads: new FreshHeads(bus, mainClock, HEAD_MS_MAX),
       clock: mainClock,

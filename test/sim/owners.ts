@@ -10,7 +10,7 @@ import type { InstrumentRegistry } from "../../src/channel/registry.ts";
 import type { CheckpointStore } from "../../src/ingest/checkpoint.ts";
 import { ChannelOwners } from "../../src/ingest/owners.ts";
 import { Shard } from "../../src/ingest/shard.ts";
-import type { Clock } from "../../src/lib/clock.ts";
+import { type Clock, wallMs } from "../../src/lib/clock.ts";
 import type { Connection } from "./connection.ts";
 import type { Market } from "./market.ts";
 import type { NodeClock } from "./node-clock.ts";
@@ -31,6 +31,8 @@ export interface OwnersOptions {
   /** The clocks of the ingest nodes' threads, by name. */
   readonly nodes: ReadonlyMap<string, NodeClock>;
   readonly heard: Heard | null;
+  /** What is said in the call reaches this node only. */
+  readonly onlyOn: (node: string, call: () => void) => void;
   readonly trace: Trace;
 }
 
@@ -46,7 +48,7 @@ interface Owner {
   alive: boolean;
 }
 
-/** An owner's bus, which can be cut off. */
+/** An owner's bus, which can be cut off from all nodes but its own. */
 interface OwnerBus {
   readonly bus: Bus;
   cut(cut: boolean): void;
@@ -57,6 +59,8 @@ interface OwnerBus {
 export class Owners {
   starts = 0;
   readonly #options: OwnersOptions;
+  /** Tokens are no lower than that. */
+  readonly #beganMs: number;
   readonly #all: Owner[] = [];
   readonly #numbers = new Map<Venue, number>();
   readonly #ending: Promise<void>[] = [];
@@ -64,6 +68,7 @@ export class Owners {
 
   constructor(options: OwnersOptions) {
     this.#options = options;
+    this.#beganMs = wallMs(options.clock) - 1;
   }
 
   /** Another owner begins on this node. */
@@ -73,7 +78,7 @@ export class Owners {
     const number = (this.#numbers.get(venue) ?? 0) + 1;
     this.#numbers.set(venue, number);
     const label = `${venue.name}-r${number}`;
-    const bus = this.#busOf(hub.attach(node), label);
+    const bus = this.#busOf(hub.attach(node), label, node);
     const door = store.door(clock);
     const connection: Connection = venue.connect({ clock, position: () => shard.status() });
     let epochs = 0;
@@ -130,20 +135,29 @@ export class Owners {
     let newest: Owner | null = null;
     for (const one of this.#all) {
       if (one.venue !== venue || !one.alive) continue;
-      if (newest === null || rankOf(one) >= rankOf(newest)) newest = one;
+      if (newest === null || claimOf(one) >= claimOf(newest)) newest = one;
     }
     return newest;
   }
 
-  /** The token of the owner whose epochs begin so. */
-  tokenOf(label: string): number {
-    const owner = this.#all.find((one) => one.label === label);
-    return owner === undefined ? 0 : tokenOf(owner);
+  /** Where this owner stands among those of its shard: by token; of one token only the last did anything. */
+  rankOf(label: string): number {
+    const at = this.#all.findIndex((one) => one.label === label);
+    return at < 0 ? 0 : (tokenOf(this.#all[at]!) - this.#beganMs) * OWNERS_MAX + at;
   }
 
   /** Somebody on this node speaks for the shard. */
   speaks(shard: string, node: string): boolean {
-    return this.#all.some((one) => one.alive && one.node === node && one.venue.name === shard);
+    return this.#on(node, shard).length > 0;
+  }
+
+  isOwn(shard: string, node: string, token: number): boolean {
+    return this.#on(node, shard).some((owner) => owner.shard.speaks(token));
+  }
+
+  /** The node has heard of an owner with this token. */
+  heard(shard: string, node: string, token: number): void {
+    for (const owner of this.#on(node, shard)) owner.shard.heard(token);
   }
 
   /** All owners of the shard end; `crash`: without another word. */
@@ -151,7 +165,7 @@ export class Owners {
     for (const owner of this.#all) if (owner.venue === venue && owner.alive) this.#end(owner, crash);
   }
 
-  /** Nobody hears the present owner any more, or again. */
+  /** No other node hears the present owner any more, or again. */
   cut(venue: Venue, cut: boolean): void {
     this.ownerOf(venue)?.bus.cut(cut);
   }
@@ -194,6 +208,10 @@ export class Owners {
 
   // --- inside -----------------------------------------------------------------------------------------------------
 
+  #on(node: string, shard: string): Owner[] {
+    return this.#all.filter((one) => one.alive && one.node === node && one.venue.name === shard);
+  }
+
   #end(owner: Owner, crash: boolean): void {
     owner.alive = false;
     this.#options.trace.say(() => `${owner.label} ${crash ? "dies" : "stops"}`);
@@ -206,8 +224,8 @@ export class Owners {
     if (!crash) this.#ending.push(stopped.then(() => owner.bus.bus.close()));
   }
 
-  #busOf(inner: Bus, label: string): OwnerBus {
-    const { heard } = this.#options;
+  #busOf(inner: Bus, label: string, node: string): OwnerBus {
+    const { heard, onlyOn } = this.#options;
     let isCut = false;
     let serving: (() => Subscription) | null = null;
     let served: Subscription | null = null;
@@ -215,11 +233,13 @@ export class Owners {
       ...inner,
       publish: (header, topic, publication) => {
         heard?.(label, "publication", [header, topic, publication]);
-        if (!isCut) inner.publish(header, topic, publication);
+        if (isCut) onlyOn(node, () => inner.publish(header, topic, publication));
+        else inner.publish(header, topic, publication);
       },
       head: (head) => {
         heard?.(label, "head", head);
-        if (!isCut) inner.head(head);
+        if (isCut) onlyOn(node, () => inner.head(head));
+        else inner.head(head);
       },
       serve: (shard, ...answers) => {
         serving = () => inner.serve(shard, ...answers);
@@ -250,10 +270,12 @@ export class Owners {
 const tokenOf = ({ shard }: Owner): number => shard.status().token;
 
 /** Who has noticed that it was overtaken counts for less than anybody else. */
-const rankOf = (owner: Owner): number => (owner.shard.lost ? -1 : tokenOf(owner));
+const claimOf = (owner: Owner): number => (owner.shard.lost ? -1 : tokenOf(owner));
 
 /** A while after a take-over the old owner answers first. */
 const OLD_FIRST_MS = 50;
+/** In one world. */
+const OWNERS_MAX = 1000;
 /** A node tries again when the store did not answer. */
 const START_AGAIN_MS = 500;
 const OVERTAKEN = "a newer owner has taken it";

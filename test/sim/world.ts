@@ -100,7 +100,7 @@ class World {
       random: venueRandom,
       ownIds,
       venues,
-      tokenOf: (owner) => this.#owners.tokenOf(owner),
+      rankOf: (owner) => this.#owners.rankOf(owner),
     });
     this.#store = new Store({ random: createRandom(plan.seed + 3), delayMsMax: plan.storeMs, copies: bytes });
 
@@ -135,6 +135,7 @@ class World {
       catalog,
       topicOf,
       nodes: this.#threads,
+      onlyOn: (node, call) => this.#network.onlyOn(node, call),
       heard: keep ? (owner, what, said) => this.#heard(owner, what, said) : null,
       trace,
     });
@@ -155,7 +156,8 @@ class World {
         catalog,
         topicOf,
         trace,
-        isOwn: (shard) => this.#owners.speaks(shard, name),
+        isOwn: (shard, token) => this.#owners.isOwn(shard, name, token),
+        raised: (shard, token) => this.#owners.heard(shard, name, token),
         recorded: keep ? (record) => this.#records.push(record) : null,
         failed: (where, error) => this.#threw(where, error),
       });
@@ -417,10 +419,13 @@ class World {
   /** Gives everything that repairs itself its time; what is wrong even then. */
   #heal(msMax: number): string[] {
     if (this.#plan.patient) {
-      this.#run(msMax);
+      this.#run(LOOK_MS);
+      this.#owners.settle(this.#ingestAt(0));
+      this.#run(msMax - LOOK_MS);
       return this.#crowd.judge();
     }
     for (let left = msMax; ; left -= LOOK_MS) {
+      this.#owners.settle(this.#ingestAt(0));
       this.#run(Math.min(left, LOOK_MS));
       const faults = this.#crowd.judge();
       if (faults.length === 0 || left <= LOOK_MS) return faults;
