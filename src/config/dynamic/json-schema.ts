@@ -45,7 +45,10 @@ function withProperties(source: Schema, tables: DynamicContext["properties"]): S
     allOf: BROKER_TYPES.map((type) => ({
       if: { type: "object", properties: { type: { const: type } }, required: ["type"] },
       // biome-ignore lint/suspicious/noThenProperty: a word of JSON Schema
-      then: { properties: { properties: { properties: Object.fromEntries(tables[type].map(propertyOf)) } } },
+      then: {
+        type: "object",
+        properties: { properties: { type: "object", properties: Object.fromEntries(tables[type].map(propertyOf)) } },
+      },
     })),
   };
 }
