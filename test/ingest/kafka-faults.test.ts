@@ -351,7 +351,7 @@ test("kafka - a hung broker is found out, and nothing is lost or doubled when it
   await waitFor(() => reader.source.status().state.name === "connected", "it is well again");
 });
 
-test("kafka - restarts, orderly and by kill -9, lose nothing and double nothing", async () => {
+test("kafka - kill -9 and a restart while records are written lose nothing and double nothing", async () => {
   await desk.topic("restarted", 2);
   const { running } = await readers("restarted", 2);
   let written = 0;
@@ -363,14 +363,11 @@ test("kafka - restarts, orderly and by kill -9, lose nothing and double nothing"
       written += 20;
     }
   })();
-  for (const signal of ["SIGTERM", "SIGKILL"] as const) {
-    const before = written;
-    await waitFor(() => written > before + 100, "records are written");
-    await running[0]!.has(written);
-    await kafka.kill(signal);
-    await waitFor(() => running[0]!.source.status().state.name === "connecting", "the source tells it");
-    await kafka.restart();
-  }
+  await waitFor(() => written > 100, "records are written");
+  await running[0]!.has(written);
+  await kafka.kill("SIGKILL");
+  await waitFor(() => running[0]!.source.status().state.name === "connecting", "the source tells it");
+  await kafka.restart();
   const before = written;
   await waitFor(() => written > before + 100, "records are written again");
   writing = false;
@@ -379,7 +376,7 @@ test("kafka - restarts, orderly and by kill -9, lose nothing and double nothing"
     await reader.has(written);
     expect(reader.sink.values).toEqual(numbers(written));
     expect(reader.sink.records.every(({ type, offset }, at) => type === "data" && offset === at)).toBe(true);
-    expect(reader.source.status().reconnects).toBeGreaterThanOrEqual(2);
+    expect(reader.source.status().reconnects).toBeGreaterThanOrEqual(1);
   }
 });
 

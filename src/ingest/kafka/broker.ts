@@ -37,6 +37,7 @@ export interface KafkaTimes {
 export const KAFKA_TIMES: KafkaTimes = { endsMs: 5000, stallMs: 10_000 };
 
 const REFRESH_MS_MIN = 200;
+const CLOSE_MS_MAX = 1000;
 const BACKOFF_FIRST_MS = 250;
 const BACKOFF_MAX_MS = 5000;
 
@@ -118,9 +119,17 @@ export class KafkaBroker implements Broker {
     this.#wake.call();
     const leaders = [...this.#leaders.values()];
     for (const leader of leaders) leader.stop();
-    await Promise.all([this.#commits?.close(), this.#deadLetters?.close(), this.#ends.ended]);
-    await this.#cluster.close();
-    await Promise.all([this.#running, ...leaders.map(({ ended }) => ended)]);
+    await this.#within(Promise.all([this.#commits?.close(), this.#deadLetters?.close(), this.#ends.ended]));
+    this.#cluster.close();
+    await this.#within(Promise.all([this.#running, ...leaders.map(({ ended }) => ended)]));
+  }
+
+  /** A cluster that hangs holds nobody up: what is under way ends by its own timeout. */
+  async #within(work: Promise<unknown>): Promise<void> {
+    const late = Promise.withResolvers<void>();
+    const timer = this.#tools.clock.after(CLOSE_MS_MAX, late.resolve);
+    await Promise.race([work, late.promise]);
+    timer.cancel();
   }
 
   // --- topics and leaders ---------------------------------------------------------------------------------------

@@ -169,11 +169,16 @@ export class Cluster {
     });
   }
 
-  async close(): Promise<void> {
+  /** Connections that are being made are closed when they are. */
+  close(): void {
     this.#closed = true;
-    const links = [...this.#links.values()];
+    for (const opening of this.#links.values()) {
+      opening.then(
+        (link) => link.close(),
+        () => undefined,
+      );
+    }
     this.#links.clear();
-    for (const one of await Promise.allSettled(links)) if (one.status === "fulfilled") one.value.close();
   }
 
   /** Asks the first that can be reached: nodes known to be there, then the addresses of the configuration. */

@@ -80,8 +80,10 @@ export class Watches {
     for (const topic of view.topics.values()) {
       if (topic.errorCode !== 0 && topic.partitions.length === 0) continue;
       if (!this.#isWatched(topic.name)) continue;
-      const leaders = topic.partitions.map(({ leader }) => leader);
       const known = this.topics.get(topic.name);
+      const leaders = topic.partitions.map(({ leader }) => leader);
+      // Partitions are never taken away: a broker that has just started may not know the newest.
+      if (known?.id === topic.id) leaders.push(...known.leaders.slice(leaders.length));
       if (known === undefined) {
         this.topics.set(topic.name, { name: topic.name, id: topic.id, leaders, goneMs: null });
         continue;
