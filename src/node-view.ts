@@ -51,7 +51,11 @@ export function nodeView(parts: ViewedParts): NodeView {
           source: status.source.name,
           routed: parts.routes()?.shard(shard.id) === shard,
           epoch: status.epoch,
-          status: { ...status.source, lagMs: status.lagMs },
+          // Who knows the end of its input knows better how late we are than the records do: a quiet one is not late.
+          status: {
+            ...status.source,
+            lagMs: (status.source.lagRecords ?? null) === null ? status.lagMs : status.source.lagMs,
+          },
           badRecords: { ...status.malformed, ...status.refused },
           resyncs: status.resyncs,
           books: status.books,

@@ -105,10 +105,14 @@ export const METRICS: readonly Metric[] = [
         sum: sumUs / 1e6,
       })),
   },
-  gauge("tidegate_ingest_lag_seconds", "Now minus the time of the source's newest record.", ["source"], (view) =>
-    ofShards(view, ({ source, status }) =>
-      status.lagMs === null ? [] : [{ labels: { source }, value: status.lagMs / 1000 }],
-    ),
+  gauge(
+    "tidegate_ingest_lag_seconds",
+    "Now minus the time of the newest record; of a source that knows its end, 0 once it is reached.",
+    ["source"],
+    (view) =>
+      ofShards(view, ({ source, status }) =>
+        status.lagMs === null ? [] : [{ labels: { source }, value: status.lagMs / 1000 }],
+      ),
   ),
   counter("tidegate_records_total", "Records read from the source.", ["source"], (view) =>
     ofShards(view, ({ source, status }) => [{ labels: { source }, value: status.records }]),
