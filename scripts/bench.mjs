@@ -13,6 +13,7 @@ const NAMES = [
   "ring",
   "pipeline",
   "venues",
+  "mappers",
   "fanout",
   "rest",
   "memory",
@@ -22,6 +23,7 @@ const NAMES = [
   "tls",
   "drain",
   "kafka",
+  "bus",
 ];
 const HELP = `npm run bench [-- NAME...] [--rounds N] [--seconds S]
 
@@ -35,6 +37,7 @@ const TAKES = {
   ring: ["rounds", "seconds"],
   pipeline: ["rounds", "seconds"],
   venues: ["rounds", "seconds"],
+  mappers: ["rounds", "seconds"],
   fanout: ["rounds", "seconds"],
   rest: ["rounds", "seconds"],
   memory: ["rounds"],
@@ -44,6 +47,7 @@ const TAKES = {
   slow: ["rounds", "seconds"],
   connections: ["rounds", "seconds"],
   kafka: ["rounds", "seconds"],
+  bus: ["rounds", "seconds"],
 };
 
 const { names, options } = parse(process.argv.slice(2));
