@@ -291,7 +291,7 @@ test("shard - a store that fails is counted and tried again; nothing is publishe
     load: (shard) => memory.load(shard),
     save: (shard, checkpoint) => (isDown ? Promise.reject(new Error("down")) : memory.save(shard, checkpoint)),
   };
-  const one = rig([], { checkpoints });
+  const one = rig([], { checkpoints, more: { token: 5 } });
   await one.shard.start();
   one.shard.accept({ type: "data", value: [json(T, "1")], offset: 0, receivedUs: 0 });
   await nextTurn();
@@ -301,6 +301,41 @@ test("shard - a store that fails is counted and tried again; nothing is publishe
   await one.clock.run(1000);
   expect(one.bus.published).toHaveLength(1);
   await one.shard.stop();
+});
+
+test("shard - an owner says nothing before its claim is stored: another may have read the same checkpoint", async () => {
+  const memory = new MemoryCheckpoints();
+  const isDown = { one: true, other: true };
+  const store = (owner: "one" | "other"): CheckpointStore => ({
+    load: (shard) => memory.load(shard),
+    save: (shard, saved) => (isDown[owner] ? Promise.reject(new Error("down")) : memory.save(shard, saved)),
+  });
+  const [one, other] = [rig([], { checkpoints: store("one") }), rig([], { checkpoints: store("other") })];
+  const starting = [one.shard.start(), other.shard.start()];
+  for (const { clock } of [one, other]) await clock.run(2500);
+  expect(one.bus.headed.length + other.bus.headed.length).toBe(0);
+  isDown.other = false;
+  await other.clock.run(1000);
+  isDown.one = false;
+  await one.clock.run(1000);
+  await Promise.all(starting);
+  expect(one.shard.status().token).toBe(other.shard.status().token + 1);
+  expect(other.bus.headed.length).toBeGreaterThan(0);
+  for (const { shard } of [one, other]) await shard.stop();
+});
+
+test("shard - who stops while the store is away does not wait for it", async () => {
+  const checkpoints: CheckpointStore = {
+    load: () => Promise.resolve(null),
+    save: () => Promise.reject(new Error("down")),
+  };
+  const { shard, bus, clock } = rig([], { checkpoints });
+  const starting = shard.start();
+  await clock.run(1500);
+  await shard.stop();
+  await starting;
+  expect(bus.headed).toHaveLength(0);
+  expect(clock.pending).toBe(0);
 });
 
 test("shard - an owner whose checkpoint is refused falls silent, one that comes too late does not start", async () => {

@@ -64,6 +64,7 @@ export class Shard implements RecordSink {
   #recordsUnsaved = 0;
   /** The numbering is that of an owner before. */
   #continued = false;
+  #claimed = false;
   #started = false;
   #lost = false;
   /** Refused is answered by another token, not by the end. */
@@ -103,7 +104,8 @@ export class Shard implements RecordSink {
       shard: id,
       store: checkpoints,
       log,
-      flushed: () => bus.flushed(),
+      // A claim is made before anything was published.
+      flushed: () => (this.#claimed ? bus.flushed() : Promise.resolve()),
       cut: () => this.#cut(),
       stored: (checkpoint) => this.#stored(checkpoint),
       refused: () => this.#refused(),
@@ -244,8 +246,15 @@ export class Shard implements RecordSink {
       this.#claiming = this.#options.token === undefined && claims < CLAIMS_MAX;
       this.#outbid = false;
       await this.#saver.save();
+      // Who read the same checkpoint claims the same token: not a word before it is stored. A lease's is nobody else's.
+      while (this.#saver.error !== null && this.#options.token === undefined && !this.#abort.signal.aborted) {
+        await sleep(this.#options.clock, CHECKPOINT_MS, this.#abort.signal);
+        await this.#saver.save();
+      }
       this.#claiming = false;
-      if (!this.#outbid) return from;
+      if (this.#outbid) continue;
+      this.#claimed = true;
+      return from;
     }
   }
 
@@ -427,6 +436,8 @@ export class Shard implements RecordSink {
 
   #stored(checkpoint: Checkpoint): void {
     this.#ceiling = checkpoint.ceiling;
+    // The store answers again, also if nobody has looked since.
+    this.#loadError = null;
     this.#release();
     if (checkpoint.offset !== null) this.#options.source.commit?.(checkpoint.offset, checkpoint.position);
   }

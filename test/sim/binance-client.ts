@@ -28,6 +28,8 @@ export interface BinancePorts {
   readonly violation: (text: string) => void;
   readonly onClose: (code: number) => void;
   readonly rest: (channel: string) => Promise<DepthBody | null>;
+  /** A store may have lost the numbers that were used: those of another epoch may be lower, until it is closed. */
+  readonly mayFall: boolean;
   /** What the book was at a seq; undefined where the venue's records do not say. */
   readonly bookAt: (seq: number) => string | undefined;
   readonly random: Random;
@@ -240,7 +242,8 @@ export class BinanceClient implements Peer {
     }
     const { lastUpdateId, bids, asks } = reply;
     const first = this.#cached?.[0];
-    if (first !== undefined && lastUpdateId < first.U - 1) this.#violated("the REST snapshot is older than the stream");
+    if (first !== undefined && lastUpdateId < first.U - 1 && !this.#ports.mayFall)
+      this.#violated("the REST snapshot is older than the stream");
     this.#id = lastUpdateId;
     this.#book.replace({ bids, asks });
     const cached = this.#cached ?? [];
@@ -286,7 +289,7 @@ export class BinanceClient implements Peer {
       return;
     }
     const continues = this.#chained ? U - 1 === this.#id : U - 1 <= this.#id;
-    if (!continues) this.#violated(`U ${U} does not follow ${this.#id}`);
+    if (!continues && !this.#ports.mayFall) this.#violated(`U ${U} does not follow ${this.#id}`);
     this.#chained = true;
     this.#id = u;
     this.#book.apply({ bids: b, asks: a });

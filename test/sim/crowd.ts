@@ -191,7 +191,7 @@ export class Crowd {
     // Any node must do: what a balancer does with requests is not what it did with the WebSocket.
     const rest = (channel: string) => random.pick(nodes).depth(channel);
     const bookAt = (seq: number) => (mayFall ? undefined : this.#options.market.listingOf(symbol).books.get(seq));
-    const ports = { clock, violation, random, onClose, rest, bookAt, trace };
+    const ports = { clock, violation, random, onClose, rest, mayFall, bookAt, trace };
     const client: BinanceClient = new BinanceClient(label, symbol, random.pick(BINANCE_STREAMS[plan.kinds]), ports);
     this.#binances.push(client);
     this.#connectBinance(client, random);
