@@ -63,6 +63,14 @@ module.exports = {
       ],
       "config imports lib, channel and what judges a setting's value",
     ),
+    only("cluster", "cluster", ["^src/lib/", "^src/channel/"], "what nodes agree on imports only lib and channel"),
+    only(
+      "routes",
+      "routes",
+      ["^src/lib/", "^src/channel/", "^src/cluster/", "^src/config/dynamic/types\\.ts$", "^src/ingest/"],
+      "routes imports lib, channel, cluster, ingest and what a configuration is",
+    ),
+    never("brokers", "^src/routes/", "^src/ingest/(kafka|nats|jetstream|redis-stream)/", "routes knows no broker by name"),
     never("ingest", "^src/ingest/", "^src/(edge|admin|cli)/", "ingest never imports edge, admin or the command line"),
     never(
       "edge",

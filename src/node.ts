@@ -11,12 +11,9 @@ import { readFile } from "node:fs/promises";
 import pkg from "../package.json" with { type: "json" };
 import { type AdminServer, type DrainDoor, type LoopLag, startAdmin, watchLoopLag } from "./admin/mod.ts";
 import type { Bus } from "./bus/bus.ts";
-import { createFollower, type Follower } from "./bus/follower.ts";
-import { FreshHeads } from "./bus/fresh-heads.ts";
-import { InstrumentFollower } from "./bus/instrument-follower.ts";
+import type { Follower } from "./bus/follower.ts";
 import { InstrumentRegistry } from "./channel/registry.ts";
 import { TopicSettings } from "./channel/topic-settings.ts";
-import { takeInstrument } from "./cluster/instruments.ts";
 import type { StaticConfig } from "./config/static.ts";
 import { DEFAULT_EDGE_CONFIG, type Edge, Renewal, startEdge, type TlsPair } from "./edge/mod.ts";
 import { Engine } from "./engine/engine.ts";
@@ -30,11 +27,12 @@ import { createLog, type Log } from "./lib/log.ts";
 import { makeBus, natsBusOf } from "./node-bus.ts";
 import { makeCheckpoints } from "./node-checkpoints.ts";
 import { NodeDrain } from "./node-drain.ts";
+import { follow } from "./node-following.ts";
+import { makeRest } from "./node-rest.ts";
 import { BROKERS, openDynamic, startRoutes } from "./node-routes.ts";
 import { nodeView } from "./node-view.ts";
-import { binanceEncoder, createBinanceRest } from "./protocol/binance/mod.ts";
+import { binanceEncoder } from "./protocol/binance/mod.ts";
 import { nativeEncoder } from "./protocol/native/mod.ts";
-import { RestDepth } from "./rest-depth.ts";
 import { RestDesk } from "./rest-desk.ts";
 import { createRing, createRingWriter } from "./ring/mod.ts";
 import { type BrokerFactories, Fanout, type Routes } from "./routes/mod.ts";
@@ -72,9 +70,6 @@ export interface Parts {
 /** A node whose sources do not connect serves all the same, and says so in /readyz. */
 const FIRST_CONNECTION_MS_MAX = 10_000;
 
-/** An owner that takes longer does not answer a REST request in time. */
-const HEAD_MS_MAX = 300;
-
 /** A broker that is away is waited for only so long. */
 const FIRST_ROUTES_MS_MAX = 3000;
 
@@ -103,23 +98,12 @@ export async function startNode(config: StaticConfig, deps: NodeDeps = {}): Prom
   const topicOf = (channel: string, user: string) => fanout.topicOf(channel, user);
   let routes: Routes | null = null;
   const shardOf = (name: string) => routes?.shard(name) ?? shards.find(({ id }) => id === name) ?? null;
-  const follower = createFollower({
-    bus,
-    clock,
-    topicOf,
-    log: { warn: (fields, message) => log.warn(message, { ...fields }) },
-    raised: (shard, token) => shardOf(shard)?.heard(token),
+  const following = follow({
+    ...{ bus, clock, topicOf, registry, shardOf, log },
+    shards: () => allShards(),
+    isConfigured: (market, symbol) => dynamic?.isConfigured(market, symbol) === true,
   });
-  const instruments = new InstrumentFollower({
-    bus,
-    isOwn: (shard) => shardOf(shard) !== null,
-    take(instrument) {
-      const { market, symbol } = instrument;
-      const isFixed = dynamic?.isConfigured(market, symbol) || allShards().some((one) => one.feeds(market, symbol));
-      takeInstrument(registry, instrument, isFixed === true);
-    },
-    refused: (shard, error) => log.warn("instruments of another node are not known yet", { shard, error }),
-  });
+  const { follower } = following;
   const workers = has("edge") ? config.workers : 0;
   const ringMemory = createRing(config.ringBytes, Math.max(1, workers));
   const ring = createRingWriter(ringMemory);
@@ -139,22 +123,8 @@ export async function startNode(config: StaticConfig, deps: NodeDeps = {}): Prom
     paceOf: ({ name }) => topics.of(name).pace,
     historyOf: ({ name }) => historyLimitsOf(topics.of(name)),
   });
-  const heads = new FreshHeads(bus, clock, HEAD_MS_MAX);
-  const depths = new RestDepth({
-    engine,
-    shardOf: (channel) => follower.shardOf(channel),
-    isOwn: (shard, token) => deps.world !== undefined || shardOf(shard)?.speaks(token) === true,
-    heads,
-    clock,
-  });
-  const binanceRest = createBinanceRest({
-    instruments: registry,
-    clock,
-    failed: (error) => log.error("a REST request failed", { error }),
-    kept: (channel) => bus.request({ channel, user: "", since: null }),
-    depth: async (channel, limit) => (await depths.of(channel, limit)) ?? { unavailable: true },
-  });
-
+  const isOwn = (shard: string, token: number) => deps.world !== undefined || shardOf(shard)?.speaks(token) === true;
+  const { rest: binanceRest, heads } = makeRest({ bus, engine, follower, registry, isOwn, clock, log });
   const rest = new RestDesk(binanceRest, (worker, answers) => edge?.post(worker, { is: "rest", answers }));
 
   const checkpoints = deps.checkpoints ?? makeCheckpoints(config, clock, log);
@@ -184,8 +154,7 @@ export async function startNode(config: StaticConfig, deps: NodeDeps = {}): Prom
     await edge?.stop();
     lag?.stop();
     engine.close();
-    instruments.close();
-    follower.close();
+    following.close();
     if (deps.world === undefined) await bus.close();
     await admin?.stop();
   };
@@ -256,18 +225,8 @@ export async function startNode(config: StaticConfig, deps: NodeDeps = {}): Prom
     drain = new NodeDrain({ edge, clock, log, stop: stopOnce });
     if (has("admin")) {
       const view = nodeView({
-        ...{
-          config,
-          version: pkg.version,
-          shards: allShards,
-          routes: () => routes,
-          engine,
-          follower,
-          edge,
-          lag,
-          drain,
-        },
-        ...{ renewal, bus, heads, dynamic: dynamic ?? null },
+        ...{ config, version: pkg.version, shards: allShards, routes: () => routes, dynamic: dynamic ?? null },
+        ...{ engine, follower, bus, heads, edge, lag, drain, renewal },
       });
       admin = startAdmin(config.admin, view, drainDoor(drain, config), log);
     }
