@@ -113,6 +113,8 @@ export function parseHostPort(text: string): RedisAddress | null {
 /** Where the error of a connection or a reply comes from, by what Node, Bun and Redis call it. */
 const KINDS: readonly (readonly [pattern: RegExp, code: string, sentence: (where: string, said: string) => string])[] =
   [
+    [/No such master/, "REDIS_SENTINEL", (where) => `the sentinels know no ${where}`],
+    [/sentinels are unreachable/, "REDIS_SENTINEL", (where, said) => `no sentinel tells of ${where} (${said})`],
     [/ECONNREFUSED/, "REDIS_UNREACHABLE", (where) => `nobody listens at ${where}: is Redis running there?`],
     [/ENOTFOUND|EAI_AGAIN|EAI_NODATA/, "REDIS_UNREACHABLE", (where) => `the host of ${where} is not known`],
     [/ETIMEDOUT|EHOSTUNREACH|ENETUNREACH/, "REDIS_UNREACHABLE", (where) => `${where} does not answer`],

@@ -1,5 +1,10 @@
-/** Source redis-stream in a Redis Cluster (of one node): keys of several hash slots, which one XREAD cannot have. */
+/**
+ * Source redis-stream in a Redis Cluster (of one node), where one XREAD cannot have keys of several hash slots; and with a
+ * sentinel that knows where the master is.
+ */
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { RedisCheckpoints } from "../../src/ingest/checkpoints/redis.ts";
 import { RecordingLog } from "../../src/ingest/testing/rig.ts";
 import { systemClock } from "../../src/lib/clock.ts";
@@ -7,10 +12,13 @@ import { RedisLink } from "../../src/lib/redis.ts";
 import { readRedisSettings } from "../../src/lib/redis-address.ts";
 import { slotOf } from "../../src/lib/redis-slot.ts";
 import { checkpointOf } from "../contract/checkpoints.ts";
-import { RedisDriver } from "../lib/redis-driver.ts";
+import { RedisDriver, topicOf } from "../lib/redis-driver.ts";
+import { answer } from "../lib/services/greeting.ts";
 import { type RedisServer, startRedis } from "../lib/services/mod.ts";
+import { obtain } from "../lib/services/obtain.ts";
+import { RealServer } from "../lib/services/server.ts";
 import { TEST_MS_MAX, waitFor } from "../lib/wait.ts";
-import { keysRig } from "./redis-rig.ts";
+import { keysRig, redisRig } from "./redis-rig.ts";
 
 let server: RedisServer;
 let driver: RedisDriver;
@@ -73,6 +81,47 @@ test(
     expect(await store.save("s", checkpointOf(1, 6))).toBe(false);
     expect((await store.load("s"))?.offset).toBe(5);
     await store.close();
+  },
+  TEST_MS_MAX,
+);
+
+/** A sentinel of that master. */
+async function startSentinel(master: number): Promise<RealServer> {
+  const { program, env } = await obtain("redis");
+  const sentinel = new RealServer({
+    name: "sentinel",
+    about: "sentinel",
+    prepare(port, folder) {
+      const path = join(folder, "sentinel.conf");
+      writeFileSync(path, `bind 127.0.0.1\nport ${port}\ndir ${folder}\nsentinel monitor main 127.0.0.1 ${master} 1\n`);
+      return { program, args: [path, "--sentinel"], env };
+    },
+    ready: async (port) =>
+      (await answer({ port, ask: "PING\r\n", whole: (bytes) => bytes.length > 4 })).includes("+PONG"),
+    readyMsMax: 20_000,
+  });
+  await sentinel.begin();
+  return sentinel;
+}
+
+test(
+  "redis-stream - sentinels tell where the master is; one that does not know it is told",
+  async () => {
+    await using master = await startRedis();
+    await using sentinel = await startSentinel(master.port);
+    const at = new RedisDriver(master.url);
+    await at.add("s", ["1", "2"]);
+    await at.close();
+    const servers = [`127.0.0.1:${sentinel.port}`];
+    await using rig = redisRig({ servers, sentinel: "main" }, topicOf("s"));
+    const run = await rig.run("s");
+    await run.reached(2);
+    expect(run.said()).toEqual(["1", "2"]);
+    await using lost = redisRig({ servers, sentinel: "other" }, topicOf("s"));
+    await waitFor(
+      () => JSON.stringify(lost.broker.status().state).includes('the sentinels know no master \\"other\\"'),
+      () => JSON.stringify(lost.broker.status()),
+    );
   },
   TEST_MS_MAX,
 );
