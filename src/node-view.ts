@@ -79,7 +79,10 @@ export function nodeView(parts: ViewedParts): NodeView {
 
 function busLink({ bus: { kind } }: StaticConfig, bus: Bus): BusLinkView {
   const state = bus.state();
-  const counts = { ...natsBusOf(bus)?.status().counters };
-  if (state.name === "connected") return { kind, connected: true, reason: "", counts };
-  return { kind, connected: false, reason: `attempt ${state.attempt}: ${state.error}`, counts };
+  const status = natsBusOf(bus)?.status();
+  const { heldBytes = 0, unacknowledged = 0, hopMs = null, reconnects = 0, slowConsumer = 0 } = status ?? {};
+  const counts = status === undefined ? {} : { ...status.counters, reconnects, slowConsumer };
+  const rest = { counts, heldBytes, unacknowledged, hopMs };
+  if (state.name === "connected") return { kind, connected: true, reason: "", ...rest };
+  return { kind, connected: false, reason: `attempt ${state.attempt}: ${state.error}`, ...rest };
 }

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { LATENCY_BUCKETS_US, RUNGS } from "../ring/messages.ts";
 import { createMetrics, METRICS } from "./metrics.ts";
 import { metricsPage } from "./metrics-page.ts";
-import { anEdge, anEngine, aShard, aView, NO_TOTALS } from "./testing/view.ts";
+import { aBusLink, anEdge, anEngine, aShard, aView, NO_TOTALS } from "./testing/view.ts";
 import type { RoutesView } from "./view.ts";
 
 const ROUTES: RoutesView = {
@@ -79,7 +79,7 @@ test("metrics - every sample has exactly the labels of its metric", async () => 
     edge: () => edge,
     certificate: () => ({ validTo: new Date(0), renewals: 1, refusals: 0 }),
     routes: () => ROUTES,
-    busLink: () => ({ kind: "nats", connected: true, reason: "", counts: { reconnects: 1 } }),
+    busLink: () => aBusLink({ kind: "nats", counts: { reconnects: 1 }, hopMs: 1 }),
     follower: () => ({ heals: 1 }),
     config: () => ({ store: "file:c.json", version: 2, refused: 1, mistake: "", restart: [] }),
   });

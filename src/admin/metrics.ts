@@ -238,6 +238,24 @@ export const METRICS: readonly Metric[] = [
     const { kind, connected } = view.busLink();
     return [{ labels: { kind }, value: connected ? 1 : 0 }];
   }),
+  gauge(
+    "tidegate_bus_held_bytes",
+    "Bytes for other nodes that wait to leave, or that the bus's server has not confirmed.",
+    [],
+    (view) => one(view.busLink().heldBytes),
+  ),
+  gauge("tidegate_bus_unacknowledged_messages", "Messages that the bus's stream has not acknowledged.", [], (view) =>
+    one(view.busLink().unacknowledged),
+  ),
+  gauge(
+    "tidegate_bus_hop_seconds",
+    "The longest way of a message from another node to here in the last seconds, by both clocks.",
+    [],
+    (view) => {
+      const { hopMs } = view.busLink();
+      return hopMs === null ? [] : one(hopMs / 1000);
+    },
+  ),
   counter("tidegate_bus_events_total", "What the bus counts by words of its own.", ["event"], (view) =>
     by("event", view.busLink().counts),
   ),

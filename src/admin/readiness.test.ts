@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import type { SourceState } from "../ingest/source.ts";
 import { readiness } from "./readiness.ts";
-import { anEdge, anEngine, aShard, aView } from "./testing/view.ts";
+import { aBusLink, anEdge, anEngine, aShard, aView } from "./testing/view.ts";
 import type { WorkerView } from "./view.ts";
 
 const withSource = (state: SourceState, records: number) =>
@@ -93,7 +93,7 @@ test("readiness - a broker or a bus that is away, a shard that waits, a store wi
       shards: () => [
         aShard({ shard: "r/k/t/0", routed: true, status, checkpoints: { saved: 0, errors: 2, error: "no answer" } }),
       ],
-      busLink: () => ({ kind: "nats", connected: false, reason: "refused", counts: {} }),
+      busLink: () => aBusLink({ kind: "nats", connected: false, reason: "refused" }),
       routes: () => ({
         brokers: [
           {

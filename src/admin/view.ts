@@ -54,6 +54,11 @@ export interface BusLinkView {
   readonly reason: string;
   /** What it counts, by its own words. */
   readonly counts: Counts;
+  /** For other nodes: bytes that wait to leave or are not confirmed, and messages the stream has not acknowledged. */
+  readonly heldBytes: number;
+  readonly unacknowledged: number;
+  /** The longest way from another node to here in the last seconds; null if nothing came. */
+  readonly hopMs: number | null;
 }
 
 /** Where the dynamic configuration comes from, and what was made of it. */

@@ -1,6 +1,6 @@
 /** A node for tests of the admin side: everything is well unless the test says otherwise. */
 import { RUNGS } from "../../ring/messages.ts";
-import type { EdgeView, EngineView, NodeView, ShardView } from "../view.ts";
+import type { BusLinkView, EdgeView, EngineView, NodeView, ShardView } from "../view.ts";
 
 export const NO_TOTALS: EdgeView["totals"] = {
   sessions: 0,
@@ -54,7 +54,7 @@ export const aView = (change: Partial<NodeView> = {}): NodeView => ({
   shards: () => [aShard()],
   engine: () => anEngine(),
   bus: () => [{ shard: "sim", headAgeMs: 100, silent: false }],
-  busLink: () => ({ kind: "memory", connected: true, reason: "", counts: {} }),
+  busLink: () => aBusLink(),
   follower: () => ({}),
   restHeads: () => ({ asked: 0, failed: 0 }),
   checkpointStore: "memory",
@@ -65,4 +65,9 @@ export const aView = (change: Partial<NodeView> = {}): NodeView => ({
   drain: () => null,
   certificate: () => null,
   ...change,
+});
+
+export const aBusLink = (changes: Partial<BusLinkView> = {}): BusLinkView => ({
+  ...{ kind: "memory", connected: true, reason: "", counts: {}, heldBytes: 0, unacknowledged: 0, hopMs: null },
+  ...changes,
 });
