@@ -163,7 +163,7 @@ export interface RoutesParts {
 }
 
 /** Throws GatewayError BROKER_PROPERTIES where a data source cannot work. */
-export function startRoutes(parts: RoutesParts): Routes {
+export async function startRoutes(parts: RoutesParts): Promise<Routes> {
   const { config, dynamic, registry, common, factories, clock, random, log } = parts;
   const peers = config.peers.length === 0 ? [config.nodeId] : config.peers;
   if (!peers.includes(config.nodeId)) {
@@ -192,7 +192,12 @@ export function startRoutes(parts: RoutesParts): Routes {
       pattern,
       create: (...made) => dynamic.mapper(...made),
     });
-  routes.apply(dynamic.config);
+  try {
+    routes.apply(dynamic.config);
+  } catch (error) {
+    await routes.stop();
+    throw error;
+  }
   return routes;
 }
 

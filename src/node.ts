@@ -184,7 +184,16 @@ export async function startNode(config: StaticConfig, deps: NodeDeps = {}): Prom
     if (refusal !== null) throw refusal;
     if (dynamic !== undefined && has("ingest")) {
       const factories = { ...BROKERS, ...deps.brokers };
-      const begun = startRoutes({ config, dynamic, registry, common, factories, clock, random: Math.random, log });
+      const begun = await startRoutes({
+        config,
+        dynamic,
+        registry,
+        common,
+        factories,
+        clock,
+        random: Math.random,
+        log,
+      });
       routes = begun;
       // Also without a shard this node has its say: a known channel is then subscribed, and not refused as unanswered.
       bus.serve(`node ${config.nodeId}`, () => null);

@@ -46,8 +46,8 @@ export class InstrumentTable {
     return this.#number;
   }
 
+  /** As of the last look, which each HEAD is. */
   has(market: string, symbol: string): boolean {
-    this.look();
     return this.#told.has(`${market}:${symbol}`);
   }
 
