@@ -58,9 +58,8 @@ export class Ends {
     let ends: readonly OffsetOf[];
     try {
       ends = await this.#ports.ask(node, feeds);
-    } catch (error) {
-      // Whether it can be reached at all is told by the broker's state.
-      this.#ports.log.info("kafka: end offsets not told", { node, error });
+    } catch {
+      // That it cannot be reached, or hangs, is told by the broker's state and by the fetches.
       return;
     }
     for (const feed of feeds) {
