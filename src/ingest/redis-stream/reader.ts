@@ -5,7 +5,7 @@
  * something; once a second XINFO goes right before it on the same connection, so that its answer fits our places exactly.
  * Invariants: a key that cannot be read (another type, no permission) harms no other; nothing is kept here between rounds:
  * what a sink does not take stays in Redis.
- * At the limit: an answer holds ENTRIES_MAX entries or so; a server that is ANSWER_MS_MAX late is hung, and the connection is
+ * At the limit: an answer holds ENTRIES_MAX entries or BYTES_MAX or so, by what entries were large lately; a server that is ANSWER_MS_MAX late is hung, and the connection is
  * made again, for ever, with growing pauses of at most BACKOFF_MAX_MS.
  */
 import { createBackoff } from "../../lib/backoff.ts";
@@ -18,7 +18,7 @@ import { sleep, turn } from "../wait.ts";
 import { Wake } from "../wake.ts";
 import { readStreamInfo, type StreamInfo } from "./info.ts";
 import type { Reading } from "./reading.ts";
-import { readEntries } from "./values.ts";
+import { type Entry, readEntries } from "./values.ts";
 
 /** What a reader needs of a connection to Redis. */
 export interface StreamConnection {
@@ -45,7 +45,13 @@ const ASK_MS = 1000;
 /** Keys asked about in one round. */
 const ASKED_MAX = 64;
 const ENTRIES_MAX = 8192;
-const ENTRIES_MIN = 16;
+const BYTES_MAX = 8 * 1024 * 1024;
+/** Taken for an entry's size before one was seen. */
+const ENTRY_BYTES_FIRST = 16 * 1024;
+const ENTRY_BYTES_MIN = 64;
+/** A round names all keys, whichever of them moved: with many of them rounds are fewer, and hold more. */
+const KEYS_PER_MS = 50;
+const ROUND_MS_MAX = 10;
 const BACKOFF_FIRST_MS = 100;
 const BACKOFF_MAX_MS = 3000;
 /** Rounds or answers in a row that may fail before the connection is given up. */
@@ -61,6 +67,8 @@ export class Reader {
   #connection: StreamConnection | null = null;
   #connections = 0;
   #failures = 0;
+  /** Mean size of an entry, of the last answers most. */
+  #entryBytes = ENTRY_BYTES_FIRST;
 
   constructor(options: ReaderOptions) {
     this.#options = options;
@@ -148,10 +156,12 @@ export class Reader {
         timer.cancel();
         continue;
       }
+      const endMs = clock.monotonicMs() + Math.min(ROUND_MS_MAX, ready.length / KEYS_PER_MS);
       await this.#round(connection, ready);
       worked();
       // Whatever Redis answers at once, everything else gets its turn.
       await turn();
+      if (clock.monotonicMs() < endMs) await sleep(clock, endMs - clock.monotonicMs(), signal);
     }
   }
 
@@ -189,7 +199,8 @@ export class Reader {
     const nowMs = this.#options.clock.monotonicMs();
     const due = ready.filter((one) => nowMs - one.askedMs >= ASK_MS);
     if (due.length > ASKED_MAX) due.sort((a, b) => a.askedMs - b.askedMs).length = ASKED_MAX;
-    const count = Math.min(this.#options.count, Math.max(ENTRIES_MIN, Math.floor(ENTRIES_MAX / ready.length)));
+    const entriesMax = Math.min(ENTRIES_MAX, BYTES_MAX / this.#entryBytes);
+    const count = Math.min(this.#options.count, Math.max(1, Math.floor(entriesMax / ready.length)));
     const streams = [...ready.map(({ key }) => key), ...ready.map(({ id }) => id)];
     // Not awaited one by one: they are on their way in this order, and Redis answers in this order.
     const asked = due.map((one) => ask(connection, one.key));
@@ -207,6 +218,7 @@ export class Reader {
     if (answer.status === "rejected") return this.#failed(answer.reason, ready);
     this.#failures = 0;
     const entries = readEntries(answer.value);
+    this.#weigh(entries);
     let silent: Reading | null = null;
     for (const one of ready) {
       const result = infos.get(one);
@@ -217,6 +229,16 @@ export class Reader {
     if (silent !== null && silent.silent >= FAILURES_MAX) {
       throw new GatewayError("REDIS_SILENT", `${silent.key} has entries behind ${silent.id}, but reading gives none`);
     }
+  }
+
+  #weigh(entries: ReadonlyMap<string, readonly Entry[]>): void {
+    let count = 0;
+    let bytes = 0;
+    for (const list of entries.values()) {
+      for (const { fields } of list) for (const field of fields) bytes += field.length;
+      count += list.length;
+    }
+    if (count > 0) this.#entryBytes = Math.max(ENTRY_BYTES_MIN, (this.#entryBytes + bytes / count) / 2);
   }
 
   /** One key of them cannot be read any more: all are looked at again. */
