@@ -84,6 +84,19 @@ test("jetstream - a way on which nothing passes is told though no end comes, and
   await running.stop();
 });
 
+test("jetstream - a slow way only costs time", async () => {
+  await desk.stream("SLOW", ["slow.a"]);
+  using proxy = await CuttingProxy.start({ port: server.port, seed: 1 });
+  const running = new Running(await sourceOf(brokers.jetstream({}, {}, `nats://127.0.0.1:${proxy.port}`), "slow.a"));
+  await running.is("connected");
+  proxy.change({ delayMs: [150, 200] });
+  await desk.store("slow.a", numbers(3000));
+  await running.has(3000);
+  expect(running.sink.told).toEqual(numbers(3000));
+  expect(running.source.status()).toMatchObject({ state: { name: "connected" }, reconnects: 0 });
+  await running.stop();
+});
+
 test("jetstream - a server that is killed and started again, also one that was absent at first: nothing is missing", async () => {
   await desk.stream("KILL", ["kill.a"], { storage: "file" });
   await desk.store("kill.a", numbers(100));
