@@ -14,5 +14,5 @@ const stream = { maxAgeSeconds: 60, maxBytes: 16 * 1024 * 1024, storage: "memory
 
 busContract("jetstream", async () => natsBusFixture(() => server.url, { kind: "jetstream", stream }), {
   knowsInterest: false,
-  propertyRuns: 5,
+  propertyRuns: 4,
 });

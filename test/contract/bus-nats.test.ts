@@ -12,5 +12,5 @@ afterAll(() => server.stop());
 
 busContract("nats", async () => natsBusFixture(() => server.url), {
   knowsInterest: false,
-  propertyRuns: 15,
+  propertyRuns: 8,
 });
