@@ -11,6 +11,9 @@ import type { Shard } from "./ingest/shard.ts";
 import type { Clock } from "./lib/clock.ts";
 import type { Log } from "./lib/log.ts";
 
+/** An owner sends a HEAD every 500 ms. */
+const HEARD_MS = 700;
+
 export interface FollowingParts {
   readonly bus: Bus;
   readonly clock: Clock;
@@ -26,6 +29,8 @@ export interface FollowingParts {
 
 export interface Following {
   readonly follower: Follower;
+  /** Every shard of other nodes has had the time to be heard, and what they have learned is known. */
+  readonly settled: () => boolean;
   close(): void;
 }
 
@@ -48,8 +53,14 @@ export function follow(parts: FollowingParts): Following {
     },
     refused: (shard, error) => log.warn("instruments of another node are not known yet", { shard, error }),
   });
+  let connectedMs: number | null = null;
   return {
     follower,
+    settled() {
+      if (bus.state().name !== "connected") return false;
+      connectedMs ??= clock.monotonicMs();
+      return clock.monotonicMs() - connectedMs > HEARD_MS && instruments.complete;
+    },
     close() {
       instruments.close();
       follower.close();

@@ -70,6 +70,9 @@ export interface Parts {
 /** A node whose sources do not connect serves all the same, and says so in /readyz. */
 const FIRST_CONNECTION_MS_MAX = 10_000;
 
+/** A bus that is away is waited for only so long, as are other nodes' instruments. */
+const FIRST_HEADS_MS_MAX = 3000;
+
 /** A broker that is away is waited for only so long. */
 const FIRST_ROUTES_MS_MAX = 3000;
 
@@ -199,6 +202,8 @@ export async function startNode(config: StaticConfig, deps: NodeDeps = {}): Prom
       bus.serve(`node ${config.nodeId}`, () => null);
       await until(() => begun.settled, FIRST_ROUTES_MS_MAX, clock);
     }
+    // Clients that come back to a node just started find the channels that other nodes have learned.
+    if (natsBusOf(bus) !== null) await until(following.settled, FIRST_HEADS_MS_MAX, clock);
     if (workers > 0) {
       const { host, port, sharePort } = config;
       const tls = renewal?.pair ?? null;

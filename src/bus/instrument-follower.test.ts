@@ -82,11 +82,14 @@ test("instrument follower - a question without an answer is asked again with the
   const owner = new Owner();
   owner.list = [instrument("a")];
   owner.silent = true;
+  expect(owner.follower.complete).toBe(true);
   await owner.head();
   expect(owner.refused).toEqual(["nobody"]);
+  expect(owner.follower.complete).toBe(false);
   owner.silent = false;
   await owner.head();
   expect(owner.taken).toEqual(["s a 0.1"]);
+  expect(owner.follower.complete).toBe(true);
 });
 
 test("instrument follower - a new owner begins anew, a former one is not heard", async () => {

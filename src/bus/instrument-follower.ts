@@ -38,6 +38,11 @@ export class InstrumentFollower {
     this.#heads = options.bus.heads((head) => this.#onHead(head));
   }
 
+  /** Nothing that a HEAD has named is missing. */
+  get complete(): boolean {
+    return [...this.#shards.values()].every(({ number, wanted }) => number >= wanted);
+  }
+
   close(): void {
     this.#closed = true;
     this.#heads.close();
