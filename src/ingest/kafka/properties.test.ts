@@ -1,11 +1,12 @@
 import { expect, test } from "bun:test";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { GatewayError } from "../../lib/errors.ts";
 import { RecordingLog } from "../testing/rig.ts";
 import { parseJaas } from "./jaas.ts";
 import { settingsOf } from "./properties.ts";
+import { KAFKA_PROPERTIES } from "./property-table.ts";
 
 const SERVER = { "bootstrap.servers": "kafka:9092" };
 
@@ -75,6 +76,13 @@ test("kafka properties - what we do not know is told with the nearest that we do
     { source: "k", property: "group.ids", meant: "group.id" },
     { source: "k", property: "zz.zz" },
   ]);
+});
+
+test("kafka properties - the page says of each what the table does", () => {
+  const page = readFileSync(join(import.meta.dir, "../../../docs/sources/kafka.md"), "utf8");
+  for (const { name, type, default: fallback, what } of KAFKA_PROPERTIES) {
+    expect(page).toContain(`| \`${name}\` | ${type} | ${fallback === "" ? "" : `\`${fallback}\``} | ${what} |`);
+  }
 });
 
 test("kafka properties - logins", () => {
