@@ -26,13 +26,16 @@ interface Service {
   start(options: { port?: number; folder?: string }): Promise<RealServer & { readonly url: string }>;
 }
 
+/** A topic is there when somebody writes to it, with one partition: its records then need no key to stay in order. */
+const KAFKA_SETTINGS = ["auto.create.topics.enable=true", "num.partitions=1"];
+
 const SERVICES: Readonly<Record<string, Service>> = {
   redis: { title: "Redis", port: 6379, start: startRedis },
   nats: { title: "NATS", port: 4222, start: startNats },
   kafka: {
     title: "Kafka",
     port: 9092,
-    start: (options) => startKafka({ ...options, settings: ["auto.create.topics.enable=true"] }),
+    start: (options) => startKafka({ ...options, settings: KAFKA_SETTINGS }),
   },
 };
 
