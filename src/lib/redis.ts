@@ -1,10 +1,9 @@
 /**
- * Connections to Redis, each made once: it lives until it breaks, and then says why.
+ * Connecting to Redis: to one server or the first of several, to a node of a cluster, to the master that sentinels know.
  *
  * Beside the path: source `redis-stream` and the checkpoint store. ioredis's own reconnecting and queueing are off: it does
  * not say why it fails, and would send again what may have been done.
- * Invariants: every answer has a time limit; a server that lets it pass is hung, and its connection is given up; what is
- * wrong is a GatewayError with one sentence. At the limit: an attempt takes CONNECT_MS_MAX at most.
+ * Invariant: what is wrong is a GatewayError with one sentence. At the limit: an attempt takes CONNECT_MS_MAX at most.
  */
 import { readFileSync } from "node:fs";
 import { Cluster, Redis } from "ioredis";
@@ -12,7 +11,10 @@ import { createBackoff } from "./backoff.ts";
 import type { Clock } from "./clock.ts";
 import { GatewayError } from "./errors.ts";
 import { parseHostPort, type RedisAddress, type RedisTarget, redisError, redisHostPort } from "./redis-address.ts";
+import { ANSWER_MS_MAX, type RedisArgument, RedisConnection } from "./redis-connection.ts";
 import { slotOf } from "./redis-slot.ts";
+
+export type { RedisArgument, RedisConnection } from "./redis-connection.ts";
 
 export interface RedisDial {
   readonly target: RedisTarget;
@@ -23,88 +25,7 @@ export interface RedisDial {
   readonly resolveAddress?: (hostPort: string) => string;
 }
 
-export type RedisArgument = string | number | Uint8Array;
-
 const CONNECT_MS_MAX = 3000;
-const ANSWER_MS_MAX = 3000;
-
-export class RedisConnection {
-  /** `host:port`, or the first of several. */
-  readonly where: string;
-  readonly #redis: Redis | Cluster;
-  readonly #clock: RedisDial["clock"];
-  readonly #closed = Promise.withResolvers<GatewayError>();
-  /** What commands on their way are told when it ends. */
-  readonly #pending = new Set<(reason: GatewayError) => void>();
-  #open = true;
-  #error: GatewayError | null = null;
-
-  /** For the functions below: made and connected. */
-  constructor(redis: Redis | Cluster, where: string, clock: RedisDial["clock"]) {
-    this.where = where;
-    this.#redis = redis;
-    this.#clock = clock;
-    redis.on("end", () => this.close(this.#error ?? redisError("ECONNRESET", where)));
-    redis.on("error", (error: unknown) => {
-      this.#error = redisError(error, where);
-    });
-  }
-
-  /** Settles with the reason when it is over. */
-  get closed(): Promise<GatewayError> {
-    return this.#closed.promise;
-  }
-
-  get isOpen(): boolean {
-    return this.#open;
-  }
-
-  /** One command, its reply as text. Rejects with GatewayError; after `ms` without an answer the connection is given up. */
-  call(command: string, args: readonly RedisArgument[], ms = ANSWER_MS_MAX): Promise<unknown> {
-    return this.#within(command, this.#redis.call(command, args.map(wire)), ms);
-  }
-
-  /** The same with the reply's texts as bytes. */
-  callBytes(command: string, args: readonly RedisArgument[], ms = ANSWER_MS_MAX): Promise<unknown> {
-    return this.#within(command, this.#redis.callBuffer(command, args.map(wire)), ms);
-  }
-
-  /** Ends it at once; commands on their way reject with `reason`. */
-  close(reason: GatewayError = new GatewayError("REDIS_CLOSED", "the connection was closed")): void {
-    if (!this.#open) return;
-    this.#open = false;
-    this.#closed.resolve(reason);
-    this.#redis.disconnect();
-    for (const reject of this.#pending) reject(reason);
-  }
-
-  #within(command: string, reply: Promise<unknown>, ms: number): Promise<unknown> {
-    return new Promise((resolve, reject) => {
-      const hung = (): void => {
-        if (!this.#pending.has(fail)) return;
-        this.close(new GatewayError("REDIS_TIMEOUT", `${this.where} does not answer ${command} within ${ms} ms`));
-      };
-      // After a stall of our own the answer may be here, unread: sockets have their turn first.
-      const timer = this.#clock.after(ms, () => setImmediate(() => setImmediate(hung)));
-      const over = (): void => {
-        timer.cancel();
-        this.#pending.delete(fail);
-      };
-      const fail = (error: unknown): void => {
-        over();
-        reject(redisError(error, this.where));
-      };
-      this.#pending.add(fail);
-      reply.then((value) => {
-        over();
-        resolve(value);
-      }, fail);
-    });
-  }
-}
-
-const wire = (argument: RedisArgument): string | number | Buffer =>
-  argument instanceof Uint8Array ? Buffer.from(argument.buffer, argument.byteOffset, argument.byteLength) : argument;
 
 /** A connection to the first server that can be reached; of a cluster, one that knows where each key is. */
 export async function connectRedis(dial: RedisDial): Promise<RedisConnection> {
