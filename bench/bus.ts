@@ -40,6 +40,7 @@ const { values } = parseArgs({
   options: {
     rounds: { type: "string", default: "3" },
     seconds: { type: "string", default: "5" },
+    linger: { type: "string", default: "1" },
     help: { type: "boolean", default: false },
   },
 });
@@ -53,7 +54,7 @@ class Child {
 
   constructor(role: string, variant: Variant, server: string, rate: number) {
     const program = resolve(import.meta.dir, "lib/bus-child.ts");
-    const command = [process.execPath, program, role, variant, server, String(rate), values.seconds];
+    const command = [process.execPath, program, role, variant, server, String(rate), values.seconds, values.linger];
     this.#process = Bun.spawn(command, { stdin: "ignore", stdout: "pipe", stderr: "inherit" });
     void this.#read();
   }
@@ -178,7 +179,7 @@ async function main(): Promise<number> {
   const faults = runs.flatMap(({ variant, rate, round, fault }) =>
     fault === null ? [] : [`${variant} at ${rate}, round ${round}: ${fault}`],
   );
-  await save("bus", { summary, faults, runs });
+  await save("bus", { lingerMs: Number(values.linger), summary, faults, runs });
   for (const fault of faults) console.error(`not as expected: ${fault}`);
   return faults.length === 0 ? 0 : 1;
 }
@@ -189,5 +190,5 @@ const rowOf = (run: Run): string[] => [
   run.fault ?? "as expected",
 ];
 
-if (values.help) console.log("bun bench/bus.ts [--rounds 3] [--seconds 5]");
+if (values.help) console.log("bun bench/bus.ts [--rounds 3] [--seconds 5] [--linger MS (1)]");
 else process.exitCode = await main();

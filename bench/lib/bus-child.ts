@@ -1,7 +1,7 @@
 /**
  * Child of bench/bus.ts: one end of a bus, or both, or only the load. Prints `begin`, `end` and one JSON line.
  *
- *     bun bench/lib/bus-child.ts bare|both|owner|receiver memory|nats|jetstream SERVER RATE SECONDS
+ *     bun bench/lib/bus-child.ts bare|both|owner|receiver memory|nats|jetstream SERVER RATE SECONDS LINGER_MS
  *
  * Publications are trades and depth updates of 50 symbols, each on a topic of its own. Latency is from the call of
  * `publish` to the receiver's call, both by clocks of one machine.
@@ -33,7 +33,9 @@ const TICK_MS = 1;
 const WARM_MS = 1500;
 const CONTROL = "bench.control";
 
-const [role, kind, server, rateText, secondsText] = process.argv.slice(2) as [string, string, string, string, string];
+const [role, kind, server, rateText, secondsText, lingerText] = process.argv.slice(2) as [
+  ...[string, string, string, string, string, string],
+];
 const [rate, seconds] = [Number(rateText), Number(secondsText)];
 const nowUs = (): number => Math.floor((performance.timeOrigin + performance.now()) * 1000);
 const header = { version: BUS_VERSION, shard: "bench/0", token: 1, epoch: "bench" };
@@ -51,6 +53,7 @@ async function openBus(): Promise<Bus | null> {
     cluster: "bench",
     name: role,
     log: silentLog,
+    lingerMs: Number(lingerText),
   });
   await bus.link.connected();
   return bus;
