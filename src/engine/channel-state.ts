@@ -103,6 +103,8 @@ export class ChannelState implements ChannelConsumer, BookFeed, Standing {
   state(reply: StateReply, cause: "first" | "epoch" | "heal"): void {
     const newEpoch = this.ready && reply.epoch !== this.header.epoch;
     const hadBook = this.channel.family === "book" && (this.seq !== null || this.staleReason !== null);
+    if (isMidway(reply))
+      for (const rung of this.rungs.values()) if (rung.seq === null) this.#notices.closeBinance(rung);
     if (newEpoch) this.#beginEpoch();
     this.#flushAll();
     this.header = headerOf(reply);
@@ -379,6 +381,13 @@ export class ChannelState implements ChannelConsumer, BookFeed, Standing {
     this.#ports.settled();
   }
 }
+
+/**
+ * A book that was there before this node heard of it. Who joined in between may have had an older one from another node's
+ * REST, and a Binance event with the whole of this one, which names no level that is gone, would seem to continue that.
+ */
+const isMidway = ({ state, seq, history }: StateReply): boolean =>
+  state?.type === "snapshot" && seq !== null && !(history.length === 1 && history[0]!.prev === null);
 
 const headerOf = (h: ShardHeader): ShardHeader => ({
   version: h.version,

@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import type { StateReply } from "../bus/bus.ts";
 import type { Trade } from "../channel/types.ts";
 import { RecordKind } from "../ring/messages.ts";
 import { Rig } from "./testing/rig.ts";
@@ -217,6 +218,28 @@ test("engine - a known channel that nobody feeds is running without a position u
   rig.ready(TRADE, { seq: null });
   rig.publish(TRADE, 4, trades(4));
   expect(rig.frames(rig.topic(TRADE, 0))).toMatchObject([{ type: "items", prev: null, seq: 4, epoch: "e1" }]);
+});
+
+test("engine - a book that was there before this node heard of it: who joined in between is closed on Binance, for REST of another node may have had an older one", () => {
+  const first = { channel: DEPTH, kind: "depth", user: "", time: 1, receivedUs: 1, type: "snapshot" } as const;
+  const data = { bids: [["1", "1"]], asks: [] } as const;
+  const closes = (history: StateReply["history"]) => {
+    const rig = new Rig();
+    rig.join(DEPTH, 100);
+    rig.join(DEPTH, 100, "binance");
+    rig.consumers.get(DEPTH)!.unavailable(1203, "no owner knows it");
+    rig.ready(DEPTH, { seq: 8, state: { type: "snapshot", data }, history });
+    return rig.controls().filter((control) => control.do === "closeTopic");
+  };
+  expect(
+    closes([
+      { ...first, data, seq: 7, prev: null },
+      { ...first, data, seq: 8, prev: 7 },
+    ]),
+  ).toHaveLength(1);
+  expect(closes([{ ...first, data, seq: 8, prev: 7 }])).toHaveLength(1);
+  // Its very first: nobody can have had an older one.
+  expect(closes([{ ...first, data, seq: 8, prev: null }])).toHaveLength(0);
 });
 
 test("engine - an owner that does not answer refuses the join with a code", () => {
