@@ -212,7 +212,7 @@ test("kafka - processed offsets are committed for the group, without joining it"
   running[0]!.source.commit?.(9, null);
   running[0]!.source.commit?.(19, null);
   await waitFor(
-    () => made.status().counts?.commits === 1,
+    () => (made.status().counts?.commits ?? 0) > 0,
     () => `a commit, ${Bun.inspect(made.status())}`,
   );
   const [group] = await desk.admin.listConsumerGroupOffsets({

@@ -158,7 +158,7 @@ export const QUICK: Properties = {
   "auto.offset.reset": "earliest",
 };
 
-export const QUICK_TIMES: KafkaTimes = { endsMs: 200, stallMs: 1000 };
+export const QUICK_TIMES: KafkaTimes = { endsMs: 200, stallMs: 1000, commitMs: 100 };
 
 export function toolsOf(server: string, properties: Properties = {}, more: Partial<BrokerTools> = {}): BrokerTools {
   return {

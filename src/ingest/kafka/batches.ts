@@ -23,7 +23,6 @@ export interface BatchHead {
   readonly behind: number;
   readonly first: number;
   readonly last: number;
-  readonly magic: number;
   readonly attributes: number;
   readonly firstTime: number;
   readonly maxTime: number;
@@ -41,6 +40,7 @@ export function batchAt(buffer: Buffer, at: number): BatchHead | null {
   const first = bytes.int64();
   bytes.skip(8); // length, leader's epoch
   const magic = bytes.int8();
+  if (magic !== MAGIC) throw new RangeError(`records are in the format ${magic}, which Kafka wrote before 0.11`);
   bytes.skip(4); // checksum: that of the connection and the broker's own are trusted
   const attributes = bytes.int16();
   const last = first + bytes.int32();
@@ -48,7 +48,7 @@ export function batchAt(buffer: Buffer, at: number): BatchHead | null {
   const maxTime = bytes.int64();
   const producer = bytes.bigInt64();
   bytes.skip(6);
-  return { at, behind, first, last, magic, attributes, firstTime, maxTime, producer, records: bytes.int32() };
+  return { at, behind, first, last, attributes, firstTime, maxTime, producer, records: bytes.int32() };
 }
 
 /** The offset behind the last whole batch; null if there is none. */
@@ -80,7 +80,6 @@ export class BatchRecords {
 
   constructor(buffer: Buffer, head: BatchHead) {
     this.head = head;
-    if (head.magic !== MAGIC) throw new RangeError(`message format ${head.magic} is older than Kafka 0.11 writes`);
     this.#left = head.records;
     const body = buffer.subarray(head.at + HEAD_BYTES, head.behind);
     const compression = head.attributes & COMPRESSION_BITS;

@@ -32,9 +32,11 @@ export interface KafkaTimes {
   readonly endsMs: number;
   /** The end moves and we do not for so long: found out. */
   readonly stallMs: number;
+  /** Between two commits of offsets. */
+  readonly commitMs: number;
 }
 
-export const KAFKA_TIMES: KafkaTimes = { endsMs: 5000, stallMs: 10_000 };
+export const KAFKA_TIMES: KafkaTimes = { endsMs: 5000, stallMs: 10_000, commitMs: 1000 };
 
 const REFRESH_MS_MIN = 200;
 const CLOSE_MS_MAX = 1000;
@@ -72,7 +74,7 @@ export class KafkaBroker implements Broker {
     this.#watches = new Watches((topic, partition) => this.#input(topic, partition));
     const sampled = new SampledLog(log, clock);
     const { groupId, deadLetterTopic } = settings;
-    this.#commits = groupId === null ? null : new Commits(groupId, this.#cluster, clock, sampled);
+    this.#commits = groupId === null ? null : new Commits(groupId, this.#cluster, clock, sampled, times.commitMs);
     this.#deadLetters =
       deadLetterTopic === null
         ? null

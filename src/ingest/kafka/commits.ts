@@ -1,21 +1,21 @@
 /**
  * Commits processed offsets for the group, so that operators and their tools see how far we are.
  *
- * Beside the path: source -> COMMITS -> group coordinator. Invariants: at most one request a second, one at a time; nothing
- * waits for it, and nothing is ever read back. At the limit: what could not be committed is committed with what comes next.
+ * Beside the path: source -> COMMITS -> group coordinator. Invariants: at most one request in each period (a second), one
+ * at a time; nothing waits for it, and nothing is ever read back. At the limit: what could not be committed is committed
+ * with what comes next.
  */
 import type { Clock, Timer } from "../../lib/clock.ts";
 import type { SampledLog } from "../sampled-log.ts";
 import type { Cluster, OffsetOf } from "./cluster.ts";
 import type { FeedPlace } from "./feed.ts";
 
-const PERIOD_MS = 1000;
-
 export class Commits {
   readonly #group: string;
   readonly #cluster: Pick<Cluster, "commit">;
   readonly #clock: Clock;
   readonly #log: SampledLog;
+  readonly #periodMs: number;
   readonly #waiting = new Map<string, OffsetOf>();
   #timer: Timer | null = null;
   #busy: Promise<void> | null = null;
@@ -23,11 +23,12 @@ export class Commits {
   #errors = 0;
   #done = 0;
 
-  constructor(group: string, cluster: Pick<Cluster, "commit">, clock: Clock, log: SampledLog) {
+  constructor(group: string, cluster: Pick<Cluster, "commit">, clock: Clock, log: SampledLog, periodMs: number) {
     this.#group = group;
     this.#cluster = cluster;
     this.#clock = clock;
     this.#log = log;
+    this.#periodMs = periodMs;
   }
 
   get errors(): number {
@@ -42,7 +43,7 @@ export class Commits {
   add({ topic, partition }: FeedPlace, next: number): void {
     this.#waiting.set(`${topic}/${partition}`, { topic, partition, offset: next });
     if (this.#closed) return;
-    this.#timer ??= this.#clock.after(PERIOD_MS, () => {
+    this.#timer ??= this.#clock.after(this.#periodMs, () => {
       this.#timer = null;
       void this.flush();
     });

@@ -121,8 +121,10 @@ test("kafka decoder - a feed that is full wants nothing until it is decoded", ()
   expect(woken).toBe(2);
 });
 
-test("kafka decoder - a batch shorter than its head is refused", () => {
-  const bytes = batch(["a"]);
-  bytes.writeInt32BE(10, 8);
-  expect(() => batchAt(bytes, 0)).toThrow("shorter than its head");
+test("kafka decoder - a batch shorter than its head is refused, and one of the old format", () => {
+  const [short, old] = [batch(["a"]), batch(["a"])];
+  short.writeInt32BE(10, 8);
+  old.writeInt8(1, 16);
+  expect(() => batchAt(short, 0)).toThrow("shorter than its head");
+  expect(() => batchAt(old, 0)).toThrow("records are in the format 1, which Kafka wrote before 0.11");
 });
