@@ -127,6 +127,7 @@ const KINDS: readonly (readonly [pattern: RegExp, code: string, sentence: (where
       (where, said) => `no TLS with ${where} (${said}): check tls and its files`,
     ],
     [/Protocol error/, "REDIS_PROTOCOL", (where, said) => `${where} does not speak like Redis (${said}): TLS or not?`],
+    [/READONLY/, "REDIS_READONLY", (where) => `${where} is a replica, which takes no writes`],
     [/LOADING/, "REDIS_LOADING", (where) => `${where} is still loading its data`],
     [/WRONGTYPE/, "REDIS_TYPE", (where, said) => `${where}: ${said}`],
     [/ECONNRESET|EPIPE|Connection is closed|socket closed/i, "REDIS_LOST", (where) => `${where} closed the connection`],

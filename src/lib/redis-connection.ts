@@ -78,7 +78,10 @@ export class RedisConnection {
       };
       const fail = (error: unknown): void => {
         over();
-        reject(redisError(error, this.where));
+        const ours = redisError(error, this.where);
+        reject(ours);
+        // A master that was replaced: another connection may find the new one.
+        if (ours.code === "REDIS_READONLY") this.close(ours);
       };
       this.#pending.add(fail);
       reply.then((value) => {

@@ -33,6 +33,24 @@ checkpointsContract("checkpoints in Redis", {
   },
 });
 
+test("checkpoints in Redis - a master that became a replica is told, and left for another connection", async () => {
+  const store = open();
+  const driver = new RedisDriver(server.url);
+  expect(await store.save("replica", checkpointOf(1, 1))).toBe(true);
+  const connections = async () =>
+    Number(/total_connections_received:(\d+)/.exec(String(await driver.call("INFO")))?.[1]);
+  await driver.call("REPLICAOF", "127.0.0.1", 1);
+  const before = await connections();
+  try {
+    await expect(store.save("replica", checkpointOf(1, 2))).rejects.toThrow("is a replica, which takes no writes");
+  } finally {
+    await driver.call("REPLICAOF", "NO", "ONE");
+  }
+  expect(await store.save("replica", checkpointOf(1, 3))).toBe(true);
+  expect(await connections()).toBe(before + 1);
+  await Promise.all([store.close(), driver.close()]);
+});
+
 test("checkpoints in Redis - all keys of a cluster share one hash tag", async () => {
   const store = open();
   const driver = new RedisDriver(server.url);
