@@ -28,8 +28,10 @@ export interface BinancePorts {
   readonly violation: (text: string) => void;
   readonly onClose: (code: number) => void;
   readonly rest: (channel: string) => Promise<DepthBody | null>;
-  /** A store may have lost the numbers that were used: those of another epoch may be lower, until it is closed. */
-  readonly mayFall: boolean;
+  /** The venue's numbers fell once, for a store lost what was used: until it is closed they may not fit. */
+  readonly fell: () => boolean;
+  /** Both are numbers of one epoch. */
+  readonly sameEpoch: (a: number, b: number) => boolean;
   /** What the book was at a seq; undefined where the venue's records do not say. */
   readonly bookAt: (seq: number) => string | undefined;
   readonly random: Random;
@@ -242,7 +244,12 @@ export class BinanceClient implements Peer {
     }
     const { lastUpdateId, bids, asks } = reply;
     const first = this.#cached?.[0];
-    if (first !== undefined && lastUpdateId < first.U - 1 && !this.#ports.mayFall)
+    if (first !== undefined && lastUpdateId < first.U - 1 && !this.#ports.sameEpoch(lastUpdateId, first.u)) {
+      // That node has not heard of the new owner yet: as Binance's rules say, the snapshot is too old and another is fetched.
+      this.#askLater(life, 50);
+      return;
+    }
+    if (first !== undefined && lastUpdateId < first.U - 1 && !this.#ports.fell())
       this.#violated("the REST snapshot is older than the stream");
     this.#id = lastUpdateId;
     this.#book.replace({ bids, asks });
@@ -289,7 +296,7 @@ export class BinanceClient implements Peer {
       return;
     }
     const continues = this.#chained ? U - 1 === this.#id : U - 1 <= this.#id;
-    if (!continues && !this.#ports.mayFall) this.#violated(`U ${U} does not follow ${this.#id}`);
+    if (!continues && !this.#ports.fell()) this.#violated(`U ${U} does not follow ${this.#id}`);
     this.#chained = true;
     this.#id = u;
     this.#book.apply({ bids: b, asks: a });

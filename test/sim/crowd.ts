@@ -33,8 +33,6 @@ export interface CrowdOptions {
   readonly plan: Pick<Plan, "kinds" | "rungs">;
   readonly violation: (text: string) => void;
   readonly candles: (channel: string) => Truth["candles"];
-  /** Somebody lost the numbers that were used: they may begin lower in another epoch. */
-  readonly mayFall: boolean;
   readonly trace: Trace;
 }
 
@@ -76,13 +74,13 @@ export class Crowd {
 
   openNative(names: readonly string[], random: Random, rung?: number): void {
     const label = `native${this.#natives.length}`;
-    const { clock, violation, trace } = this.#options;
+    const { clock, market, violation, trace } = this.#options;
     const client: NativeClient = new NativeClient(label, {
       clock,
       violation,
       onClose: (code) => this.#comeBack(label, code, random, () => this.#connectNative(client, random)),
-      mayFall: this.#options.mayFall,
-      bookAt: (name, seq) => this.#options.market.listingOf(name).books.get(seq),
+      fell: (name) => market.fell(name),
+      bookAt: (name, seq) => market.bookAt(name, seq),
       trace,
     });
     client.wanted = names;
@@ -185,13 +183,15 @@ export class Crowd {
   }
 
   #openBinance(symbol: string, random: Random): void {
-    const { clock, nodes, plan, violation, mayFall, trace } = this.#options;
+    const { clock, market, nodes, plan, violation, trace } = this.#options;
     const label = `binance${this.#binances.length}`;
     const onClose = (code: number) => this.#comeBack(label, code, random, () => this.#connectBinance(client, random));
     // Any node must do: what a balancer does with requests is not what it did with the WebSocket.
     const rest = (channel: string) => random.pick(nodes).depth(channel);
-    const bookAt = (seq: number) => (mayFall ? undefined : this.#options.market.listingOf(symbol).books.get(seq));
-    const ports = { clock, violation, random, onClose, rest, mayFall, bookAt, trace };
+    const bookAt = (seq: number) => market.bookAt(symbol, seq);
+    const fell = () => market.fell(symbol);
+    const sameEpoch = (a: number, b: number) => market.baseOf(symbol, a) === market.baseOf(symbol, b);
+    const ports = { clock, violation, random, onClose, rest, fell, bookAt, sameEpoch, trace };
     const client: BinanceClient = new BinanceClient(label, symbol, random.pick(BINANCE_STREAMS[plan.kinds]), ports);
     this.#binances.push(client);
     this.#connectBinance(client, random);

@@ -74,6 +74,21 @@ export class Market {
     return at < 0 ? 0 : this.#rankOf(id.slice(0, at)) * 1000 + Number(id.slice(at + 2));
   }
 
+  /** Of a channel's venue: an epoch's numbers were at or below those of one before. */
+  fell(name: string): boolean {
+    return this.venueOf(this.listingOf(name)).fell;
+  }
+
+  /** The base of the epoch that the seq is of. */
+  baseOf(name: string, seq: number): number {
+    return this.venueOf(this.listingOf(name)).baseOf(seq);
+  }
+
+  /** What the channel's book was at a seq; undefined where the records do not say. */
+  bookAt(name: string, seq: number): string | undefined {
+    return this.fell(name) ? undefined : this.listingOf(name).books.get(seq);
+  }
+
   // --- records ----------------------------------------------------------------------------------------------------
 
   /** Every channel gets data. */

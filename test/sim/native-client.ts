@@ -43,7 +43,7 @@ export interface NativePorts {
   readonly clock: Clock;
   readonly violation: (text: string) => void;
   readonly onClose: (code: number) => void;
-  readonly mayFall: boolean;
+  readonly fell: FollowingPorts["fell"];
   readonly bookAt: FollowingPorts["bookAt"];
   readonly trace: Trace;
 }
@@ -170,7 +170,7 @@ export class NativeClient implements Peer {
     return followingOf(name, {
       violation: (text) => this.#violation(text),
       again: () => this.#again(name),
-      mayFall: this.#ports.mayFall,
+      fell: this.#ports.fell,
       bookAt: this.#ports.bookAt,
     });
   }

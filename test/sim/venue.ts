@@ -112,6 +112,9 @@ export class Venue {
   readonly log: Entry[] = [];
   readonly #connections = new Set<Connection>();
   readonly #epochs = new Map<string, TrueEpoch>();
+  /** Seqs of an epoch were at or below those of one before. */
+  fell = false;
+  #highest = -1;
   #ids = 0;
 
   constructor(options: VenueOptions) {
@@ -146,9 +149,18 @@ export class Venue {
   epochOf({ epoch, base }: { readonly epoch: string; readonly base: number }): TrueEpoch {
     const known = this.#epochs.get(epoch);
     if (known !== undefined) return known;
+    // Only a store that lost what was used lets numbers fall.
+    if (base <= this.#highest) this.fell = true;
     const made: TrueEpoch = { rank: this.options.rankOf(epoch), base, next: 0, trades: new Map(), whole: new Set() };
     this.#epochs.set(epoch, made);
     return made;
+  }
+
+  /** The highest base that is not above `seq`. */
+  baseOf(seq: number): number {
+    let found = -1;
+    for (const { base } of this.#epochs.values()) if (base <= seq && base > found) found = base;
+    return found;
   }
 
   /** An owner takes the record as number `offset` of the epoch. */
@@ -156,6 +168,7 @@ export class Venue {
     if (offset < epoch.next) return;
     epoch.next = offset + 1;
     const seq = epoch.base + offset;
+    this.#highest = Math.max(this.#highest, seq);
     const atMs = this.options.clock.monotonicMs();
     for (const { listing, id, own } of entry.trades) {
       const count = epoch.trades.get(listing) ?? 0;

@@ -169,7 +169,6 @@ class World {
       plan,
       violation: (text) => this.#violations.push(text),
       candles: (channel) => this.#candlesOf(channel),
-      mayFall: plan.steps.some((step) => step.do === "own" && step.lose),
       trace,
     });
     this.#watch.clients(this.#crowd, this.#nodes);
