@@ -11,7 +11,7 @@ import { fingerprint, SymbolMarket, VERSION_PRICE } from "./market.ts";
 const VERSIONS_KEPT = 20_000;
 const FAULTS_KEPT = 20;
 
-/** The fingerprints of a book's versions: the market made again, as far as somebody asks. */
+/** The fingerprints of a book's versions, for all clients: the market made again, as far as somebody asks. */
 export class Twin {
   readonly #market: SymbolMarket;
   readonly #fingerprints = new Map<number, number>();
@@ -107,10 +107,8 @@ export class BookCheck {
     this.#tally = tally;
   }
 
-  /** Of the book as it stands; 0 before the first. */
-  get version(): number {
-    return Number(this.#stream.book.bids().find(([price]) => price === VERSION_PRICE)?.[1] ?? 0);
-  }
+  /** Of the book at the last look; 0 before the first. */
+  version = 0;
 
   get isStale(): boolean {
     return this.#stream.stale;
@@ -123,14 +121,18 @@ export class BookCheck {
     this.#seen = forget(this.#stream);
     if (stale || have === null || have === this.#seq) return;
     this.#seq = have;
-    const { version } = this;
+    const depth = book.depth();
+    // The lowest bid, so the last.
+    const [price, quantity] = depth.bids.at(-1) ?? [];
+    const version = price === VERSION_PRICE ? Number(quantity) : 0;
+    this.version = version;
     const wanted = this.#twin.at(version);
     if (wanted === null) {
       this.#tally.fault(`${this.#name}: a book without a version, or an old one: ${version}`);
       return;
     }
     this.#tally.books++;
-    if (fingerprint(book.depth()) !== wanted)
+    if (fingerprint(depth) !== wanted)
       this.#tally.fault(`${this.#name}: version ${version} at seq ${have} is not the source's book`);
   }
 }

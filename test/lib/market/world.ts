@@ -45,6 +45,7 @@ export type Proxies = Readonly<Record<keyof Servers, CuttingProxy>>;
 
 const PARTITIONS = 4;
 const NODES = ["a", "b"];
+const LOOK_MS = 20;
 /** How long it may take until all has arrived that was written. */
 const SETTLE_MS_MAX = 60_000;
 
@@ -100,11 +101,12 @@ export class MarketWorld implements AsyncDisposable {
     }
     await Promise.all(nodes.map(hasBegun));
     const tally = new Tally();
+    const twins = new Map(symbols.map((symbol) => [symbol, new Twin(symbol, seedOf(options.seed, symbol))]));
     const watchers: Watcher[] = [];
     for (const [at, node] of nodes.entries()) {
       const client = await NativeClient.connect(`${node.ws}/ws/quote/v1`);
       stack.defer(() => client.close());
-      watchers.push(...(await watch(NODES[at]!, client, markets, options.seed, tally)));
+      watchers.push(...(await watch(NODES[at]!, client, markets, twins, tally)));
     }
     const { rate, seed } = options;
     const places = { kafka: kafka.url, nats: nats.url, topic: TOPIC, partitions: PARTITIONS };
@@ -123,8 +125,11 @@ export class MarketWorld implements AsyncDisposable {
 
   /** Looks again and again until the condition holds. */
   async until(condition: () => boolean, what: string | (() => string), ms?: number): Promise<void> {
+    let atMs = 0;
     const looked = (): boolean => {
+      if (performance.now() - atMs < LOOK_MS) return false;
       this.look();
+      atMs = performance.now();
       return condition();
     };
     await waitFor(looked, what, ms);
@@ -195,7 +200,7 @@ async function watch(
   node: string,
   client: NativeClient,
   markets: MarketSymbols,
-  seed: number,
+  twins: ReadonlyMap<string, Twin>,
   tally: Tally,
 ): Promise<Watcher[]> {
   const symbols = [...markets.kafkaSymbols, ...markets.natsSymbols];
@@ -205,13 +210,12 @@ async function watch(
   if (!reply.ok) throw new Error(`node ${node} refuses: ${JSON.stringify(reply).slice(0, 500)}`);
   return symbols.map((symbol) => {
     const title = `${node} ${channelOf(markets, symbol)}`;
-    const twin = new Twin(symbol, seedOf(seed, symbol));
     return {
       name: title,
       symbol,
       client,
       trades: new TradeCheck(title, client.stream(name(symbol, "trade")), tally),
-      book: new BookCheck(title, client.stream(name(symbol, "depth")), twin, tally),
+      book: new BookCheck(title, client.stream(name(symbol, "depth")), twins.get(symbol)!, tally),
     };
   });
 }
