@@ -83,11 +83,11 @@ export class JetstreamCheckpoints implements CheckpointStore {
     });
   }
 
-  async save(shard: string, checkpoint: Checkpoint): Promise<boolean> {
-    const bytes = await serialise(checkpoint);
+  save(shard: string, checkpoint: Checkpoint): Promise<boolean> {
     return this.#asked(shard, async (kv, connection) => {
       const held = await readHead(kv, shard);
       if (held !== null && !mayReplace(held.head, checkpoint)) return false;
+      const bytes = await serialise(checkpoint);
       const writer = hash(`${checkpoint.token} ${checkpoint.owner}`);
       const slot = held?.body.writer === writer && held.body.slot === 0 ? 1 : 0;
       const mark = randomBytes(MARK_BYTES / 2).toString("hex");

@@ -57,9 +57,7 @@ export function placeOf(info: Pick<StreamInfo, "created" | "config" | "state">, 
   return { position: done, broken: null };
 }
 
-/** Whether a stream removes records of a durable consumer only when they are acknowledged: its limits remove none. */
+/** Whether where a stream begins says nothing about us: it removes what its consumers are done with, ours or others. */
 export function keepsForConsumers({ config }: Pick<StreamInfo, "config">): boolean {
-  const { retention, max_age, max_msgs, max_bytes, max_msgs_per_subject } = config;
-  const unlimited = max_age === 0 && max_msgs <= 0 && max_bytes <= 0 && max_msgs_per_subject <= 0;
-  return retention !== RetentionPolicy.Limits && unlimited;
+  return config.retention !== RetentionPolicy.Limits;
 }

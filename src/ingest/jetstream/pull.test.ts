@@ -124,14 +124,19 @@ test("jetstream pull - few large records are enough to stop it", () => {
   expect(rig.asked.length).toBe(2);
 });
 
-test("jetstream pull - the first jump is suspect until it is cleared", () => {
+test("jetstream pull - the first jump is suspect until it is looked into; one that comes meanwhile is not forgotten", () => {
   const rig = new Rig({ received: 3 });
   rig.record(4, 1);
-  expect(rig.pull.suspect).toBeNull();
+  expect(rig.pull.isSuspect).toBe(false);
   rig.record(9, 2);
   rig.record(20, 3);
-  expect(rig.pull.suspect).toBe(4);
-  rig.pull.clear();
+  expect(rig.pull.takeSuspect()).toBe(4);
   rig.record(21, 4);
-  expect(rig.pull.suspect).toBeNull();
+  expect(rig.pull.isSuspect).toBe(false);
+  rig.record(30, 5);
+  rig.pull.giveBack(null);
+  expect(rig.pull.takeSuspect()).toBe(21);
+  rig.record(40, 6);
+  rig.pull.giveBack(21);
+  expect(rig.pull.takeSuspect()).toBe(21);
 });

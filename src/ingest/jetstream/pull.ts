@@ -120,13 +120,20 @@ export class Pull {
     return this.#pending;
   }
 
-  /** The number before the first jump that may hide removed records; null: there was none since `clear`. */
-  get suspect(): number | null {
-    return this.#suspect;
+  get isSuspect(): boolean {
+    return this.#suspect !== null;
   }
 
-  clear(): void {
+  /** The number before the first jump that may hide removed records; null: there was none since it was asked last. */
+  takeSuspect(): number | null {
+    const suspect = this.#suspect;
     this.#suspect = null;
+    return suspect;
+  }
+
+  /** It could not be looked into. */
+  giveBack(suspect: number | null): void {
+    this.#suspect = suspect ?? this.#suspect;
   }
 
   /** How long the server has not said a word though it was asked; 0 while it is not asked. */

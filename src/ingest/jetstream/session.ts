@@ -6,13 +6,13 @@
  * consumer that gives nothing though the stream moves.
  */
 
-import { DeliverPolicy, type JetStreamManager } from "@nats-io/jetstream";
+import { DeliverPolicy, type JetStreamManager, type StreamInfo } from "@nats-io/jetstream";
 import { createInbox, type NatsConnection, type Subscription } from "@nats-io/transport-node";
 import type { Clock } from "../../lib/clock.ts";
 import { sleep } from "../wait.ts";
 import { Acks } from "./acks.ts";
 import { type Begin, type MadeConsumer, makeConsumer, removeConsumer } from "./consumer.ts";
-import { incarnationOf, type Place, placeOf, type Read } from "./place.ts";
+import { incarnationOf, keepsForConsumers, type Place, placeOf, type Read } from "./place.ts";
 import { BATCH_BYTES, BEAT_MS, Pull } from "./pull.ts";
 import { apiPrefix, findStream, managerOf, type StreamChoice } from "./streams.ts";
 
@@ -69,7 +69,7 @@ export class Session {
     const position = durable === null ? place.position : committed;
     const consumer = await makeConsumer(manager, { stream, subject: choice.subject, position, begin, durable });
     const acks = new Acks(consumer.acks, committed ?? 0);
-    return new Session(options, manager, place, consumer, acks, incarnationOf(stream), read.isKept(stream));
+    return new Session(options, manager, place, consumer, acks, stream);
   }
 
   private constructor(
@@ -78,15 +78,14 @@ export class Session {
     place: Place,
     consumer: MadeConsumer,
     acks: Acks,
-    incarnation: string,
-    isKept: boolean,
+    stream: StreamInfo,
   ) {
     this.#options = options;
     this.#manager = manager;
     this.#consumer = consumer;
     this.#stream = consumer.info.stream_name;
-    this.incarnation = incarnation;
-    this.#isKept = isKept;
+    this.incarnation = incarnationOf(stream);
+    this.#isKept = keepsForConsumers(stream);
     this.place = place;
     this.acks = acks;
     const { connection, choice, clock, wake } = options;
@@ -94,7 +93,7 @@ export class Session {
     const next = `${apiPrefix(choice.domain)}.CONSUMER.MSG.NEXT.${this.#stream}.${consumer.name}`;
     this.pull = new Pull(
       {
-        ask: (request) => connection.publish(next, JSON.stringify(request), { reply: inbox }),
+        ask: (request) => this.#publish(next, JSON.stringify(request), inbox),
         wake,
         look: () => void this.#lookBefore(),
         again: (seq, reply) => {
@@ -143,8 +142,17 @@ export class Session {
 
   /** Sends acknowledgements that are due; true if more are. */
   acknowledge(most: number): boolean {
-    for (const reply of this.acks.take(most)) this.#options.connection.publish(reply);
+    for (const reply of this.acks.take(most)) this.#publish(reply, "");
     return this.acks.due > 0;
+  }
+
+  /** A connection that has just ended takes nothing any more; that it has is told a moment later. */
+  #publish(subject: string, text: string, reply?: string): void {
+    try {
+      this.#options.connection.publish(subject, text, reply === undefined ? {} : { reply });
+    } catch (error) {
+      this.pull.break(error instanceof Error ? error.message : String(error));
+    }
   }
 
   /** Removes what vanishes anyhow, if the server can still be asked. */
@@ -168,12 +176,14 @@ export class Session {
       await sleep(clock, Math.min(TICK_MS, lookMs), signal);
       if (signal.aborted) return;
       if (this.pull.silentMs > SILENT_MS_MAX) await this.#breakIfSilent();
-      const dueMs = this.pull.suspect === null ? lookMs : Math.min(SUSPECT_MS, lookMs);
+      const dueMs = this.pull.isSuspect ? Math.min(SUSPECT_MS, lookMs) : lookMs;
       if (clock.monotonicMs() < lookedMs + dueMs) continue;
       lookedMs = clock.monotonicMs();
+      const suspect = this.pull.takeSuspect();
       try {
-        await this.#look();
+        await this.#look(suspect);
       } catch (error) {
+        this.pull.giveBack(suspect);
         // While records or beats come, a question that nobody answers is no reason to begin anew.
         if (this.pull.silentMs > BEAT_MS * 2 || this.pull.idleMs > lookMs) {
           this.pull.break(error instanceof Error ? error.message : String(error));
@@ -208,20 +218,17 @@ export class Session {
     return true;
   }
 
-  async #look(): Promise<void> {
+  /** `suspect`: behind this number records may have been removed. */
+  async #look(suspect: number | null): Promise<void> {
     const { pull } = this;
     const { clock, times, wake } = this.#options;
-    const { suspect } = pull;
     const info = await this.#manager.streams.info(this.#stream);
     if (incarnationOf(info) !== this.incarnation) {
       pull.break(`stream ${this.#stream} was made again`);
       return;
     }
     const { first_seq: first, last_seq: last } = info.state;
-    if (suspect !== null) {
-      if (this.#hasPassed(first, suspect)) return;
-      pull.clear();
-    }
+    if (suspect !== null && this.#hasPassed(first, suspect)) return;
     if (pull.idleMs < times.lookMs / 2) return;
     const { delivered } = pull;
     const consumer = await this.#manager.consumers.info(this.#stream, this.#consumer.name);

@@ -45,7 +45,7 @@ const BAD: readonly [Properties, string][] = [
   [{ servers: [] }, 'property "servers"'],
   [{ servers: "http://x" }, 'property "servers" cannot be used'],
   [{ servers: [5] }, 'property "servers" must be a list of texts'],
-  [{ reconnect_time_wait: "soon" }, 'property "reconnect_time_wait" must be a number from 0.01 to 3600'],
+  [{ reconnect_time_wait: "soon" }, 'property "reconnect_time_wait" must be a number from 0 to 3600'],
   [{ max_reconnect_attempts: -2 }, 'property "max_reconnect_attempts" must be a number from -1'],
   [{ password: { a: 1 } }, 'property "password" must be text'],
   [{ tls: "yes" }, 'property "tls" must be true or an object'],

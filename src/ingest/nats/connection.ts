@@ -40,7 +40,7 @@ export const CONNECTION_PROPERTIES = asTable([
     "max_reconnect_attempts",
     "number",
     "60",
-    "After so many failed attempts the state is `failed` instead of `connecting`; it is tried again all the same. -1: never `failed`.",
+    "After so many failed attempts the state is `failed` instead of `connecting`; it is tried again all the same. -1 or 0: never `failed`.",
   ],
   ["ping_interval", "number", "1.5", "Seconds between two pings to the server."],
   ["max_outstanding_pings", "number", "2", "With more unanswered pings the connection is given up and made again."],
@@ -89,7 +89,7 @@ function linkOptions(
     nkeySeed: properties.text("nkeys_seed"),
     tls: tlsOf(properties),
     timeoutMs: seconds(properties.number("connect_timeout", 0.1, 300) ?? 2),
-    retryMaxMs: seconds(properties.number("reconnect_time_wait", 0.01, 3600) ?? 2),
+    retryMaxMs: Math.max(RETRY_MAX_MS_LEAST, seconds(properties.number("reconnect_time_wait", 0, 3600) ?? 2)),
     pingMs: seconds(properties.number("ping_interval", 0.1, 3600) ?? 1.5),
     pingsOutMax: properties.number("max_outstanding_pings", 1, 100) ?? 2,
     clock,
@@ -98,6 +98,9 @@ function linkOptions(
     resolveAddress,
   };
 }
+
+/** Without any pause a server that is away would cost a whole core. */
+const RETRY_MAX_MS_LEAST = 50;
 
 const seconds = (count: number): number => Math.round(count * 1000);
 
@@ -142,7 +145,7 @@ function stateOf(link: NatsLink, attemptsMax: number): BrokerState {
   if (state.name === "connected") return { name: "connected" };
   if (state.name === "closed") return { name: "failed", reason: "the connection is closed" };
   const { attempt, retryAt, error } = state;
-  if (attemptsMax >= 0 && attempt >= attemptsMax && attempt > 0) {
+  if (attemptsMax > 0 && attempt >= attemptsMax) {
     return { name: "failed", reason: `${error} (${attempt} attempts so far; it is tried again all the same)` };
   }
   return { name: "connecting", attempt: attempt + 1, retryAt, error };

@@ -230,6 +230,8 @@ class Subscribing {
     const { subject, clock } = this.#options;
     this.down();
     this.#ports.refused(`the server does not let us read ${subject} (${error.message}): check the user's permissions`);
-    this.#again = clock.after(REFUSED_MS, () => this.up(connection));
+    this.#again = clock.after(REFUSED_MS, () => {
+      if (!connection.isClosed()) this.up(connection);
+    });
   }
 }
