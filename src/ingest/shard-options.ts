@@ -32,7 +32,7 @@ export interface ShardOptions {
   readonly pause?: () => Promise<void> | null;
   /** Bounds of the histories of items and books; what it leaves out has the default. */
   readonly historyOf?: HistoryOf;
-  /** Of the lease; without one: above that of the last checkpoint, or the time in ms if there is none. */
+  /** Of the lease; without one: the time in ms, but above that of the last checkpoint. */
   readonly token?: number;
   /** Of this run of this node: of two owners with one token only one stores. Unique by itself if left out. */
   readonly owner?: string;

@@ -285,8 +285,9 @@ export class Shard implements RecordSink {
   /** Goes on from the checkpoint, or begins an epoch above everything under its ceiling. Returns where the source starts. */
   #takeOver(checkpoint: Checkpoint | null): number | null {
     const { source, clock, randomId, token } = this.#options;
-    // A store that lost what it had says nothing of the tokens that nodes have seen: a time is above all of them.
-    this.#token = token ?? (checkpoint === null ? wallMs(clock) : checkpoint.token + 1);
+    // A store that lost what it had, or has it from a former owner, says nothing of the tokens that nodes have seen: a time
+    // is above all of them.
+    this.#token = token ?? Math.max(wallMs(clock), (checkpoint?.token ?? 0) + 1);
     if (checkpoint !== null && source.replayable && this.#fits(checkpoint)) {
       this.#numbering = new Numbering({ id: checkpoint.epoch, base: checkpoint.base }, checkpoint.offset);
       this.#ceiling = checkpoint.ceiling;
@@ -424,7 +425,10 @@ export class Shard implements RecordSink {
       const head = await checkpoints.head(this.id);
       this.#loadError = null;
       const mine = { token: this.#token, owner: this.#owner };
-      if (head !== null && !mayReplace(head, mine) && !this.#abort.signal.aborted) this.#lose();
+      if (this.#abort.signal.aborted) return;
+      if (head !== null && !mayReplace(head, mine)) this.#lose();
+      // The store lost what it had: an owner without records would leave it to the next one to find nothing there.
+      else if (head?.token !== this.#token) this.#save();
     } catch (error) {
       this.#notLoaded(error);
     }
