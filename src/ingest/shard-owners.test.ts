@@ -63,7 +63,7 @@ test("owners - the newer of two stops the older, also one that is idle and saves
   expect(older.shard.status().failure).toBeNull();
   const newer = rig([], { checkpoints });
   await newer.shard.start();
-  expect(newer.shard.status().token).toBe(older.shard.status().token + 1);
+  expect(newer.shard.status().token).toBeGreaterThan(older.shard.status().token);
   await pass(older.clock, 2500);
   expect(older.shard.status().failure).toBe("a newer owner has taken it");
   older.shard.accept(record(0));

@@ -230,8 +230,8 @@ export class RedisLink {
     return (await this.#open()).call(command, args, msMax);
   }
 
-  async callBytes(command: string, args: readonly RedisArgument[]): Promise<unknown> {
-    return (await this.#open()).callBytes(command, args);
+  async callBytes(command: string, args: readonly RedisArgument[], msMax = ANSWER_MS_MAX): Promise<unknown> {
+    return (await this.#open()).callBytes(command, args, msMax);
   }
 
   async close(): Promise<void> {

@@ -27,6 +27,8 @@ const ANSWER_MS_MAX = 3000;
 /** A large body has more time, by the slowest connection that will do. */
 const BYTES_PER_MS_MIN = 1000;
 
+const msFor = (bytes: number): number => ANSWER_MS_MAX + bytes / BYTES_PER_MS_MIN;
+
 const HEAD_FIELDS = ["token", "owner", "epoch", "base", "ceiling", "offset"] as const;
 
 export interface RedisCheckpointsOptions {
@@ -46,16 +48,18 @@ export class RedisCheckpoints implements CheckpointStore {
 
   async load(shard: string): Promise<Checkpoint | null> {
     const { link, log } = this.#options;
-    const reply = await this.#asked(shard, () => link.callBytes("HMGET", [this.#key(shard), ...HEAD_FIELDS, "body"]));
-    const [body, ...head] = (reply as (Buffer | null)[]).reverse();
-    const known = readHeadFields(head.reverse());
-    if (known === null) return null;
+    const key = this.#key(shard);
+    const head = await this.head(shard);
+    if (head === null) return null;
+    const size = Number(await this.#asked(shard, () => link.call("HSTRLEN", [key, "body"])));
+    const body = await this.#asked(shard, () => link.callBytes("HGET", [key, "body"], msFor(size)));
     try {
-      if (body == null) throw new GatewayError("CHECKPOINT_FORMAT", "a stored checkpoint has no body");
-      return { ...(await deserialise(body)), ...known };
+      if (body === null) throw new GatewayError("CHECKPOINT_FORMAT", "a stored checkpoint has no body");
+      // With the head it was written with: the one above may be of a checkpoint before.
+      return await deserialise(body as Buffer);
     } catch (error) {
       log.error("checkpoint cannot be used: a new epoch begins", { shard, error });
-      return withoutState(known);
+      return withoutState(head);
     }
   }
 
@@ -67,7 +71,7 @@ export class RedisCheckpoints implements CheckpointStore {
       link.call(
         "EVAL",
         [STORE, 1, this.#key(shard), token, owner, epoch, base, ceiling, offset ?? "", body],
-        ANSWER_MS_MAX + body.length / BYTES_PER_MS_MIN,
+        msFor(body.length),
       ),
     );
     return reply === 1;

@@ -15,6 +15,7 @@ class Scripted implements StreamConnection {
   isMute = false;
   error: GatewayError | null = null;
   readonly asked: string[] = [];
+  readonly counts: number[] = [];
   closed = false;
 
   async call(_command: string, [, key = ""]: readonly unknown[]): Promise<unknown> {
@@ -29,6 +30,7 @@ class Scripted implements StreamConnection {
   }
 
   async callBytes(_command: string, args: readonly unknown[]): Promise<unknown> {
+    this.counts.push(Number(args[1]));
     const behind = Number(String(args.at(-1)).split("-")[0]);
     this.asked.push(`XREAD ${args.slice(args.indexOf("STREAMS") + 1).join(" ")}`);
     await nextTurn();
@@ -97,6 +99,28 @@ test("reader - a stream that grows while reading gives nothing is found out, tol
   one.reader.remove(one.reading);
   await one.reader.close();
   expect(script.closed).toBe(true);
+});
+
+test("reader - what does not come in time is asked for in smaller parts, then in larger ones again", async () => {
+  const script = new Scripted();
+  const one = rig(script);
+  const counts = (): number[] => script.counts.splice(0);
+  one.reader.add(one.reading);
+  await one.pass(300);
+  expect(new Set(counts())).toEqual(new Set([100]));
+  script.error = new GatewayError("REDIS_TIMEOUT", "no answer");
+  await one.pass(3000);
+  script.error = null;
+  counts();
+  await one.pass(3000);
+  expect(counts()[0]).toBeLessThan(100);
+  for (let more = 0; more < 30; more++) {
+    script.last++;
+    await one.pass(100);
+  }
+  expect(counts().at(-1)).toBe(100);
+  one.reader.remove(one.reading);
+  await one.reader.close();
 });
 
 test("reader - a busy sink leaves its entries in Redis, and is asked again when it says so", async () => {

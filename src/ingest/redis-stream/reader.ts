@@ -49,6 +49,8 @@ const BYTES_MAX = 8 * 1024 * 1024;
 /** Taken for an entry's size before one was seen. */
 const ENTRY_BYTES_FIRST = 16 * 1024;
 const ENTRY_BYTES_MIN = 64;
+/** So much less is read after an answer that did not come. */
+const SHRINK = 8;
 /** A round names all keys, whichever of them moved: with many of them rounds are fewer, and hold more. */
 const KEYS_PER_MS = 50;
 const ROUND_MS_MAX = 10;
@@ -129,6 +131,8 @@ export class Reader {
       } catch (error) {
         this.#connection?.close();
         if (signal.aborted) return;
+        // Perhaps it was too much for a slow connection: less is asked for, until answers come.
+        if (isCode(error, "REDIS_TIMEOUT")) this.#entryBytes = Math.min(BYTES_MAX, this.#entryBytes * SHRINK);
         const said = error instanceof Error ? error.message : String(error);
         const pauseMs = backoff.next();
         const retryAt = wallMs(clock) + Math.ceil(pauseMs);
@@ -248,8 +252,11 @@ export class Reader {
   }
 }
 
+const isCode = (error: unknown, code: string): error is GatewayError =>
+  error instanceof GatewayError && error.code === code;
+
 const isOfKey = (error: unknown): error is GatewayError =>
-  error instanceof GatewayError && (error.code === "REDIS_TYPE" || error.code === "REDIS_PERMISSION");
+  isCode(error, "REDIS_TYPE") || isCode(error, "REDIS_PERMISSION");
 
 /** Null: there is no such key. */
 async function ask(connection: StreamConnection, key: string): Promise<StreamInfo | null> {
