@@ -95,4 +95,6 @@ export interface BrokerProperty {
   readonly default: string;
   /** Also the consequence, where it is a limit. */
   readonly what: string;
+  /** Other clients' names for it. */
+  readonly aliases?: readonly string[];
 }

@@ -85,7 +85,7 @@ function checkProperties(document: Raw, context: DynamicContext, mistakes: Mista
     const table = context.properties[type];
     const names = table.map(({ name }) => name);
     for (const [name, value] of Object.entries(entry.properties)) {
-      const property = table.find((one) => one.name === name);
+      const property = table.find((one) => one.name === name || one.aliases?.includes(name));
       const path = ["datasource", index, "properties", name];
       if (property === undefined) {
         const close = nearest(name, names);

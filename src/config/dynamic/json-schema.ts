@@ -47,7 +47,9 @@ function withProperties(source: Schema, tables: DynamicContext["properties"]): S
       // biome-ignore lint/suspicious/noThenProperty: a word of JSON Schema
       then: {
         type: "object",
-        properties: { properties: { type: "object", properties: Object.fromEntries(tables[type].map(propertyOf)) } },
+        properties: {
+          properties: { type: "object", properties: Object.fromEntries(tables[type].flatMap(propertiesOf)) },
+        },
       },
     })),
   };
@@ -61,8 +63,10 @@ const TYPES: Readonly<Record<BrokerProperty["type"], Schema>> = {
   object: { type: ["object", "boolean", "null"] },
 };
 
-function propertyOf({ name, type, default: standard, what }: BrokerProperty): [string, Schema] {
-  return [name, { ...TYPES[type], description: standard === "" ? what : `${what} Default: ${standard}.` }];
+/** Under its name and those that other clients have for it. */
+function propertiesOf({ name, type, default: standard, what, aliases = [] }: BrokerProperty): [string, Schema][] {
+  const schema = { ...TYPES[type], description: standard === "" ? what : `${what} Default: ${standard}.` };
+  return [[name, schema], ...aliases.map((alias): [string, Schema] => [alias, { ...schema, deprecated: true }])];
 }
 
 /** As it stands in docs/config.schema.json. */

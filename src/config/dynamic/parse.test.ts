@@ -303,6 +303,10 @@ test("dynamic config - properties of brokers: wrong types are mistakes, unknown 
     "datasource[0].properties.password: is of the wrong type, want a text",
     "datasource[0].properties.tls: is of the wrong type, want an object",
   ]);
+  const other = { "metadata.broker.list": "a:1", "sasl.mechanisms": ["x"] };
+  const kafka = { datasource: [{ type: "kafka", name: "k", properties: other }] };
+  expect(warningsOf(kafka)).toEqual([]);
+  expect(mistakesOf(kafka)).toEqual(['datasource[0].properties["sasl.mechanisms"]: is of the wrong type, want a text']);
   expect(mistakesOf(source({ connect_timeout: "5", max_reconnect_attempts: 10, tls: {}, user: null }))).toEqual([]);
   expect(warningsOf(source({ conect_timeout: 5, "a.b": 1 }))).toEqual([
     'datasource[0].properties.conect_timeout: a nats source knows no such property and leaves it aside, did you mean "connect_timeout"?',

@@ -7,7 +7,7 @@
 import type { SASLOptions } from "@platformatic/kafka";
 import type { BrokerTools } from "../broker.ts";
 import { BrokerProperties } from "../broker-properties.ts";
-import { fallbackOf, KAFKA_PROPERTIES, wordOf } from "./property-table.ts";
+import { ALIASES, fallbackOf, KAFKA_PROPERTIES, wordOf } from "./property-table.ts";
 import { saslOf } from "./sasl.ts";
 import { type TlsSettings, tlsOf } from "./tls.ts";
 
@@ -33,13 +33,6 @@ export interface KafkaSettings {
   readonly deadLetterTopic: string | null;
 }
 
-/** Other clients' names for what we have. */
-const ALIASES: Readonly<Record<string, string>> = {
-  "metadata.broker.list": "bootstrap.servers",
-  "sasl.mechanisms": "sasl.mechanism",
-  "fetch.wait.max.ms": "fetch.max.wait.ms",
-  "fetch.message.max.bytes": "max.partition.fetch.bytes",
-};
 const PROTOCOLS = ["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] as const;
 const TOPIC_NAME = /^[A-Za-z0-9._-]{1,249}$/;
 

@@ -82,11 +82,20 @@ const ROWS: readonly Row[] = [
   ],
 ];
 
+/** Other clients' names for what we have. */
+export const ALIASES: Readonly<Record<string, string>> = {
+  "metadata.broker.list": "bootstrap.servers",
+  "sasl.mechanisms": "sasl.mechanism",
+  "fetch.wait.max.ms": "fetch.max.wait.ms",
+  "fetch.message.max.bytes": "max.partition.fetch.bytes",
+};
+
 export const KAFKA_PROPERTIES: readonly BrokerProperty[] = ROWS.map(([name, type, fallback, what]) => ({
   name,
   type,
   default: fallback,
   what,
+  aliases: Object.keys(ALIASES).filter((alias) => ALIASES[alias] === name),
 }));
 
 /** One of the words, or its default. */
