@@ -85,7 +85,8 @@ export function resumeContract(name: string, { open, first: begin = 0 }: ResumeC
     const first = await run(open(), checkpoints, 400);
     const second = await run(open(), checkpoints, (first.shard.status().offset ?? 0) + 300);
     const { epoch, base, token } = first.shard.status();
-    expect(second.shard.status()).toMatchObject({ epoch, base, token: token + 1 });
+    expect(second.shard.status()).toMatchObject({ epoch, base });
+    expect(second.shard.status().token).toBeGreaterThan(token);
     const all = [...told(first), ...told(second)];
     expect(all.map(({ seq }) => seq)).toEqual(all.map((_, at) => base + begin + at));
     expect(all.slice(1).map(({ prev }) => prev)).toEqual(all.slice(0, -1).map(({ seq }) => seq));
