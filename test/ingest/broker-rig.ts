@@ -24,22 +24,30 @@ export class KeptLog implements IngestLog {
 /** Follows the inputs of a source topic. */
 export class Followed {
   inputs: readonly BrokerInput[] = [];
+  /** How often they were told. */
+  times = 0;
   readonly #broker: Broker;
 
   constructor(broker: Broker, pattern: TopicPattern) {
     this.#broker = broker;
     broker.watch(pattern, (inputs) => {
       this.inputs = inputs;
+      this.times++;
     });
+  }
+
+  /** Waits until there are so many. */
+  async of(count: number): Promise<readonly BrokerInput[]> {
+    await waitFor(
+      () => this.inputs.length === count,
+      () => `${count} inputs; there are ${this.inputs.length}: ${Bun.inspect(this.#broker.status())}`,
+    );
+    return this.inputs;
   }
 
   /** The one input there is to be. */
   async one(): Promise<BrokerInput> {
-    await waitFor(
-      () => this.inputs.length === 1,
-      () => `one input; there are ${this.inputs.length}: ${Bun.inspect(this.#broker.status())}`,
-    );
-    return this.inputs[0]!;
+    return (await this.of(1))[0]!;
   }
 }
 

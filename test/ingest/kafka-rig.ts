@@ -1,11 +1,12 @@
-/** What the tests with a real Kafka share: topics, records, brokers of ours and sinks that keep everything. */
+/** What the tests with a real Kafka share: topics, records and brokers of ours. */
 import { Admin, Consumer, Producer } from "@platformatic/kafka";
-import type { Broker, BrokerInput, BrokerRecord, BrokerTools, TopicPattern } from "../../src/ingest/broker.ts";
+import type { BrokerTools } from "../../src/ingest/broker.ts";
 import { KafkaBroker, type KafkaTimes } from "../../src/ingest/kafka/broker.ts";
-import type { IngestLog } from "../../src/ingest/sampled-log.ts";
-import type { RecordSink, Source, SourceRecord } from "../../src/ingest/source.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { waitFor } from "../lib/wait.ts";
+import { KeptLog } from "./broker-rig.ts";
+
+export { Followed, Kept, KeptLog, numbers, plainTopic, Running, textOf } from "./broker-rig.ts";
 
 export type Compression = "none" | "gzip" | "snappy" | "lz4" | "zstd";
 
@@ -128,23 +129,6 @@ export class KafkaDesk {
   }
 }
 
-export const plainTopic = (name: string): TopicPattern => ({
-  text: name,
-  symbolOf: (topic) => (topic === name ? "" : null),
-  topics: () => [name],
-});
-
-/** A log that keeps its lines, for the message of a failed test. */
-export class KeptLog implements IngestLog {
-  readonly lines: string[] = [];
-  readonly #keep = (level: string) => (message: string, fields?: Readonly<Record<string, unknown>>) => {
-    this.lines.push(`${level} ${message} ${Bun.inspect(fields ?? {}, { depth: 3 })}`);
-  };
-  readonly info = this.#keep("info");
-  readonly warn = this.#keep("warn");
-  readonly error = this.#keep("error");
-}
-
 export interface Properties {
   readonly [name: string]: unknown;
 }
@@ -178,85 +162,3 @@ export const brokerOf = (
   more: Partial<BrokerTools> = {},
   times: KafkaTimes = QUICK_TIMES,
 ): KafkaBroker => new KafkaBroker(toolsOf(server, properties, more), times);
-
-/** Follows the inputs of a topic. */
-export class Followed {
-  inputs: readonly BrokerInput[] = [];
-  times = 0;
-
-  constructor(broker: Broker, pattern: TopicPattern) {
-    broker.watch(pattern, (inputs) => {
-      this.inputs = inputs;
-      this.times++;
-    });
-  }
-
-  async of(count: number): Promise<readonly BrokerInput[]> {
-    await waitFor(
-      () => this.inputs.length === count,
-      () => `${count} inputs; there are ${this.inputs.length}`,
-    );
-    return this.inputs;
-  }
-}
-
-/** A sink that keeps everything and can be busy. */
-export class Kept implements RecordSink {
-  readonly records: SourceRecord[] = [];
-  #busy: PromiseWithResolvers<void> | null = null;
-
-  accept(record: SourceRecord): void {
-    this.records.push(record);
-  }
-
-  busy(): Promise<void> | null {
-    return this.#busy?.promise ?? null;
-  }
-
-  pause(): void {
-    this.#busy ??= Promise.withResolvers();
-  }
-
-  release(): void {
-    this.#busy?.resolve();
-    this.#busy = null;
-  }
-
-  /** Values of the data records, as text. */
-  get values(): string[] {
-    return this.records.flatMap((record) => (record.type === "data" ? [textOf(record.value)] : []));
-  }
-
-  get offsets(): number[] {
-    return this.records.map(({ offset }) => offset);
-  }
-}
-
-export const textOf = (value: unknown): string => Buffer.from((value as BrokerRecord).value).toString("utf8");
-
-/** A source that runs until it is stopped. */
-export class Running {
-  readonly source: Source;
-  readonly sink = new Kept();
-  readonly ended: Promise<unknown>;
-  readonly #abort = new AbortController();
-
-  constructor(source: Source, from: number | null = null, position: string | null = null) {
-    this.source = source;
-    this.ended = source.run(this.sink, from, this.#abort.signal, position).catch((error: unknown) => error);
-  }
-
-  async has(count: number): Promise<void> {
-    await waitFor(
-      () => this.sink.values.length >= count,
-      () => `${count} records; there are ${this.sink.values.length}, ${Bun.inspect(this.source.status())}`,
-    );
-  }
-
-  async stop(): Promise<void> {
-    this.#abort.abort();
-    await this.ended;
-  }
-}
-
-export const numbers = (count: number, first = 0): string[] => Array.from({ length: count }, (_, i) => `${first + i}`);
