@@ -2,6 +2,7 @@
 import { expect, test } from "bun:test";
 import { type FakeClock, nextTurn } from "../lib/fake-clock.ts";
 import { type Checkpoint, type CheckpointStore, MemoryCheckpoints } from "./checkpoint.ts";
+import { withoutState } from "./checkpoints/serialise.ts";
 import { CEILING_STEP } from "./numbering.ts";
 import type { RecordSink, SourceRecord } from "./source.ts";
 import { data, json, ListSource, type Rig, recordsOf, rig } from "./testing/rig.ts";
@@ -212,4 +213,24 @@ test("positions - the last record's is saved with its offset, given back to the 
   await again.through;
   await second.shard.stop();
   expect(positions).toEqual([null, "5-2"]);
+});
+
+test("owners - a checkpoint whose state cannot be read: a new epoch above its ceiling, from the start of the source", async () => {
+  const first = rig(recordsOf([data(json(T, "1")), data(json(T, "2"))]), { checkpoints: new Store() });
+  await first.shard.start();
+  await first.source.through;
+  const { token, ceiling, base, epoch } = first.shard.status();
+  await first.shard.stop();
+  const checkpoints = new Store();
+  // As a store gives it that finds only the head readable.
+  await checkpoints.kept.save("shard-1", withoutState({ token, owner: "other", epoch, base, ceiling, offset: 1 }));
+  const second = rig(recordsOf([data(json(T, "1"))]), { checkpoints, more: { randomId: () => "another" } });
+  await second.shard.start();
+  await second.source.through;
+  expect(second.source.from).toBeNull();
+  const now = second.shard.status();
+  expect(now.epoch).toBe("another");
+  expect(now.base).toBeGreaterThan(ceiling);
+  expect(now.token).toBeGreaterThan(token);
+  await second.shard.stop();
 });
