@@ -5,6 +5,8 @@ import { parseDynamic } from "./parse.ts";
 import { readDynamic } from "./read.ts";
 
 const context = dynamicContext();
+/** On a machine that is busy with much else. */
+const BUSY_MS = 60_000;
 const read = (document: unknown) => readDynamic(JSON.stringify(document), context, systemClock());
 
 /** So many routes, the last one with what `broken` says. */
@@ -18,23 +20,31 @@ function document(count: number, noteLength: number, broken: Record<string, unkn
   return { datasource: [{ type: "kafka", name: "k", properties: { note: "x".repeat(noteLength) } }], routes };
 }
 
-test("dynamic config - a document of more than 10 MB is parsed beside the main thread, its last mistake found", async () => {
-  const big = document(10_000, 9_500_000, { data_source: "kk" });
-  expect(JSON.stringify(big).length).toBeGreaterThan(10 * 1024 * 1024);
-  let turns = 0;
-  const timer = setInterval(() => turns++, 1);
-  const parsed = await read(big);
-  clearInterval(timer);
-  expect("mistakes" in parsed && parsed.mistakes).toMatchObject([
-    { path: "routes[9999].data_source", message: 'no data source "kk", did you mean "k"?' },
-  ]);
-  // The main thread went on meanwhile.
-  expect(turns).toBeGreaterThan(5);
-});
+test(
+  "dynamic config - a document of more than 10 MB is parsed beside the main thread, its last mistake found",
+  async () => {
+    const big = document(10_000, 9_500_000, { data_source: "kk" });
+    expect(JSON.stringify(big).length).toBeGreaterThan(10 * 1024 * 1024);
+    let turns = 0;
+    const timer = setInterval(() => turns++, 1);
+    const parsed = await read(big);
+    clearInterval(timer);
+    expect("mistakes" in parsed && parsed.mistakes).toMatchObject([
+      { path: "routes[9999].data_source", message: 'no data source "kk", did you mean "k"?' },
+    ]);
+    // The main thread went on meanwhile.
+    expect(turns).toBeGreaterThan(5);
+  },
+  BUSY_MS,
+);
 
-test("dynamic config - a sound document comes back from the worker as it would from here", async () => {
-  const sound = document(2000, 10);
-  const here = parseDynamic(JSON.stringify(sound), context);
-  expect("config" in here && here.config.routes.length).toBe(2000);
-  expect(await read(sound)).toEqual(here);
-});
+test(
+  "dynamic config - a sound document comes back from the worker as it would from here",
+  async () => {
+    const sound = document(1000, 10);
+    const here = parseDynamic(JSON.stringify(sound), context);
+    expect("config" in here && here.config.routes.length).toBe(1000);
+    expect(await read(sound)).toEqual(here);
+  },
+  BUSY_MS,
+);
