@@ -6,7 +6,8 @@
 import type { DynamicContext } from "./config/dynamic/types.ts";
 import { DEFAULT_LIMITS } from "./edge/config.ts";
 import { JETSTREAM_PROPERTIES } from "./ingest/jetstream/mod.ts";
-import { KAFKA_PROPERTIES } from "./ingest/kafka/mod.ts";
+// Not through its face, which brings the client: that takes most of a second to load.
+import { KAFKA_PROPERTIES } from "./ingest/kafka/property-table.ts";
 import { mapperKinds } from "./ingest/mapper/mod.ts";
 import { NATS_PROPERTIES } from "./ingest/nats/mod.ts";
 import { REDIS_STREAM_PROPERTIES } from "./ingest/redis-stream/mod.ts";

@@ -8,7 +8,7 @@ import type { DynamicConfig } from "./config/dynamic/types.ts";
 import { systemClock } from "./lib/clock.ts";
 import { GatewayError } from "./lib/errors.ts";
 import { silentLog } from "./lib/log.ts";
-import { BROKERS } from "./node-routes.ts";
+import { loadBrokers } from "./node-brokers.ts";
 
 const NOWHERE = "127.0.0.1:1";
 
@@ -16,11 +16,12 @@ const NOWHERE = "127.0.0.1:1";
 export async function judgeSources({
   datasource,
 }: Pick<DynamicConfig, "datasource">): Promise<readonly { readonly index: number; readonly message: string }[]> {
+  const brokers = await loadBrokers(datasource);
   const found: { index: number; message: string }[] = [];
   for (const [index, { type, name, properties }] of datasource.entries()) {
     const tools = { name, properties, clock: systemClock(), random: Math.random, log: silentLog };
     try {
-      await BROKERS[type]?.({ ...tools, resolveAddress: () => NOWHERE }).close();
+      await brokers[type]?.({ ...tools, resolveAddress: () => NOWHERE }).close();
     } catch (error) {
       if (!(error instanceof GatewayError)) throw error;
       found.push({ index, message: error.message });

@@ -5,17 +5,18 @@
  */
 import type { Bus } from "./bus/bus.ts";
 import { createMemoryBus } from "./bus/memory.ts";
-import { createNatsBus, type NatsBus } from "./bus/nats/mod.ts";
+import type { NatsBus } from "./bus/nats/mod.ts";
 import { resolverOf } from "./config/addresses.ts";
 import type { StaticConfig } from "./config/static.ts";
 import type { Clock } from "./lib/clock.ts";
 import type { Log } from "./lib/log.ts";
 import type { Fanout } from "./routes/mod.ts";
 
-export function makeBus(config: StaticConfig, fanout: Fanout, clock: Clock, log: Log): Bus {
+export async function makeBus(config: StaticConfig, fanout: Fanout, clock: Clock, log: Log): Promise<Bus> {
   const { kind, servers, user, password, token, credentials, tls, lingerMs, batch, stream } = config.bus;
   const reaches = kind !== "memory" || fanout.kinds.has("nats") || fanout.kinds.has("jetstream");
   if (!reaches) return createMemoryBus({ clock });
+  const { createNatsBus } = await import("./bus/nats/mod.ts");
   return createNatsBus({
     nats: { servers, user, password, token, credentials, tls },
     kind,

@@ -1,7 +1,7 @@
 /**
  * What a dynamic configuration makes of a node: instruments and channels that are known, fanout topics, and routes.
  *
- * Part of the composition root: here the brokers and the mappers of routes are picked.
+ * Part of the composition root: here the mappers of routes are picked.
  */
 import type { ConfigView } from "./admin/mod.ts";
 import { parseChannelName, symbolOf } from "./channel/name.ts";
@@ -15,16 +15,13 @@ import { createFileStore } from "./config/store/file.ts";
 import type { ConfigStore } from "./config/store/store.ts";
 import { dynamicContext } from "./dynamic-context.ts";
 import type { TopicPattern } from "./ingest/broker.ts";
-import { createJetstreamBroker } from "./ingest/jetstream/mod.ts";
-import { createKafkaBroker } from "./ingest/kafka/mod.ts";
 import { createDeclarative } from "./ingest/mapper/declarative/mod.ts";
 import { createMapper, learnInto, type Mapper, type MapperTools, mapperKinds } from "./ingest/mapper/mod.ts";
 import { createRouteMapper } from "./ingest/mapper/route.ts";
-import { createNatsBroker } from "./ingest/nats/mod.ts";
-import { createRedisStreamBroker } from "./ingest/redis-stream/mod.ts";
 import { createTopicPattern } from "./ingest/topic-pattern.ts";
 import type { Clock } from "./lib/clock.ts";
 import type { Log } from "./lib/log.ts";
+import { loadBrokers } from "./node-brokers.ts";
 import {
   type BrokerFactories,
   Brokers,
@@ -37,14 +34,6 @@ import {
 import type { ShardCommon } from "./routes/routed-shard.ts";
 
 const SYMBOL = "{symbol}";
-
-/** The brokers that this build has. */
-export const BROKERS: BrokerFactories = {
-  kafka: createKafkaBroker,
-  nats: createNatsBroker,
-  jetstream: createJetstreamBroker,
-  "redis-stream": createRedisStreamBroker,
-};
 
 /** The configuration as the parts of a node use it. */
 export class Dynamic {
@@ -156,7 +145,8 @@ export interface RoutesParts {
   readonly dynamic: Dynamic;
   readonly registry: InstrumentRegistry;
   readonly common: ShardCommon;
-  readonly factories: BrokerFactories;
+  /** In the place of this build's brokers of their type. */
+  readonly brokers: BrokerFactories;
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Log;
@@ -164,7 +154,7 @@ export interface RoutesParts {
 
 /** Throws GatewayError BROKER_PROPERTIES where a data source cannot work. */
 export async function startRoutes(parts: RoutesParts): Promise<Routes> {
-  const { config, dynamic, registry, common, factories, clock, random, log } = parts;
+  const { config, dynamic, registry, common, clock, random, log } = parts;
   const peers = config.peers.length === 0 ? [config.nodeId] : config.peers;
   if (!peers.includes(config.nodeId)) {
     log.warn("this node is not among the peers: it owns no shard", { node: config.nodeId, peers });
@@ -172,6 +162,7 @@ export async function startRoutes(parts: RoutesParts): Promise<Routes> {
   const tools = { clock, random, log, resolveAddress: resolverOf(config.addresses) };
   const learn = learnInto(registry, (error) => log.warn("an instrument is refused", { error: error.message }));
   const listed = (market: string) => dynamic.isListed(market);
+  const factories = await loadBrokers(dynamic.config.datasource, parts.brokers);
   const routes = new Routes({
     nodeId: config.nodeId,
     peers,

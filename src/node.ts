@@ -29,7 +29,6 @@ import { makeCheckpoints } from "./node-checkpoints.ts";
 import { NodeDrain } from "./node-drain.ts";
 import { follow } from "./node-following.ts";
 import { makeRest } from "./node-rest.ts";
-import { BROKERS, openDynamic, startRoutes } from "./node-routes.ts";
 import { nodeView } from "./node-view.ts";
 import { binanceEncoder } from "./protocol/binance/mod.ts";
 import { nativeEncoder } from "./protocol/native/mod.ts";
@@ -84,7 +83,7 @@ export interface NodeDeps {
   readonly bus?: Bus;
   readonly checkpoints?: CheckpointStore;
   /** In the place of those of their type. */
-  readonly brokers?: Partial<BrokerFactories>;
+  readonly brokers?: BrokerFactories;
 }
 
 export async function startNode(config: StaticConfig, deps: NodeDeps = {}): Promise<Node> {
@@ -92,12 +91,14 @@ export async function startNode(config: StaticConfig, deps: NodeDeps = {}): Prom
   const clock = systemClock();
   const has = (role: StaticConfig["roles"][number]): boolean => config.roles.includes(role);
   const registry = deps.world?.registry ?? new InstrumentRegistry(config.defaultMarket);
-  const dynamic = await openDynamic(config, registry, clock, log);
+  // Only where it is used: it brings the parser of configurations and the brokers' clients.
+  const routing = config.configStore === undefined ? null : await import("./node-routes.ts");
+  const dynamic = await routing?.openDynamic(config, registry, clock, log);
   const inputs = has("ingest") && dynamic === undefined ? inputsOf(config, registry, clock, log) : [];
   if (!has("ingest") && dynamic === undefined && deps.world === undefined) knowInputs(config, registry);
 
   const fanout = dynamic?.fanout ?? new Fanout([], config.defaultMarket);
-  const bus = deps.world?.bus ?? deps.bus ?? makeBus(config, fanout, clock, log);
+  const bus = deps.world?.bus ?? deps.bus ?? (await makeBus(config, fanout, clock, log));
   const topicOf = (channel: string, user: string) => fanout.topicOf(channel, user);
   let routes: Routes | null = null;
   const shardOf = (name: string) => routes?.shard(name) ?? shards.find(({ id }) => id === name) ?? null;
@@ -130,7 +131,7 @@ export async function startNode(config: StaticConfig, deps: NodeDeps = {}): Prom
   const { rest: binanceRest, heads } = makeRest({ bus, engine, follower, registry, isOwn, clock, log });
   const rest = new RestDesk(binanceRest, (worker, answers) => edge?.post(worker, { is: "rest", answers }));
 
-  const checkpoints = deps.checkpoints ?? makeCheckpoints(config, clock, log);
+  const checkpoints = deps.checkpoints ?? (await makeCheckpoints(config, clock, log));
   const common = {
     bus,
     catalog: registry,
@@ -185,18 +186,10 @@ export async function startNode(config: StaticConfig, deps: NodeDeps = {}): Prom
     }
     await until(() => refusal !== null || !shards.some(isPending), FIRST_CONNECTION_MS_MAX, clock);
     if (refusal !== null) throw refusal;
-    if (dynamic !== undefined && has("ingest")) {
-      const factories = { ...BROKERS, ...deps.brokers };
-      const begun = await startRoutes({
-        config,
-        dynamic,
-        registry,
-        common,
-        factories,
-        clock,
-        random: Math.random,
-        log,
-      });
+    if (routing !== null && dynamic !== undefined && has("ingest")) {
+      const { brokers = {} } = deps;
+      const given = { config, dynamic, registry, common, brokers, clock, random: Math.random, log };
+      const begun = await routing.startRoutes(given);
       routes = begun;
       // Also without a shard this node has its say: a known channel is then subscribed, and not refused as unanswered.
       bus.serve(`node ${config.nodeId}`, () => null);

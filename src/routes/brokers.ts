@@ -6,10 +6,12 @@
  */
 import type { BrokerType, DataSourceSpec } from "../config/dynamic/types.ts";
 import type { Broker, BrokerStatus, BrokerTools } from "../ingest/broker.ts";
+import { assert } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 
 export type BrokerFactory = (tools: BrokerTools) => Broker;
-export type BrokerFactories = Readonly<Record<BrokerType, BrokerFactory>>;
+/** Of the types that the configuration has. */
+export type BrokerFactories = Readonly<Partial<Record<BrokerType, BrokerFactory>>>;
 
 export class Brokers {
   readonly #factories: BrokerFactories;
@@ -29,7 +31,9 @@ export class Brokers {
   open({ name, type, properties }: DataSourceSpec): Broker {
     const known = this.#brokers.get(name);
     if (known !== undefined) return known;
-    const broker = this.#factories[type]({ ...this.#tools, name, properties });
+    const factory = this.#factories[type];
+    assert(factory !== undefined, `a broker of type ${type} was loaded for data source ${name}`);
+    const broker = factory({ ...this.#tools, name, properties });
     this.#brokers.set(name, broker);
     return broker;
   }
