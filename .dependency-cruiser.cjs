@@ -70,7 +70,12 @@ module.exports = {
       ["^src/lib/", "^src/channel/", "^src/cluster/", "^src/config/dynamic/types\\.ts$", "^src/ingest/"],
       "routes imports lib, channel, cluster, ingest and what a configuration is",
     ),
-    never("brokers", "^src/routes/", "^src/ingest/(kafka|nats|jetstream|redis-stream)/", "routes knows no broker by name"),
+    never(
+      "brokers",
+      "^src/routes/",
+      "^src/ingest/(kafka|nats|jetstream|redis-stream)/",
+      "routes knows no broker by name",
+    ),
     never("ingest", "^src/ingest/", "^src/(edge|admin|cli)/", "ingest never imports edge, admin or the command line"),
     never(
       "edge",

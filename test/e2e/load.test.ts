@@ -42,6 +42,7 @@ async function load(...flags: string[]): Promise<Ended> {
     },
     err,
     loadNode: never,
+    loadConfigTools: never,
     tailWorld: never,
     loadSurroundings: () => ({
       progress: { write: err, columns: () => null },
