@@ -79,6 +79,17 @@ const duel = (random: Random): readonly Step[] => {
   ];
 };
 
+/** A client reads too little while much comes, and keeps up again. */
+const slowSpell = (random: Random): readonly Step[] => {
+  const choke: Step = {
+    do: "choke",
+    client: random.int(0, 30),
+    ms: random.int(800, 3000),
+    bytes: random.pick([0, 0, 1, 10, 50]),
+  };
+  return [choke, feed("good", 40)(random), feed("good", 40)(random), { do: "wait", ms: random.int(1, 4000) }];
+};
+
 const CALM: Weighted = [
   [7, feed("good", 9)],
   [3, open],
@@ -190,8 +201,8 @@ function stepsOf(theme: Theme, random: Random): Step[] {
       at -= weight;
       return at < 0;
     });
-    const hasOwners = theme === "owners" || theme === "everything";
-    if (hasOwners && random.chance(0.04)) steps.push(...duel(random));
+    if (theme !== "bus" && theme !== "edge" && random.chance(0.04)) steps.push(...duel(random));
+    else if (theme !== "bus" && theme !== "owners" && random.chance(0.04)) steps.push(...slowSpell(random));
     else steps.push((chosen ?? drawn[0]!)[1](random));
   }
   return steps;
