@@ -6,7 +6,7 @@
 import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { isFree, startKafka, startNats, startRedis } from "../test/lib/services/mod.ts";
+import { startKafka, startNats, startRedis } from "../test/lib/services/mod.ts";
 import type { RealServer } from "../test/lib/services/server.ts";
 
 const HELP = `npm run services [-- OPTIONS]
@@ -23,7 +23,7 @@ Each may be one of yours: REDIS_SERVER and NATS_SERVER name a program, KAFKA_HOM
 interface Service {
   readonly title: string;
   readonly port: number;
-  start(options: { port?: number; folder?: string }): Promise<RealServer & { readonly url: string }>;
+  start(options: { port: number; folder?: string }): Promise<RealServer & { readonly url: string }>;
 }
 
 /** A topic is there when somebody writes to it, with one partition: its records then need no key to stay in order. */
@@ -89,8 +89,7 @@ interface Started {
 async function start(name: string, data: string | null): Promise<Started> {
   const { title, port, start } = SERVICES[name]!;
   console.error(`starting ${title} ...`);
-  const options: { port?: number; folder?: string } = {};
-  if (await isFree(port)) options.port = port;
+  const options: { port: number; folder?: string } = { port };
   if (data !== null) {
     options.folder = join(data, name);
     mkdirSync(options.folder, { recursive: true });

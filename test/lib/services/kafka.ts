@@ -13,6 +13,7 @@ import { freePort } from "./port.ts";
 import { RealServer } from "./server.ts";
 
 export interface KafkaOptions {
+  /** Has it if it is free. */
   readonly port?: number;
   readonly folder?: string;
   /** The `host:port` that it names to clients, such as a proxy's; else its own. */
@@ -43,8 +44,6 @@ export class KafkaServer extends RealServer {
   }
 }
 
-/** Where a question would need a login. */
-const STARTED = "Kafka Server started";
 const LOG_LEVELS = ["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.slf4j.simpleLogger.log.kafka=info"];
 
 export async function startKafka(options: KafkaOptions = {}): Promise<KafkaServer> {
@@ -59,7 +58,9 @@ export async function startKafka(options: KafkaOptions = {}): Promise<KafkaServe
       writeFileSync(path, await propertiesOf(options, kafka, port, folder));
       return { program: kafka.java, args: [...javaFlags(kafka), "kafka.Kafka", path], env: {} };
     },
-    ready: async (port, wrote) => (isSecured(options) ? wrote().includes(STARTED) : await listsBroker(port)),
+    listens: "Kafka Server started",
+    // Where one has to log in, that it has started must do.
+    ready: async (port) => isSecured(options) || (await listsBroker(port)),
     // A busy machine starts a Java program slowly.
     readyMsMax: 60_000,
   });

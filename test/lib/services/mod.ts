@@ -5,5 +5,5 @@
 export type { TlsFiles } from "./greeting.ts";
 export { type KafkaOptions, KafkaServer, startKafka } from "./kafka.ts";
 export { type NatsOptions, NatsServer, startNats } from "./nats.ts";
-export { freePort, isFree } from "./port.ts";
+export { freePort } from "./port.ts";
 export { type RedisOptions, RedisServer, startRedis } from "./redis.ts";

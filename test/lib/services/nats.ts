@@ -12,6 +12,7 @@ export interface NatsOptions {
   readonly user?: string;
   readonly password?: string;
   readonly token?: string;
+  /** Has it if it is free. */
   readonly port?: number;
   readonly folder?: string;
   /** More lines of its configuration: `max_payload: 2MB`. */
@@ -45,6 +46,7 @@ export async function startNats(options: NatsOptions = {}): Promise<NatsServer> 
       writeFileSync(path, `${[...lines, ...settings].join("\n")}\n`);
       return { program, args: ["-c", path], env };
     },
+    listens: "Server is ready",
     // It greets in plain text, also where TLS follows.
     async ready(port) {
       const heard = (await answer({ port, whole: hasLine })).toString();

@@ -8,6 +8,7 @@ import { RealServer } from "./server.ts";
 export interface RedisOptions {
   readonly password?: string;
   readonly tls?: TlsFiles;
+  /** Has it if it is free. */
   readonly port?: number;
   readonly folder?: string;
   /** More lines of redis.conf: `maxmemory 10mb`. */
@@ -47,6 +48,7 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
       writeFileSync(path, `${[...lines, ...settings].join("\n")}\n`);
       return { program, args: [path], env };
     },
+    listens: "Ready to accept connections",
     async ready(port) {
       const ask = `${password === undefined ? "" : `AUTH ${password}\r\n`}PING\r\n`;
       const heard = await answer({ port, tls, ask, whole: (bytes) => /\+PONG|-/.test(bytes.toString()) });

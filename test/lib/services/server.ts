@@ -23,14 +23,16 @@ export interface Plan {
   readonly name: string;
   /** `7.0.15 from PATH`. */
   readonly about: string;
-  /** The port it shall have; without it a free one. */
+  /** The port it has if that is free; without it, or if it is not, some free one. */
   readonly port?: number | undefined;
   /** Its folder, which then stays; without it a temporary one that goes. */
   readonly folder?: string | undefined;
   /** Writes what it needs into its folder; once, but again if the port turns out to be taken. */
   prepare(port: number, folder: string): Command | Promise<Command>;
-  /** Whether it serves; `wrote` has what it wrote since its start. May throw where nobody answers yet. */
-  ready(port: number, wrote: () => string): Promise<boolean>;
+  /** What it writes when it listens: who answers on its port before may be another server. */
+  readonly listens: string;
+  /** Whether it serves, once it listens. May throw where nobody answers yet. */
+  ready(port: number): Promise<boolean>;
   readonly readyMsMax: number;
 }
 
@@ -86,7 +88,8 @@ export class RealServer implements AsyncDisposable {
   /** For the factories: settles when it serves. */
   async begin(): Promise<void> {
     for (let tried = 1; ; tried++) {
-      this.#port = this.#plan.port ?? (await freePort());
+      const { port } = this.#plan;
+      this.#port = port !== undefined && tried === 1 && (await isFree(port)) ? port : await freePort();
       try {
         this.#command = await this.#plan.prepare(this.#port, this.folder);
         await this.#run();
@@ -94,7 +97,7 @@ export class RealServer implements AsyncDisposable {
       } catch (error) {
         await this.kill("SIGKILL");
         // Somebody took the port between our look and its start.
-        const again = this.#plan.port === undefined && tried < PORTS_TRIED_MAX && TAKEN.test(String(error));
+        const again = tried < PORTS_TRIED_MAX && TAKEN.test(String(error));
         if (again) continue;
         this.#remove();
         throw error;
@@ -167,15 +170,13 @@ export class RealServer implements AsyncDisposable {
   }
 
   async #isReady(child: Bun.Subprocess, before: number): Promise<void> {
-    const { name, readyMsMax, ready } = this.#plan;
+    const { name, listens, readyMsMax, ready } = this.#plan;
     const end = performance.now() + readyMsMax;
-    const wrote = (): string => this.log.slice(before);
     let last = "";
     while (true) {
-      // First of all: whoever answers on its port may be another server.
       if (hasEnded(child)) throw new Error(`${name} ended before it was ready: ${this.#tail()}`);
       try {
-        if (await ready(this.#port, wrote)) break;
+        if (this.log.slice(before).includes(listens) && (await ready(this.#port))) break;
       } catch (error) {
         last = error instanceof Error ? error.message : String(error);
       }
@@ -183,7 +184,6 @@ export class RealServer implements AsyncDisposable {
         throw new Error(`${name} is not ready on port ${this.#port} after ${readyMsMax} ms (${last}): ${this.#tail()}`);
       await Bun.sleep(20);
     }
-    if (hasEnded(child)) throw new Error(`${name} ended as soon as it was ready: ${this.#tail()}`);
   }
 
   get #logPath(): string {
