@@ -16,7 +16,7 @@ const PREFIX_BYTES = 4;
 /** No version before this one was ever written. */
 const FIRST_VERSION = 1;
 
-const WHAT = { message: 1, head: 2, request: 3, reply: 4, heads: 5, ask: 6, answer: 7, part: 8 } as const;
+const WHAT = { message: 1, head: 2, request: 3, reply: 4, heads: 5, ask: 6, answer: 7, part: 8, wants: 9 } as const;
 export type What = keyof typeof WHAT;
 
 export interface BusCodec {

@@ -124,10 +124,10 @@ test(
     await fixture.settle();
     expect(seen).toEqual(sent);
 
-    expect(two.status().subjects).toBe(2003);
+    expect(two.status().subjects).toBe(2004);
     for (const subscription of subscriptions) subscription.close();
     await fixture.settle();
-    expect(two.status().subjects).toBe(3);
+    expect(two.status().subjects).toBe(4);
     const { messagesIn } = two.status().counters;
     publish();
     await fixture.settle();
@@ -137,6 +137,35 @@ test(
   },
   TEST_MS_MAX,
 );
+
+test("nats bus - what no other node wants is not even written, from the first moment on that one does it is", async () => {
+  const fixture = fixtureOf();
+  const [one, two] = [await fixture.node(), await fixture.node()];
+  const near: BusMessage[] = [];
+  one.subscribe(topicOf(TRADES), (message) => near.push(message));
+  await fixture.settle();
+  const owner = new ScriptedOwner({ bus: one });
+  for (let i = 0; i < 100; i++) owner.publish(TRADES);
+  await fixture.settle();
+  expect(near).toHaveLength(100);
+  expect(one.status().counters.publicationsOut).toBe(0);
+  expect([one.wanted(topicOf(TRADES)), one.wanted("fanout.other")]).toEqual([true, false]);
+
+  // The answer says how far it reaches; everything behind it arrives.
+  const seen: number[] = [];
+  two.subscribe(topicOf(TRADES), ({ publications }) => seen.push(...publications.map((p) => p.seq)));
+  const asked = two.request({ channel: TRADES, user: "", since: null });
+  const end = performance.now() + 50;
+  while (performance.now() < end) {
+    owner.publish(TRADES);
+    await Bun.sleep(0);
+  }
+  const from = (await asked)?.seq ?? 0;
+  await fixture.settle();
+  const behind = seen.filter((seq) => seq > from);
+  expect(behind).toEqual(Array.from({ length: (owner.lastOf(TRADES) ?? 0) - from }, (_, i) => from + 1 + i));
+  await fixture.close();
+});
 
 test("nats bus - a topic that cannot be a subject stays on its node, counted", async () => {
   const fixture = fixtureOf();
@@ -148,7 +177,7 @@ test("nats bus - a topic that cannot be a subject stays on its node, counted", a
   await fixture.settle();
   expect(seen).toHaveLength(1);
   expect(bus.status().counters.badTopics).toBe(1);
-  expect(bus.status().subjects).toBe(3);
+  expect(bus.status().subjects).toBe(4);
   await fixture.close();
 });
 

@@ -11,6 +11,5 @@ beforeAll(async () => {
 afterAll(() => server.stop());
 
 busContract("nats", async () => natsBusFixture(() => server.url), {
-  knowsInterest: false,
   propertyRuns: 8,
 });

@@ -43,6 +43,7 @@ import { Refusals } from "./refusals.ts";
 import { Stored } from "./stored.ts";
 import { ensureStream, type StreamSettings, streamName } from "./stream.ts";
 import { Topics } from "./topics.ts";
+import { LEAVES, OtherWants, OwnWants, type WantsFrame } from "./wants.ts";
 import { createWire, type Wire } from "./wire.ts";
 
 /** Throws GatewayError NATS_ADDRESS or BAD_SUBJECT (cluster name); whatever is wrong later is told in `state()`. */
@@ -66,7 +67,10 @@ class Node implements NatsBus {
   readonly #batches: Batches;
   readonly #presence: Presence;
   readonly #asking: Asking;
-  readonly #subjects: { readonly heads: string; readonly ask: string };
+  readonly #own: OwnWants;
+  readonly #others: OtherWants;
+  readonly #joinMs: number;
+  readonly #subjects: { readonly heads: string; readonly ask: string; readonly wants: string };
   /** Of this bus, not of the node: it is new after a restart. */
   readonly #id: string;
   readonly #sender: number;
@@ -87,7 +91,16 @@ class Node implements NatsBus {
     this.#wire = createWire(options.version, options.writes);
     this.#sender = Math.floor(random() * 2 ** 32);
     this.#id = this.#sender.toString(36);
-    this.#subjects = { heads: controlSubject(cluster, "heads"), ask: controlSubject(cluster, "ask") };
+    const [heads, ask, wants] = [
+      controlSubject(cluster, "heads"),
+      controlSubject(cluster, "ask"),
+      controlSubject(cluster, "wants"),
+    ];
+    this.#subjects = { heads, ask, wants };
+    this.#joinMs = options.joinMs ?? 300;
+    const told = { clock, node: this.#id, send: (frame: WantsFrame) => this.#send(wants, this.#wire.wants(frame), 0) };
+    this.#own = new OwnWants(told);
+    this.#others = new OtherWants(told);
     this.#hub = createMemoryHub({ clock, ...(options.onError === undefined ? {} : { onError: options.onError }) });
     this.#local = this.#hub.attach();
     this.#refusals = new Refusals(this.#counters, log, clock);
@@ -129,9 +142,18 @@ class Node implements NatsBus {
       node: this.#id,
       lingerMs: options.headLingerMs ?? 20,
       serves: () => this.#serves,
+      wants: () => this.#own.version,
+      heard: (node, version) => this.#others.hear(node, version),
+      greeted: () => this.#own.tellAll(),
+      tick: () => this.#others.sweep(),
       send: (frame) => {
         this.#batches.flush();
-        this.#send(this.#subjects.heads, this.#wire.heads(frame), 0);
+        this.#own.flush();
+        this.#send(
+          heads,
+          this.#wire.heads({ ...frame, wants: frame.wants === LEAVES ? LEAVES : this.#own.version }),
+          0,
+        );
       },
       begun: () => this.#asking.again(),
       gone: () => this.#asking.judge(),
@@ -153,8 +175,12 @@ class Node implements NatsBus {
       presence: this.#presence,
       counters: this.#counters,
       timeoutMs: options.requestTimeoutMs ?? 1000,
-      joinMs: options.joinMs ?? 300,
-      ask: (frame) => this.#say(this.#subjects.ask, this.#wire.ask(frame)),
+      joinMs: this.#joinMs,
+      ask: (frame) => {
+        // What is wanted is told before: what is published behind the answer comes too.
+        this.#own.flush();
+        return this.#say(ask, this.#wire.ask(frame));
+      },
       answer: (node, frame) => {
         // What was published before the answer is not overtaken by it.
         this.#batches.flush();
@@ -179,13 +205,18 @@ class Node implements NatsBus {
   publish(header: ShardHeader, topic: string, publication: Publication): void {
     if (this.#closed) return;
     // First outwards: what receivers here publish in turn comes behind it on both ways.
-    if (this.#topics.of(topic).way !== "memory") this.#batches.add(header, topic, publication);
+    if (this.#leaves(topic)) this.#batches.add(header, topic, publication);
     this.#local.publish(header, topic, publication);
   }
 
-  /** The server knows who subscribes, this node does not. */
-  wanted(_topic: string): boolean {
-    return true;
+  wanted(topic: string): boolean {
+    return this.#local.wanted(topic) || this.#leaves(topic);
+  }
+
+  /** The stream keeps all, other nodes want what they said. */
+  #leaves(topic: string): boolean {
+    const { way } = this.#topics.of(topic);
+    return way === "jetstream" || (way === "nats" && this.#others.wanted(topic));
   }
 
   head(head: Head): void {
@@ -228,12 +259,15 @@ class Node implements NatsBus {
     const { subject } = this.#topics.of(topic);
     if (subject === "") return subscription;
     this.#interest.enter(subject, (bytes) => this.#received(subject, bytes, (whole) => this.#deliver(topic, whole)));
+    this.#own.enter(topic);
     let open = true;
     return {
       close: () => {
         subscription.close();
-        if (open && !this.#closed) this.#interest.leave(subject);
+        if (!open || this.#closed) return;
         open = false;
+        this.#interest.leave(subject);
+        this.#own.leave(topic);
         this.#healing.left(topic);
       },
     };
@@ -293,7 +327,7 @@ class Node implements NatsBus {
 
   async #close(): Promise<void> {
     this.#batches.flush();
-    this.#presence.say(false, 0);
+    this.#presence.say(false, 0, LEAVES);
     this.#closed = true;
     this.#presence.close();
     this.#asking.close();
@@ -306,9 +340,10 @@ class Node implements NatsBus {
   }
 
   #listen(): void {
-    const { heads, ask } = this.#subjects;
+    const { heads, ask, wants } = this.#subjects;
     const answers = controlSubject(this.#cluster, `answer.${this.#id}`);
     this.#interest.enter(heads, (bytes) => this.#received(heads, bytes, this.#heard));
+    this.#interest.enter(wants, (bytes) => this.#received(wants, bytes, this.#toldWants));
     this.#interest.enter(ask, (bytes) => this.#received(ask, bytes, this.#asked));
     this.#interest.enter(answers, (bytes) => this.#received(answers, bytes, this.#answered));
   }
@@ -318,6 +353,8 @@ class Node implements NatsBus {
     this.#interest.up(connection);
     this.#outbox.up(connection);
     this.#stored.up(connection);
+    this.#others.up(this.#joinMs);
+    this.#own.up();
     this.#presence.say(true);
     this.#asking.up();
   }
@@ -325,6 +362,7 @@ class Node implements NatsBus {
   #down(): void {
     this.#interest.down();
     this.#outbox.down();
+    this.#own.down();
     this.#stored.down();
     this.#asking.down();
     this.#whole.clear();
@@ -385,6 +423,13 @@ class Node implements NatsBus {
     if (frame === null) return;
     this.#presence.hear(frame);
     for (const head of frame.heads) this.#hub.deliverHead(head);
+  };
+
+  readonly #toldWants = (bytes: Uint8Array): void => {
+    const frame = this.#judged(this.#wire.readWants(bytes));
+    if (frame === null) return;
+    if (frame.asks === this.#id) this.#own.tellAll();
+    this.#others.take(frame);
   };
 
   readonly #asked = (bytes: Uint8Array): void => {

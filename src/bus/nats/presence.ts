@@ -2,7 +2,7 @@
  * Presence: which nodes serve shards, and this node's word on itself, both with the HEADs.
  *
  * Beside the path: HEADs of all shards here are gathered for `lingerMs` and travel together, so 2,500 shards cost 50
- * messages a second at most; each such message says that its node serves. Without HEADs it is said once a second.
+ * messages a second at most; each such message says that its node serves. Without HEADs it is said once a second, also by nodes that serve nothing.
  * Invariants: a node that has not been heard of for FORGET_MS serves nothing; a HEAD never overtakes publications made
  * before it. The highest token heard of for each shard is kept: whoever speaks with a lower one is not believed.
  */
@@ -20,6 +20,13 @@ export interface PresenceOptions {
   readonly lingerMs: number;
   /** Shards served here. */
   readonly serves: () => number;
+  /** Version of what this node wants; of others it is handed on. */
+  readonly wants: () => number;
+  readonly heard: (node: string, wants: number) => void;
+  /** A newcomer asks who is here. */
+  readonly greeted: () => void;
+  /** Once a second. */
+  readonly tick: () => void;
   /** Sends a frame; publications made before it go first. */
   readonly send: (frame: HeadsFrame) => void;
   /** A node began to serve that did not. */
@@ -59,24 +66,27 @@ export class Presence {
   }
 
   /** Says that we are here; `hello`: and asks who else is. */
-  say(hello: boolean, serves: number = this.#options.serves()): void {
+  say(hello: boolean, serves: number = this.#options.serves(), wants: number = this.#options.wants()): void {
     const { node, clock, send } = this.#options;
     this.#timer?.cancel();
     this.#timer = null;
     const heads = this.#heads;
     this.#heads = [];
     this.#saidAt = clock.monotonicMs();
-    send({ node, serves, hello, heads });
+    send({ node, serves, hello, wants, heads });
   }
 
   /** What another node said. */
-  hear({ node, serves, hello, heads }: HeadsFrame): void {
-    const { clock, begun, gone } = this.#options;
+  hear({ node, serves, hello, wants, heads }: HeadsFrame): void {
+    const { clock, begun, gone, heard, greeted } = this.#options;
+    // Before it hears how much it knows of us, a newcomer is told.
+    if (hello) greeted();
+    heard(node, wants);
     for (const head of heads) this.#learn(head);
     const known = this.#heard.has(node);
     if (serves > 0) this.#heard.set(node, clock.monotonicMs());
     else this.#heard.delete(node);
-    if (hello && this.#options.serves() > 0) this.say(false);
+    if (hello) this.say(false);
     if (serves > 0 && !known) begun();
     if (serves === 0 && known) gone();
   }
@@ -117,9 +127,10 @@ export class Presence {
   }
 
   #tick(): void {
-    const { clock, serves, gone } = this.#options;
+    const { clock, gone, tick } = this.#options;
+    tick();
     const now = clock.monotonicMs();
-    if (serves() > 0 && now - this.#saidAt >= EVERY_MS) this.say(false);
+    if (now - this.#saidAt >= EVERY_MS) this.say(false);
     const before = this.#heard.size;
     for (const [node, at] of this.#heard) if (now - at > FORGET_MS) this.#heard.delete(node);
     for (const [shard, { at }] of this.#shards) if (now - at > FORGET_SHARD_MS) this.#shards.delete(shard);

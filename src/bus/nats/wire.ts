@@ -16,6 +16,7 @@ import {
 } from "../bus.ts";
 import { createCodec, malformed, open, seal, type What } from "../envelope.ts";
 import { headProblem, replyProblem, requestProblem } from "../shape.ts";
+import type { WantsFrame } from "./wants.ts";
 
 /** HEADs of one node, and that it is there: sent with every HEAD, when it begins or ends to serve, and to a newcomer. */
 export interface HeadsFrame {
@@ -24,6 +25,8 @@ export interface HeadsFrame {
   readonly serves: number;
   /** Asks the others to say who they are. */
   readonly hello: boolean;
+  /** Version of what it wants (wants.ts). */
+  readonly wants: number;
   readonly heads: readonly Head[];
 }
 
@@ -54,6 +57,8 @@ export interface Wire {
   readHeads(bytes: Uint8Array): HeadsFrame | GatewayError;
   ask(frame: AskFrame): Uint8Array;
   readAsk(bytes: Uint8Array): AskFrame | GatewayError;
+  wants(frame: WantsFrame): Uint8Array;
+  readWants(bytes: Uint8Array): WantsFrame | GatewayError;
   answer(frame: AnswerFrame): Uint8Array;
   readAnswer(bytes: Uint8Array): AnswerFrame | GatewayError;
 }
@@ -96,6 +101,8 @@ export function createWire(version: number = BUS_VERSION, writes: number = versi
     readHeads: (bytes) => read<HeadsFrame>("heads", bytes, headsProblem),
     ask: (frame) => seal("ask", JSON.stringify(frame), writes),
     readAsk: (bytes) => read<AskFrame>("ask", bytes, askProblem),
+    wants: (frame) => seal("wants", JSON.stringify(frame), writes),
+    readWants: (bytes) => read<WantsFrame>("wants", bytes, wantsProblem),
     answer(frame) {
       const { node, id } = frame;
       const what =
@@ -106,8 +113,19 @@ export function createWire(version: number = BUS_VERSION, writes: number = versi
   };
 }
 
-function headsProblem({ serves, hello, heads }: Fields): string | null {
+const isTexts = (value: unknown): boolean => Array.isArray(value) && value.every((text) => typeof text === "string");
+
+function wantsProblem({ version, full, add, drop, asks }: Fields): string | null {
+  if (!Number.isSafeInteger(version)) return "version";
+  if (typeof full !== "boolean") return "full";
+  if (!isTexts(add)) return "add";
+  if (!isTexts(drop)) return "drop";
+  return typeof asks === "string" ? null : "asks";
+}
+
+function headsProblem({ serves, hello, wants, heads }: Fields): string | null {
   if (!Number.isSafeInteger(serves)) return "serves";
+  if (!Number.isSafeInteger(wants)) return "wants";
   if (typeof hello !== "boolean") return "hello";
   if (!Array.isArray(heads)) return "heads";
   for (const head of heads) {
