@@ -2,8 +2,8 @@
  * Broker `kafka`: one Kafka cluster as a data source.
  *
  * On the path: cluster -> BROKER (topics, leaders) -> leader loops -> feeds -> sources.
- * Invariants: sources of the same partition never share a fetch (each has its lane); the cluster is asked again every few
- * seconds and at once after any doubt, but never twice within REFRESH_MS_MIN; nothing here throws after the constructor.
+ * Invariants: the cluster is asked again every few seconds and at once after any doubt, but never twice within
+ * REFRESH_MS_MIN; nothing here throws after the constructor.
  * At the limit: a cluster that cannot be reached is tried again for ever, with growing pauses; the state says why.
  */
 import { createBackoff } from "../../lib/backoff.ts";
@@ -20,6 +20,7 @@ import { Ends } from "./ends.ts";
 import { topicFault } from "./faults.ts";
 import { Feed, type FeedPlace } from "./feed.ts";
 import { Leader } from "./leader.ts";
+import { Leaders } from "./leaders.ts";
 import { Pace } from "./pace.ts";
 import { type KafkaSettings, settingsOf } from "./properties.ts";
 import { Regroups } from "./regroup.ts";
@@ -51,8 +52,7 @@ export class KafkaBroker implements Broker {
   readonly #pace: Pace;
   readonly #watches: Watches;
   readonly #feeds = new Set<Feed>();
-  readonly #leaders = new Map<string, Leader>();
-  readonly #homes = new Map<Feed, Leader>();
+  readonly #leaders: Leaders;
   readonly #regroups: Regroups;
   readonly #ends: Ends;
   readonly #commits: Commits | null;
@@ -79,6 +79,19 @@ export class KafkaBroker implements Broker {
       deadLetterTopic === null
         ? null
         : new DeadLetters({ topic: deadLetterTopic, cluster: this.#cluster, clock, random, log: sampled });
+    this.#leaders = new Leaders({
+      feeds: this.#feeds,
+      leaderOf: (place) => this.#leaderOf(place),
+      make: (node) =>
+        new Leader(node, {
+          dialer: { settings, resolve: resolveAddress },
+          address: () => this.#cluster.address(node),
+          doubt: this.#wake.call,
+          clock,
+          random,
+          log,
+        }),
+    });
     this.#regroups = new Regroups({
       clock,
       log,
@@ -93,7 +106,7 @@ export class KafkaBroker implements Broker {
       feeds: () => this.#feeds,
       leaderOf: (feed) => this.#leaderOf(feed),
       ask: (node, places) => this.#cluster.offsets(node, places, LATEST, settings.committedOnly),
-      reconnect: (feed, why) => this.#homes.get(feed)?.reconnect(why),
+      reconnect: (feed, why) => this.#leaders.of(feed)?.reconnect(why),
       signal: this.#abort.signal,
     });
     this.#running = this.#run();
@@ -119,11 +132,10 @@ export class KafkaBroker implements Broker {
     this.#watches.clear();
     this.#abort.abort();
     this.#wake.call();
-    const leaders = [...this.#leaders.values()];
-    for (const leader of leaders) leader.stop();
+    const stopped = this.#leaders.stop();
     await this.#within(Promise.all([this.#commits?.close(), this.#deadLetters?.close(), this.#ends.ended]));
     this.#cluster.close();
-    await this.#within(Promise.all([this.#running, ...leaders.map(({ ended }) => ended)]));
+    await this.#within(Promise.all([this.#running, stopped]));
   }
 
   /** A cluster that hangs holds nobody up: what is under way ends by its own timeout. */
@@ -181,55 +193,8 @@ export class KafkaBroker implements Broker {
       feed.errorCode = 0;
     }
     for (const [topic, before] of grown) this.#regroups.grown(topic, before);
-    this.#assign();
+    this.#leaders.assign();
     this.#watches.tell();
-  }
-
-  /** Every feed to the loop of its leader and lane. */
-  #assign(): void {
-    const lanes = new Map<string, number>();
-    const used = new Set<Leader>();
-    for (const feed of this.#feeds) {
-      const place = `${feed.topic}/${feed.partition}`;
-      const lane = lanes.get(place) ?? 0;
-      lanes.set(place, lane + 1);
-      const node = this.#leaderOf(feed);
-      const home = node === null ? null : this.#leader(node, lane);
-      const before = this.#homes.get(feed) ?? null;
-      if (home !== before) {
-        before?.remove(feed);
-        this.#homes.delete(feed);
-        if (home !== null) {
-          this.#homes.set(feed, home);
-          home.add(feed);
-        }
-      }
-      if (home !== null) used.add(home);
-      feed.wakeLeader();
-    }
-    for (const [key, leader] of this.#leaders) {
-      if (used.has(leader)) continue;
-      leader.stop();
-      this.#leaders.delete(key);
-    }
-  }
-
-  #leader(node: number, lane: number): Leader {
-    const key = `${node}/${lane}`;
-    let leader = this.#leaders.get(key);
-    if (leader === undefined) {
-      const { clock, random, log, resolveAddress } = this.#tools;
-      leader = new Leader(node, {
-        dialer: { settings: this.#settings, resolve: resolveAddress },
-        address: () => this.#cluster.address(node),
-        doubt: this.#wake.call,
-        clock,
-        random,
-        log,
-      });
-      this.#leaders.set(key, leader);
-    }
-    return leader;
   }
 
   #leaderOf({ topic, partition }: FeedPlace): number | null {
@@ -263,7 +228,7 @@ export class KafkaBroker implements Broker {
       contested: (of) => this.#regroups.contested(of),
       offsetOf: (place, which) => this.#offsetOf(place, which === "earliest" ? EARLIEST : LATEST),
       troubleOf: (feed) => this.#troubleOf(feed),
-      reconnect: (feed, why) => this.#homes.get(feed)?.reconnect(why),
+      reconnect: (feed, why) => this.#leaders.of(feed)?.reconnect(why),
       commit: (place, next) => this.#commits?.add(place, next),
       deadLetter: (record, reason) => this.#deadLetters?.add(record, reason),
     };
@@ -277,15 +242,13 @@ export class KafkaBroker implements Broker {
     this.#feeds.add(feed);
     const id = this.#watches.topics.get(place.topic)?.id ?? incarnation;
     if (id !== incarnation) feed.recreated(id);
-    this.#assign();
+    this.#leaders.assign();
     return feed;
   }
 
   #detach(feed: Feed): void {
     this.#feeds.delete(feed);
-    this.#homes.get(feed)?.remove(feed);
-    this.#homes.delete(feed);
-    this.#assign();
+    this.#leaders.drop(feed);
   }
 
   async #offsetOf(place: FeedPlace, time: bigint): Promise<number> {
@@ -318,8 +281,8 @@ export class KafkaBroker implements Broker {
     const because = (error: string): Trouble => ({ attempt: 1, retryAt: now, error });
     const missing = this.#watches.missing.find((one) => one.topic === feed.topic);
     if (missing !== undefined) return because(missing.reason);
-    const home = this.#homes.get(feed);
-    if (home === undefined) {
+    const home = this.#leaders.of(feed);
+    if (home === null) {
       if (this.#state.name === "connecting") return this.#state;
       return because(this.#faultOf(feed.topic, feed.partition));
     }

@@ -4,7 +4,7 @@
  * Invariants: opening and every request are bounded in time; a connection with a request that failed for another reason
  * than a broker's error code is closed by its user and made anew, never repaired.
  */
-import { type API, apiVersionsV3, Connection } from "@platformatic/kafka";
+import { apiVersionsV3, Connection } from "@platformatic/kafka";
 import { GatewayError } from "../../lib/errors.ts";
 import type { KafkaSettings } from "./properties.ts";
 
@@ -103,5 +103,3 @@ function newest<T extends Versioned>(
 }
 
 const isAddress = (host: string): boolean => /^[\d.]+$/.test(host) || host.includes(":");
-
-export type { API };

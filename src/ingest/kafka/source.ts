@@ -105,7 +105,7 @@ export class KafkaSource implements Source {
       lagRecords: behind,
       records: this.#records,
       reconnects: this.#reconnects + (this.#feed?.reconnects ?? 0),
-      counts: { ...this.#counts, tombstones: this.#decoder?.tombstones ?? 0 },
+      counts: { ...this.#counts, tombstones: (this.#counts.tombstones ?? 0) + (this.#decoder?.tombstones ?? 0) },
     };
   }
 
