@@ -91,6 +91,7 @@ async function startSentinel(master: number): Promise<RealServer> {
   const sentinel = new RealServer({
     name: "sentinel",
     about: "sentinel",
+    listens: "+monitor master main",
     prepare(port, folder) {
       const path = join(folder, "sentinel.conf");
       writeFileSync(path, `bind 127.0.0.1\nport ${port}\ndir ${folder}\nsentinel monitor main 127.0.0.1 ${master} 1\n`);
