@@ -56,6 +56,8 @@ export class RealServer implements AsyncDisposable {
   #port = 0;
   #child: Bun.Subprocess | null = null;
   #command: Command | null = null;
+  /** Where in its log the last start begins. */
+  #logFrom = 0;
 
   constructor(plan: Plan) {
     this.#plan = plan;
@@ -97,7 +99,7 @@ export class RealServer implements AsyncDisposable {
       } catch (error) {
         await this.kill("SIGKILL");
         // Somebody took the port between our look and its start.
-        const again = tried < PORTS_TRIED_MAX && TAKEN.test(String(error));
+        const again = tried < PORTS_TRIED_MAX && TAKEN.test(this.log.slice(this.#logFrom));
         if (again) continue;
         this.#remove();
         throw error;
@@ -152,7 +154,7 @@ export class RealServer implements AsyncDisposable {
 
   async #run(): Promise<void> {
     const { program, args, env } = this.#command!;
-    const before = this.log.length;
+    this.#logFrom = this.log.length;
     const log = openSync(this.#logPath, "a");
     try {
       this.#child = Bun.spawn([...boundToUs(), program, ...args], {
@@ -166,17 +168,17 @@ export class RealServer implements AsyncDisposable {
       closeSync(log);
     }
     running.add(this.#child);
-    await this.#isReady(this.#child, before);
+    await this.#isReady(this.#child);
   }
 
-  async #isReady(child: Bun.Subprocess, before: number): Promise<void> {
+  async #isReady(child: Bun.Subprocess): Promise<void> {
     const { name, listens, readyMsMax, ready } = this.#plan;
     const end = performance.now() + readyMsMax;
     let last = "";
     while (true) {
       if (hasEnded(child)) throw new Error(`${name} ended before it was ready: ${this.#tail()}`);
       try {
-        if (this.log.slice(before).includes(listens) && (await ready(this.#port))) break;
+        if (this.log.slice(this.#logFrom).includes(listens) && (await ready(this.#port))) break;
       } catch (error) {
         last = error instanceof Error ? error.message : String(error);
       }
