@@ -47,57 +47,6 @@ async function until(condition: () => boolean): Promise<void> {
   }
 }
 
-test("file store - a change of what is live is handed on, with what it is", async () => {
-  const { write, changes, first, told } = await followed(topics(5));
-  expect(first.topics).toEqual(topics(5).topics);
-  write({ ...topics(10), limits: { subscriptionsMax: 3 } });
-  await until(() => changes.length === 1);
-  expect(changes[0]).toMatchObject({
-    running: { ...topics(10), limits: { subscriptionsMax: 3 } },
-    live: [
-      { part: "topics", names: ["a@trade"] },
-      { part: "limits", names: ["subscriptionsMax"] },
-    ],
-    restart: [],
-  });
-  expect(store?.status()).toEqual({ taken: 2, refused: 0, error: null, waiting: [] });
-  expect(told.at(-1)).toContain('"changed":["topics: a@trade","limits: subscriptionsMax"]');
-});
-
-test("file store - what needs a restart is named and stays as it runs, and is no news when it is taken back", async () => {
-  const source = { datasource: [{ type: "nats", name: "n" }] };
-  const { write, changes, store } = await followed({ ...source, ...topics(5) });
-  write({ datasource: [{ type: "nats", name: "m" }], ...topics(5), limits: { frameBytesMax: 128 } });
-  await until(() => store.status().taken === 2);
-  expect(store.status().waiting).toEqual(["datasource: m, n", "limits: frameBytesMax"]);
-  expect(changes).toEqual([]);
-  write({ datasource: [{ type: "nats", name: "m" }], ...topics(9) });
-  await until(() => changes.length === 1);
-  expect(changes[0]?.running).toMatchObject({ ...source, ...topics(9) });
-  write({ ...source, ...topics(9) });
-  await until(() => store.status().taken === 4);
-  expect(store.status().waiting).toEqual([]);
-  expect(changes).toHaveLength(1);
-});
-
-test("file store - a mistake refuses the document whole, once, and the old one stays", async () => {
-  const { write, changes, told, store } = await followed(topics(5));
-  write({ ...topics(10), routes: [{ id: "r", data_source: "x", mappings: [] }] });
-  await until(() => store.status().refused === 1);
-  await Bun.sleep(50);
-  expect(changes).toEqual([]);
-  expect(store.status()).toMatchObject({
-    taken: 1,
-    refused: 1,
-    error: expect.stringContaining("routes[0].data_source"),
-  });
-  expect(told.filter((text) => text.includes("is refused, the old one stays"))).toHaveLength(1);
-  write(topics(5));
-  await until(() => store.status().error === null);
-  write(topics(6));
-  await until(() => changes.length === 1);
-});
-
 test("file store - a document that is being written is left alone until it is whole", async () => {
   const { path, changes, store } = await followed(topics(5));
   const text = JSON.stringify(topics(10));
@@ -155,28 +104,4 @@ test("file store - the first document must be sound, and its mistakes are named"
   expect(await refusal()).toContain(`${path} cannot be read: `);
   writeFileSync(path, '{"topics":[{"topic":"A@"}]}');
   expect(await refusal()).toContain('topics[0].topic (line 1): "A@" is wrong, want a channel name');
-});
-
-test("file store - a change that its taker refuses is told, and the next one is offered whole", async () => {
-  const { store, write, first } = await followed(topics(5));
-  let offered: ConfigChange | null = null;
-  store.watch((change) => {
-    if (change.running.topics[0]?.rate === 6) throw new GatewayError("SYMBOL_CLASH", "two spellings of one symbol");
-    offered = change;
-  });
-  write(topics(6));
-  await until(() => store.status().error === "two spellings of one symbol");
-  expect(first.topics).toEqual(topics(5).topics);
-  write({ ...topics(7), instruments: [{ spelling: "BTC/USD" }] });
-  await until(() => offered !== null);
-  expect(offered as ConfigChange | null).toMatchObject({ live: [{ part: "topics" }, { part: "instruments" }] });
-});
-
-test("file store - who asks for a reload is told in any case", async () => {
-  const { store, told, write, changes } = await followed(topics(5));
-  await store.reload();
-  expect(told.at(-1)).toStartWith("the configuration has not changed");
-  write(topics(6));
-  await store.reload();
-  await until(() => changes.length === 1);
 });

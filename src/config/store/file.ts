@@ -1,19 +1,17 @@
 /**
  * The dynamic configuration in a file, followed while the node runs.
  *
- * Beside the path, on the main thread: file -> STORE -> topics, limits, mappers. The file is looked at again and again, for
- * what replaces it may be a rename, a link or a mount that no file watch sees. Invariants: a document is taken when two
- * looks agree, so that one that is being written is left alone; a mistake refuses it whole, once per change, and the old
- * one stays; changes are handed on one after the other.
+ * Beside the path, on the main thread: file -> STORE -> documents. The file is looked at again and again, for what replaces
+ * it may be a rename, a link or a mount that no file watch sees. Invariants: a document is taken when two looks agree, so
+ * that one that is being written is left alone; changes are handed on one after the other.
  * At the limit: a file over DOCUMENT_BYTES_MAX is refused unread.
  */
 import type { Clock, Timer } from "../../lib/clock.ts";
 import { GatewayError } from "../../lib/errors.ts";
 import type { Log } from "../../lib/log.ts";
-import { type ConfigChange, changeOf, type PartChange } from "../dynamic/diff.ts";
-import { mistakesText, mistakeText } from "../dynamic/mistakes.ts";
-import { readDynamic } from "../dynamic/read.ts";
+import type { ConfigChange } from "../dynamic/diff.ts";
 import type { DynamicConfig, DynamicContext } from "../dynamic/types.ts";
+import { Documents } from "./documents.ts";
 import type { ConfigStore, StoreStatus } from "./store.ts";
 
 /** In UTF-8; of characters parse.ts takes somewhat less. */
@@ -44,58 +42,45 @@ const FRESH_MS = 50;
 
 class FileStore implements ConfigStore {
   readonly #options: FileStoreOptions;
-  #running: DynamicConfig | null = null;
+  readonly #documents: Documents;
   /** The last look, and whether the file was read since. */
   #seen = "";
   #settled = true;
-  /** The text that was judged last, good or bad; null after one that could not be read. */
-  #judged: string | null = null;
   #timer: Timer | null = null;
   #stopped = false;
-  #changed: (change: ConfigChange) => void = () => undefined;
-  #error: string | null = null;
-  #waiting: readonly string[] = [];
-  readonly #counts = { taken: 0, refused: 0 };
 
   constructor(options: FileStoreOptions) {
     this.#options = options;
+    this.#documents = new Documents({ ...options, name: options.path });
   }
 
   async load(): Promise<DynamicConfig> {
     const look = await this.#look();
     this.#seen = look.tells;
     this.#settled = !look.isFresh;
-    const text = await this.#read();
-    const { context, clock, path, log } = this.#options;
-    const parsed = await readDynamic(text, context, clock);
-    for (const warning of parsed.warnings) log.warn("configuration", { path, at: mistakeText(warning) });
-    if ("mistakes" in parsed) throw new GatewayError("CONFIG", `${path}: ${mistakesText(parsed.mistakes)}`);
-    this.#judged = text;
-    this.#running = parsed.config;
-    this.#counts.taken++;
-    return parsed.config;
+    return this.#documents.first(await this.#read());
   }
 
   watch(changed: (change: ConfigChange) => void): void {
-    this.#changed = changed;
+    this.#documents.changed = changed;
     if (this.#timer === null) this.#pollOn();
   }
 
   async reload(): Promise<void> {
-    const before = this.#counts.taken + this.#counts.refused;
     const look = await this.#look();
     this.#seen = look.tells;
-    await this.#take(look);
+    if (await this.#take(look)) return;
     const { log, path } = this.#options;
-    if (this.#counts.taken + this.#counts.refused === before) log.info("the configuration has not changed", { path });
+    log.info("the configuration has not changed", { path });
   }
 
   status(): StoreStatus {
-    return { ...this.#counts, error: this.#error, waiting: this.#waiting };
+    return this.#documents.status();
   }
 
   stop(): void {
     this.#stopped = true;
+    this.#documents.end();
     this.#timer?.cancel();
   }
 
@@ -116,43 +101,9 @@ class FileStore implements ConfigStore {
     }
   }
 
-  async #take({ isFresh }: Look): Promise<void> {
+  #take({ isFresh }: Look): Promise<boolean> {
     this.#settled = !isFresh;
-    const { context, clock, path, log } = this.#options;
-    let text: string | null = null;
-    try {
-      text = await this.#read();
-      if (text === this.#judged) return;
-      this.#judged = text;
-      const parsed = await readDynamic(text, context, clock);
-      if (this.#stopped) return;
-      for (const warning of parsed.warnings) log.warn("configuration", { path, at: mistakeText(warning) });
-      if ("mistakes" in parsed) throw new GatewayError("CONFIG", mistakesText(parsed.mistakes));
-      this.#accept(parsed.config);
-    } catch (error) {
-      if (text === null) this.#judged = null;
-      const why = error instanceof Error ? error.message : String(error);
-      if (why === this.#error) return;
-      this.#error = why;
-      this.#counts.refused++;
-      const fault = error instanceof GatewayError ? {} : { error };
-      log.error(`the new configuration is refused, the old one stays: ${why}`, { path, ...fault });
-    }
-  }
-
-  #accept(document: DynamicConfig): void {
-    const { log, path } = this.#options;
-    const change = changeOf(this.#running ?? document, document);
-    // Whoever takes it may refuse it too.
-    if (change.live.length > 0) this.#changed(change);
-    this.#running = change.running;
-    this.#error = null;
-    this.#waiting = change.restart.map(changeText);
-    this.#counts.taken++;
-    if (change.live.length > 0)
-      log.info("the configuration has changed", { path, changed: change.live.map(changeText) });
-    for (const waiting of this.#waiting)
-      log.warn("a change of the configuration waits for a restart", { path, waiting });
+    return this.#documents.offer(() => this.#read());
   }
 
   /** Size, inode and times; what is wrong, if the file cannot be looked at. */
@@ -181,12 +132,4 @@ class FileStore implements ConfigStore {
       throw new GatewayError("CONFIG", `${path} cannot be read: ${why}`);
     }
   }
-}
-
-const NAMES_MAX = 10;
-
-/** `topics: btcusdt@trade, btcusdt@depth`. */
-function changeText({ part, names }: PartChange): string {
-  const more = names.length > NAMES_MAX ? ` and ${names.length - NAMES_MAX} more` : "";
-  return `${part}: ${names.slice(0, NAMES_MAX).join(", ")}${more}`;
 }
