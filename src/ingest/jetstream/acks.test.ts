@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { Acks } from "./acks.ts";
+import { Acks, EACH_MAX } from "./acks.ts";
 
 const hand = (acks: Acks, first: number, last: number): void => {
   for (let seq = first; seq <= last; seq++) acks.handed(seq, `r${seq}`);
@@ -28,6 +28,12 @@ test("jetstream acks - each one of a work queue, a few at a time", () => {
   hand(acks, 1, 5);
   acks.commit(4);
   expect([acks.take(3), acks.due, acks.take(3)]).toEqual([["r1", "r2", "r3"], 1, ["r4"]]);
+  hand(acks, 6, EACH_MAX + 3);
+  expect(acks.full).toBe(false);
+  hand(acks, EACH_MAX + 4, EACH_MAX + 4);
+  expect(acks.full).toBe(true);
+  acks.commit(6);
+  expect(acks.full).toBe(false);
 });
 
 test("jetstream acks - what comes again: acknowledged if it is stored, else when it is", () => {

@@ -4,7 +4,8 @@
  *
  * Invariants: only what is in a stored checkpoint is acknowledged; an acknowledgement that gets lost does no harm (the next
  * one covers it, or the record comes again and is acknowledged then).
- * At the limit: with `all` few replies are kept, however long nothing is committed; with `each` as many as records wait.
+ * At the limit: with `all` few replies are kept, however long nothing is committed; with `each` the server stops at EACH_MAX
+ * records that are not acknowledged, and reading goes on when checkpoints are stored again.
  */
 
 export type AckKind = "none" | "all" | "each";
@@ -15,6 +16,7 @@ interface Unacked {
 }
 
 const KEPT_MAX = 2048;
+export const EACH_MAX = 100_000;
 
 export class Acks {
   readonly #kind: AckKind;
@@ -36,6 +38,11 @@ export class Acks {
 
   get due(): number {
     return this.#due.length;
+  }
+
+  /** The server gives nothing more until something is acknowledged. */
+  get full(): boolean {
+    return this.#kind === "each" && this.#unacked.length >= EACH_MAX;
   }
 
   /** A record was handed on. */

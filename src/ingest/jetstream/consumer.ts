@@ -17,7 +17,7 @@ import {
   type StreamInfo,
 } from "@nats-io/jetstream";
 import { GatewayError } from "../../lib/errors.ts";
-import type { AckKind } from "./acks.ts";
+import { type AckKind, EACH_MAX } from "./acks.ts";
 import { isConsumerMissing } from "./streams.ts";
 
 /** Where reading begins without a checkpoint, in the words of a consumer's configuration. */
@@ -82,7 +82,7 @@ async function makeDurable(manager: JetStreamManager, plan: ConsumerPlan, durabl
     durable_name: durable,
     ack_policy: acks === "each" ? AckPolicy.Explicit : AckPolicy.All,
     ack_wait: ACK_WAIT_MS * NS,
-    max_ack_pending: -1,
+    max_ack_pending: acks === "each" ? EACH_MAX : -1,
   });
   if (guard !== null) await removeConsumer(manager, name, guard);
   return { name: durable, durable: true, acks, info };

@@ -229,7 +229,7 @@ export class Session {
     }
     const { first_seq: first, last_seq: last } = info.state;
     if (suspect !== null && this.#hasPassed(first, suspect)) return;
-    if (pull.idleMs < times.lookMs / 2) return;
+    if (pull.idleMs < times.lookMs / 2 || this.acks.full) return;
     const { delivered } = pull;
     const consumer = await this.#manager.consumers.info(this.#stream, this.#consumer.name);
     // What was on its way meanwhile says that all is well.
