@@ -136,12 +136,12 @@ export class MarketWorld implements AsyncDisposable {
   }
 
   /** Pauses the producer; settles when every client has the last trade and the last book of every symbol. */
-  async settle(): Promise<void> {
+  async settle(ms = SETTLE_MS_MAX): Promise<void> {
     await this.producer.pause();
     await this.until(
       () => this.#missing().length === 0,
       () => `everything arrives, but ${this.#missing().slice(0, 8).join("; ")}`,
-      SETTLE_MS_MAX,
+      ms,
     );
     for (const { name, client } of this.#watchers) {
       for (const fault of client.faults) this.tally.fault(`${name}: ${fault}`);
