@@ -44,9 +44,9 @@ const TERM_MS_MAX = 15_000;
 const FREEZE_MS_MAX = 2000;
 const TAKEN = /address already in use|bind: address in use|BindException|EADDRINUSE/i;
 
-const running = new Set<Bun.Subprocess>();
+const begun = new Set<RealServer>();
 process.on("exit", () => {
-  for (const child of running) child.kill("SIGKILL");
+  for (const server of begun) server.abandon();
 });
 
 export class RealServer implements AsyncDisposable {
@@ -89,6 +89,7 @@ export class RealServer implements AsyncDisposable {
 
   /** For the factories: settles when it serves. */
   async begin(): Promise<void> {
+    begun.add(this);
     for (let tried = 1; ; tried++) {
       const { port } = this.#plan;
       this.#port = port !== undefined && tried === 1 && (await isFree(port)) ? port : await freePort();
@@ -113,6 +114,12 @@ export class RealServer implements AsyncDisposable {
     this.#remove();
   }
 
+  /** This process ends: nothing can be waited for any more. */
+  abandon(): void {
+    this.#child?.kill("SIGKILL");
+    this.#remove();
+  }
+
   /** Ends it; `restart` brings it back. Nothing if it does not run. */
   async kill(signal: "SIGKILL" | "SIGTERM" = "SIGKILL"): Promise<void> {
     const child = this.#child;
@@ -123,7 +130,6 @@ export class RealServer implements AsyncDisposable {
     const hard = setTimeout(() => child.kill("SIGKILL"), TERM_MS_MAX);
     await child.exited;
     clearTimeout(hard);
-    running.delete(child);
     this.#child = null;
   }
 
@@ -167,7 +173,6 @@ export class RealServer implements AsyncDisposable {
     } finally {
       closeSync(log);
     }
-    running.add(this.#child);
     await this.#isReady(this.#child);
   }
 
@@ -198,6 +203,7 @@ export class RealServer implements AsyncDisposable {
   }
 
   #remove(): void {
+    begun.delete(this);
     if (this.#plan.folder === undefined) rmSync(this.folder, { recursive: true, force: true });
   }
 }
