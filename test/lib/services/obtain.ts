@@ -18,6 +18,8 @@ export function obtain<Kind = Obtained>(name: "redis" | "nats" | "kafka"): Promi
   if (asked === undefined) {
     asked = ask(name);
     found.set(name, asked);
+    // Whatever was wrong, the next one asks again.
+    asked.catch(() => found.delete(name));
   }
   return asked as Promise<Kind>;
 }

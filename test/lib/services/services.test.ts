@@ -2,14 +2,16 @@
  * The real servers of tests: started, killed, brought back with their data, frozen, secured. Kafka, the slow one, is the same
  * code; it is killed and brought back in test/e2e/brokers.test.ts.
  */
-import { expect, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
 import Redis from "ioredis";
 import { selfSigned } from "../../venue/certificate.ts";
+import { TEST_MS_MAX } from "../wait.ts";
 import { startNats, startRedis } from "./mod.ts";
 
+setDefaultTimeout(TEST_MS_MAX);
 const { cert, key } = selfSigned("server");
 
 test("services - Redis keeps its port and data through a kill, and is gone with its folder in the end", async () => {
