@@ -9,7 +9,7 @@ import { type NatsServer, startNats } from "../lib/services/mod.ts";
 import { TEST_MS_MAX, waitFor } from "../lib/wait.ts";
 import { type NatsBusFixture, natsBusFixture } from "./bus-nats-fixture.ts";
 import { Pair } from "./bus-pair.ts";
-import { ScriptedOwner, topicOf } from "./bus-scripted.ts";
+import { type Recorder, ScriptedOwner, topicOf } from "./bus-scripted.ts";
 
 const TRADES = "btcusdt@trade";
 const DEPTH = "btcusdt@depth";
@@ -41,8 +41,8 @@ test(
     const pair = new Pair(one, two);
     const trades = pair.follow(TRADES);
     for (let i = 0; i < 50; i++) pair.owner.publish(TRADES);
+    await waitFor(() => one.status().unacknowledged === 0, "all is acknowledged");
     await one.flushed();
-    expect(one.status().unacknowledged).toBe(0);
     for (let i = 0; i < 200; i++) pair.owner.publish(TRADES);
     await server.kill();
     for (let i = 0; i < 50; i++) pair.owner.publish(TRADES);
@@ -88,13 +88,15 @@ test(
     for (let i = 0; i < 30; i++) pair.owner.publish(i % 2 === 0 ? TRADES : DEPTH);
     await fixture.settle();
     lose = false;
-    await pair.same(trades, depth);
-    expect(two.status().counters.streamHeals).toBe(2);
+    const has = (recorder: Recorder): boolean => recorder.seq === pair.owner.lastOf(recorder.channel);
+    await waitFor(() => has(trades) && has(depth), "they have it from the stream");
+    expect(two.status().counters.streamHeals).toBeGreaterThanOrEqual(2);
     for (const { runs } of [trades, depth]) expect(runs.map((run) => run.cause)).toEqual(["first"]);
-
     // Of another epoch than the owner's the stream says nothing.
     const old = { channel: TRADES, user: "", since: { epoch: "e0", seq: 1000 } };
     expect(await two.request(old).catch((error: { code?: string }) => error.code)).toBe("BUS_NO_ANSWER");
+    pair.owner.serve();
+    await pair.same(trades, depth);
     pair.close();
     await fixture.close();
   },
@@ -117,7 +119,7 @@ test(
     await fixture.settle();
     const owner = new ScriptedOwner({ bus: one });
     for (const channel of ["c@trade", "b@trade", "a@trade"]) owner.publish(channel);
-    await one.flushed();
+    await waitFor(() => one.status().storing && one.status().unacknowledged === 0, "what is stored is acknowledged");
     await fixture.settle();
     expect(seen[0]).toEqual(["c@trade", "b@trade", "a@trade"]);
     expect(seen[1]?.sort()).toEqual(["a@trade", "b@trade"]);
