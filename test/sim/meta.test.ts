@@ -10,14 +10,13 @@ import { Shard } from "../../src/bus/shard-table.ts";
 import type { Publication } from "../../src/channel/types.ts";
 import { EpochGaps } from "../../src/engine/epoch-gaps.ts";
 import { Notices } from "../../src/engine/notices.ts";
-import { BookKeeper } from "../../src/ingest/book-keeper.ts";
-import type { SavedBook } from "../../src/ingest/checkpoint.ts";
+import { type Checkpoint, MemoryCheckpoints } from "../../src/ingest/checkpoint.ts";
 import { type Epoch, Numbering } from "../../src/ingest/numbering.ts";
 import { planOf } from "./draw.ts";
 import { Node } from "./node.ts";
 import { run } from "./world.ts";
 
-const SEEDS_MAX = 300;
+const SEEDS_MAX = 600;
 
 type Method = (this: unknown, ...args: unknown[]) => unknown;
 /** Puts it in place; returns what undoes that. */
@@ -90,14 +89,14 @@ const MISTAKES: Readonly<Record<string, Mistake>> = {
           return epoch;
         },
     ),
-  "a book's checkpoint lacks a level": () =>
+  "who takes over begins a record too late": () =>
     replace(
-      BookKeeper.prototype,
-      "save",
-      (save) =>
-        function () {
-          const saved = save.call(this) as SavedBook;
-          return { ...saved, bids: saved.bids.slice(1) };
+      MemoryCheckpoints.prototype,
+      "load",
+      (load) =>
+        async function (shard) {
+          const saved = (await load.call(this, shard)) as Checkpoint | null;
+          return saved?.offset == null ? saved : { ...saved, offset: saved.offset + 1 };
         },
     ),
   "REST does not ask the owner where it stands": () =>

@@ -14,6 +14,8 @@ export interface NetworkOptions {
   readonly nodes: ReadonlyMap<string, NodeClock>;
   /** Somebody on the node speaks for the shard. */
   readonly isLocal: (shard: string, node: string) => boolean;
+  /** The shard of a channel: a node that owns it answers itself. */
+  readonly shardOf: (channel: string) => string;
   readonly trace: Trace;
 }
 
@@ -72,11 +74,12 @@ export class Network implements Faults {
   }
 
   #chance(delivery: Delivery, clock: NodeClock): readonly number[] {
-    const { node, what, shard } = delivery;
-    const { faults, isLocal } = this.#options;
+    const { node, what, shard, channel } = delivery;
+    const { faults, isLocal, shardOf } = this.#options;
     const frozenMs = clock.frozenMs;
     if (this.#only !== null && this.#only !== node) return LOST;
-    if (shard !== "" && isLocal(shard, node)) return frozenMs === 0 ? NOW : [frozenMs];
+    const about = shard === "" ? shardOf(channel) : shard;
+    if (isLocal(about, node)) return frozenMs === 0 ? NOW : [frozenMs];
     if (clock.monotonicMs() < (this.#deafUntilMs.get(node) ?? 0)) return LOST;
     if (what === "publication" && this.#losing.has(node)) return LOST;
     const fate = faults.fate(delivery);

@@ -166,7 +166,17 @@ export class Venue {
   /** An owner takes the record as number `offset` of the epoch. */
   taken(entry: Entry, offset: number, epoch: TrueEpoch): void {
     if (offset < epoch.next) return;
+    // Of a log every record counts, also one that its reader left out.
+    const isBegun = this.replayable && epoch.next > 0 && entry.sent.type !== "epoch";
+    for (let at = epoch.next; isBegun && at < offset; at++) {
+      const skipped = this.log[at - this.logStart];
+      if (skipped !== undefined) this.#note(skipped, at, epoch);
+    }
     epoch.next = offset + 1;
+    this.#note(entry, offset, epoch);
+  }
+
+  #note(entry: Entry, offset: number, epoch: TrueEpoch): void {
     const seq = epoch.base + offset;
     this.#highest = Math.max(this.#highest, seq);
     const atMs = this.options.clock.monotonicMs();

@@ -118,6 +118,7 @@ class World {
       faults: createFaults(plan.seed, { drop, duplicate, delay, delayMaxMs: 300 }),
       nodes: new Map(names.map((name) => [name, this.#threadOf(name)])),
       isLocal: (shard, node) => this.#owners.speaks(shard, node),
+      shardOf: (channel) => this.#market.venueOf(this.#market.listingOf(channel)).name,
       trace,
     });
     const hub = createMemoryHub({
