@@ -321,10 +321,10 @@ class Link implements NatsLink {
   }
 
   async #farewell(connection: NatsConnection): Promise<void> {
-    await Promise.race([
-      connection.flush().catch(() => undefined),
-      new Promise((end) => setTimeout(end, CLOSE_MS_MAX)),
-    ]);
+    const late = Promise.withResolvers<void>();
+    const timer = this.#options.clock.after(CLOSE_MS_MAX, late.resolve);
+    await Promise.race([connection.flush().catch(() => undefined), late.promise]);
+    timer.cancel();
     await connection.close();
   }
 

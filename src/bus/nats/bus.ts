@@ -333,8 +333,10 @@ class Node implements NatsBus {
     this.#asking.close();
     await this.#local.close();
     // What the stream was sent it may still acknowledge.
-    const late = new Promise<void>((resolve) => this.#clock.after(CLOSE_MS_MAX, resolve));
-    if (this.#stored.pending > 0) await Promise.race([late, this.#stored.flushed().catch(() => undefined)]);
+    const late = Promise.withResolvers<void>();
+    const timer = this.#clock.after(CLOSE_MS_MAX, late.resolve);
+    await Promise.race([late.promise, this.#stored.flushed().catch(() => undefined)]);
+    timer.cancel();
     this.#stored.close();
     await this.link.close();
   }
