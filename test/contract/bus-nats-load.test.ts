@@ -124,10 +124,10 @@ test(
     await fixture.settle();
     expect(seen).toEqual(sent);
 
-    expect(two.status().subjects).toBe(2004);
+    expect(two.status().subjects).toBe(2005);
     for (const subscription of subscriptions) subscription.close();
     await fixture.settle();
-    expect(two.status().subjects).toBe(4);
+    expect(two.status().subjects).toBe(5);
     const { messagesIn } = two.status().counters;
     publish();
     await fixture.settle();
@@ -177,7 +177,7 @@ test("nats bus - a topic that cannot be a subject stays on its node, counted", a
   await fixture.settle();
   expect(seen).toHaveLength(1);
   expect(bus.status().counters.badTopics).toBe(1);
-  expect(bus.status().subjects).toBe(4);
+  expect(bus.status().subjects).toBe(5);
   await fixture.close();
 });
 

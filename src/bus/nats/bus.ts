@@ -98,7 +98,12 @@ class Node implements NatsBus {
     ];
     this.#subjects = { heads, ask, wants };
     this.#joinMs = options.joinMs ?? 300;
-    const told = { clock, node: this.#id, send: (frame: WantsFrame) => this.#send(wants, this.#wire.wants(frame), 0) };
+    const told = {
+      clock,
+      node: this.#id,
+      send: (frame: WantsFrame, to: string | null) =>
+        this.#send(to === null ? wants : controlSubject(cluster, `wants.${to}`), this.#wire.wants(frame), 0),
+    };
     this.#own = new OwnWants(told);
     this.#others = new OtherWants(told);
     this.#hub = createMemoryHub({ clock, ...(options.onError === undefined ? {} : { onError: options.onError }) });
@@ -144,7 +149,7 @@ class Node implements NatsBus {
       serves: () => this.#serves,
       wants: () => this.#own.version,
       heard: (node, version) => this.#others.hear(node, version),
-      greeted: () => this.#own.tellAll(),
+      greeted: (node) => this.#own.tellAll(node),
       tick: () => this.#others.sweep(),
       send: (frame) => {
         this.#batches.flush();
@@ -345,7 +350,9 @@ class Node implements NatsBus {
     const { heads, ask, wants } = this.#subjects;
     const answers = controlSubject(this.#cluster, `answer.${this.#id}`);
     this.#interest.enter(heads, (bytes) => this.#received(heads, bytes, this.#heard));
+    const mine = controlSubject(this.#cluster, `wants.${this.#id}`);
     this.#interest.enter(wants, (bytes) => this.#received(wants, bytes, this.#toldWants));
+    this.#interest.enter(mine, (bytes) => this.#received(mine, bytes, this.#toldWants));
     this.#interest.enter(ask, (bytes) => this.#received(ask, bytes, this.#asked));
     this.#interest.enter(answers, (bytes) => this.#received(answers, bytes, this.#answered));
   }
@@ -430,7 +437,7 @@ class Node implements NatsBus {
   readonly #toldWants = (bytes: Uint8Array): void => {
     const frame = this.#judged(this.#wire.readWants(bytes));
     if (frame === null) return;
-    if (frame.asks === this.#id) this.#own.tellAll();
+    if (frame.asks === this.#id) this.#own.tellAll(frame.node);
     this.#others.take(frame);
   };
 

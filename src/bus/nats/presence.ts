@@ -24,7 +24,7 @@ export interface PresenceOptions {
   readonly wants: () => number;
   readonly heard: (node: string, wants: number) => void;
   /** A newcomer asks who is here. */
-  readonly greeted: () => void;
+  readonly greeted: (node: string) => void;
   /** Once a second. */
   readonly tick: () => void;
   /** Sends a frame; publications made before it go first. */
@@ -80,7 +80,7 @@ export class Presence {
   hear({ node, serves, hello, wants, heads }: HeadsFrame): void {
     const { clock, begun, gone, heard, greeted } = this.#options;
     // Before it hears how much it knows of us, a newcomer is told.
-    if (hello) greeted();
+    if (hello) greeted(node);
     heard(node, wants);
     for (const head of heads) this.#learn(head);
     const known = this.#heard.has(node);

@@ -17,7 +17,7 @@ function pair() {
       own.flush();
       for (const frame of said.splice(0)) if (!isLost) others.take(frame);
       others.hear("edge", own.version);
-      if (asked.splice(0).some(({ asks }) => asks === "edge")) own.tellAll();
+      if (asked.splice(0).some(({ asks }) => asks === "edge")) own.tellAll("owner");
       for (const frame of said.splice(0)) others.take(frame);
     },
   };
@@ -74,7 +74,7 @@ test("wants - while a list is not known everything is wanted, until it is told",
   clock.advance(1000);
   others.hear("edge", own.version);
   expect(asked).toHaveLength(2);
-  own.tellAll();
+  own.tellAll("owner");
   others.take(said.pop()!);
   expect(["a", "b", "x"].map((topic) => others.wanted(topic))).toEqual([true, true, false]);
 });

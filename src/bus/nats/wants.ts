@@ -2,7 +2,7 @@
  * Wants: which topics this node tells the others it wants, and which they want of it.
  *
  * Beside the path: what nobody wants is not even written (`Bus.wanted`), so an owner does not pay for candles that no client
- * looks at. Each node tells its changes, in order, and all of it to a newcomer; its version travels with its presence.
+ * looks at. Each node tells everybody its changes, in order, and a newcomer all of it; its version travels with its presence.
  * Invariants: a want is told before the request that follows it, so what is published behind the answer is sent; of a
  * node whose list is not known (a newcomer, or a change was lost) everything is taken for wanted until it has told all.
  * At the limit: a node that was not heard of for FORGET_MS wants nothing; if it does, its followers find out by HEADs.
@@ -28,7 +28,8 @@ const ASK_MS = 500;
 export interface WantsOptions {
   readonly clock: Clock;
   readonly node: string;
-  readonly send: (frame: WantsFrame) => void;
+  /** `to`: that node alone; null: all. */
+  readonly send: (frame: WantsFrame, to: string | null) => void;
 }
 
 /** What this node wants. */
@@ -64,19 +65,22 @@ export class OwnWants {
 
   up(): void {
     this.#connected = true;
-    this.tellAll();
+    this.#changed.clear();
+    this.#told.clear();
+    for (const topic of this.#topics.keys()) this.#told.add(topic);
+    this.#version++;
+    this.#say(true, [...this.#told], [], null);
   }
 
   down(): void {
     this.#connected = false;
   }
 
-  tellAll(): void {
+  /** Tells one node all of it. */
+  tellAll(to: string): void {
     if (!this.#connected) return;
-    this.#changed.clear();
-    this.#told.clear();
-    for (const topic of this.#topics.keys()) this.#told.add(topic);
-    this.#say(true, [...this.#told], []);
+    this.flush();
+    this.#say(true, [...this.#told], [], to);
   }
 
   /** Changes that were not told leave now. */
@@ -92,12 +96,13 @@ export class OwnWants {
       else this.#told.delete(topic);
     }
     this.#changed.clear();
-    if (add.length + drop.length > 0) this.#say(false, add, drop);
+    if (add.length + drop.length === 0) return;
+    this.#version++;
+    this.#say(false, add, drop, null);
   }
 
-  #say(full: boolean, add: readonly string[], drop: readonly string[]): void {
-    this.#version++;
-    this.#options.send({ node: this.#options.node, version: this.#version, full, add, drop, asks: "" });
+  #say(full: boolean, add: readonly string[], drop: readonly string[], to: string | null): void {
+    this.#options.send({ node: this.#options.node, version: this.#version, full, add, drop, asks: "" }, to);
   }
 
   #change(topic: string): void {
@@ -203,7 +208,7 @@ export class OtherWants {
     const now = this.#options.clock.monotonicMs();
     if (now - other.askedAt < ASK_MS) return;
     other.askedAt = now;
-    this.#options.send({ node: this.#options.node, version: 0, full: false, add: [], drop: [], asks: node });
+    this.#options.send({ node: this.#options.node, version: 0, full: false, add: [], drop: [], asks: node }, node);
   }
 
   #forget(node: string): void {
