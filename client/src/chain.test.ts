@@ -144,3 +144,14 @@ test("client chain - a reply of a node that knows no epoch yet changes nothing",
   expect(chain.position).toEqual({ epoch: "k1", seq: 10 });
   expect(verdicts(chain, snapshot(3, "k2"))).toEqual(["restart"]);
 });
+
+test("client chain - items without a prev that no gap announced are no continuation: the node knew nothing when we came", () => {
+  const chain = new Chain();
+  chain.begins("k1", 10);
+  expect(chain.accept(items(10, 12))).toBe("take");
+  // Back on a node that has not heard of the owner: what comes first holds all it has, ours too.
+  chain.begins("", null);
+  expect(chain.accept(items(null, 14))).toBe("broken");
+  expect(chain.position).toEqual({ epoch: "k1", seq: 12 });
+  expect(verdicts(chain, gap(20, "k2"), items(null, 21), items(21, 22))).toEqual(["restart", "take", "take"]);
+});

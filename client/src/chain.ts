@@ -24,6 +24,8 @@ export interface Link {
 
 export class Chain {
   #epoch: string | null = null;
+  /** A gap has announced the epoch, and nothing has come in it since. */
+  #announced = false;
   #have: number | null = null;
   /** Where the stream stood at the subscribe reply; undefined before it. Items begin there without a push. */
   #start: number | null | undefined = undefined;
@@ -83,6 +85,7 @@ export class Chain {
     if (verdict === "take" || verdict === "restart") {
       this.#epoch = link.epoch ?? this.#epoch;
       this.#have = seq;
+      this.#announced = link.type === "gap" && (link.epoch !== undefined || this.#announced);
     }
     return verdict;
   }
@@ -94,8 +97,9 @@ export class Chain {
     if (type === "snapshot") return have !== null && prev === undefined && seq < have ? "ignore" : "take";
     if (have === null && type === "items") return this.#first(seq, prev);
     if (have === null) return type === "value" || prev === null ? "take" : "broken";
-    // The first items of an epoch stand behind the gap that announced it.
-    if (type === "items" && prev === null && seq >= have) return "take";
+    // The first items of an epoch stand behind the gap that announced it. Without one they hold what we have already: the
+    // node did not know of the channel's owner when we came.
+    if (type === "items" && prev === null && seq >= have && this.#announced) return "take";
     // A value may be said again, whole: after a time of `stale` it is what ends that.
     if (type === "value" && seq >= have) return "take";
     if (seq <= have) return "ignore";
