@@ -34,17 +34,18 @@ import { Batches } from "./batches.ts";
 import { newCounters } from "./counters.ts";
 import { Healing } from "./healing.ts";
 import { Hop } from "./hop.ts";
+import { Inbox } from "./inbox.ts";
 import { Interest } from "./interest.ts";
 import type { NatsBus, NatsBusOptions, NatsBusStatus } from "./options.ts";
 import { Outbox } from "./outbox.ts";
-import { split, Whole } from "./parts.ts";
+import { split } from "./parts.ts";
 import { Presence } from "./presence.ts";
 import { Refusals } from "./refusals.ts";
 import { Stored } from "./stored.ts";
 import { ensureStream, type StreamSettings, streamName } from "./stream.ts";
 import { Topics } from "./topics.ts";
 import { LEAVES, OtherWants, OwnWants, type WantsFrame } from "./wants.ts";
-import { createWire, type Wire } from "./wire.ts";
+import { createWire, type HeadsFrame, type ReceivedBatch, type Wire } from "./wire.ts";
 
 /** Throws GatewayError NATS_ADDRESS or BAD_SUBJECT (cluster name); whatever is wrong later is told in `state()`. */
 export const createNatsBus = (options: NatsBusOptions): NatsBus => new Node(options);
@@ -59,8 +60,8 @@ class Node implements NatsBus {
   readonly #local: Bus;
   readonly #counters = newCounters();
   readonly #refusals: Refusals;
-  readonly #whole: Whole;
   readonly #interest: Interest;
+  readonly #inbox: Inbox;
   readonly #outbox: Outbox;
   readonly #stored: Stored;
   readonly #stream: string;
@@ -109,8 +110,8 @@ class Node implements NatsBus {
     this.#hub = createMemoryHub({ clock, ...(options.onError === undefined ? {} : { onError: options.onError }) });
     this.#local = this.#hub.attach();
     this.#refusals = new Refusals(this.#counters, log, clock);
-    this.#whole = new Whole(() => this.#refusals.incomplete());
     this.#interest = new Interest((error) => this.#refusals.failed(error));
+    this.#inbox = new Inbox(this.#interest, this.#counters, this.#refusals);
     this.#outbox = new Outbox({
       clock,
       counters: this.#counters,
@@ -263,7 +264,7 @@ class Node implements NatsBus {
     const subscription = this.#local.subscribe(topic, receive);
     const { subject } = this.#topics.of(topic);
     if (subject === "") return subscription;
-    this.#interest.enter(subject, (bytes) => this.#received(subject, bytes, (whole) => this.#deliver(topic, whole)));
+    this.#inbox.listen(subject, this.#wire.readBatch, (batch) => this.#deliver(topic, batch));
     this.#own.enter(topic);
     let open = true;
     return {
@@ -271,7 +272,7 @@ class Node implements NatsBus {
         subscription.close();
         if (!open || this.#closed) return;
         open = false;
-        this.#interest.leave(subject);
+        this.#inbox.leave(subject);
         this.#own.leave(topic);
         this.#healing.left(topic);
       },
@@ -334,6 +335,7 @@ class Node implements NatsBus {
     this.#batches.flush();
     this.#presence.say(false, 0, LEAVES);
     this.#closed = true;
+    this.#inbox.close();
     this.#presence.close();
     this.#asking.close();
     await this.#local.close();
@@ -349,12 +351,12 @@ class Node implements NatsBus {
   #listen(): void {
     const { heads, ask, wants } = this.#subjects;
     const answers = controlSubject(this.#cluster, `answer.${this.#id}`);
-    this.#interest.enter(heads, (bytes) => this.#received(heads, bytes, this.#heard));
     const mine = controlSubject(this.#cluster, `wants.${this.#id}`);
-    this.#interest.enter(wants, (bytes) => this.#received(wants, bytes, this.#toldWants));
-    this.#interest.enter(mine, (bytes) => this.#received(mine, bytes, this.#toldWants));
-    this.#interest.enter(ask, (bytes) => this.#received(ask, bytes, this.#asked));
-    this.#interest.enter(answers, (bytes) => this.#received(answers, bytes, this.#answered));
+    const { readHeads, readWants, readAsk, readAnswer } = this.#wire;
+    this.#inbox.listen(heads, readHeads, (frame) => this.#heard(frame));
+    for (const subject of [wants, mine]) this.#inbox.listen(subject, readWants, (frame) => this.#toldWants(frame));
+    this.#inbox.listen(ask, readAsk, (frame) => this.#asking.asked(frame));
+    this.#inbox.listen(answers, readAnswer, (frame) => this.#asking.answered(frame));
   }
 
   #up(connection: NatsConnection): void {
@@ -374,7 +376,7 @@ class Node implements NatsBus {
     this.#own.down();
     this.#stored.down();
     this.#asking.down();
-    this.#whole.clear();
+    this.#inbox.down();
   }
 
   /** False if there is no connection to say it on. */
@@ -410,51 +412,21 @@ class Node implements NatsBus {
 
   // --- what comes in ----------------------------------------------------------------------------------------------
 
-  #received(subject: string, bytes: Uint8Array, read: (whole: Uint8Array) => void): void {
-    if (this.#closed) return;
-    this.#counters.messagesIn++;
-    this.#counters.bytesIn += bytes.length;
-    const whole = this.#whole.take(subject, bytes);
-    if (whole !== null) read(whole);
-  }
-
-  #deliver(topic: string, bytes: Uint8Array): void {
-    const batch = this.#judged(this.#wire.readBatch(bytes));
-    if (batch === null) return;
+  #deliver(topic: string, batch: ReceivedBatch): void {
     this.#counters.publicationsIn += batch.publications.length;
     this.#hop.note(batch.sentUs);
     this.#healing.heard(topic);
     this.#hub.deliver(topic, batch);
   }
 
-  readonly #heard = (bytes: Uint8Array): void => {
-    const frame = this.#judged(this.#wire.readHeads(bytes));
-    if (frame === null) return;
+  #heard(frame: HeadsFrame): void {
     this.#presence.hear(frame);
     for (const head of frame.heads) this.#hub.deliverHead(head);
-  };
+  }
 
-  readonly #toldWants = (bytes: Uint8Array): void => {
-    const frame = this.#judged(this.#wire.readWants(bytes));
-    if (frame === null) return;
+  #toldWants(frame: WantsFrame): void {
     if (frame.asks === this.#id) this.#own.tellAll(frame.node);
     this.#others.take(frame);
-  };
-
-  readonly #asked = (bytes: Uint8Array): void => {
-    const frame = this.#judged(this.#wire.readAsk(bytes));
-    if (frame !== null) this.#asking.asked(frame);
-  };
-
-  readonly #answered = (bytes: Uint8Array): void => {
-    const frame = this.#judged(this.#wire.readAnswer(bytes));
-    if (frame !== null) this.#asking.answered(frame);
-  };
-
-  #judged<Frame>(frame: Frame | GatewayError): Frame | null {
-    if (!(frame instanceof GatewayError)) return frame;
-    this.#refusals.unreadable(frame);
-    return null;
   }
 }
 
