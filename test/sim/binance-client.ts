@@ -162,6 +162,7 @@ export class BinanceClient implements Peer {
   // --- inside -----------------------------------------------------------------------------------------------------
 
   #judgeTrades(listing: Listing): string[] {
+    if (listing.returned) return [];
     const all = listing.trades;
     // The list must be the end of the venue's, and reach back at least to the reply. What came in an epoch that has ended is
     // nothing it should have: it was closed, or came later.

@@ -95,7 +95,7 @@ export class Connection implements Source {
     this.#sink = sink;
     const first = options.startsAt === "earliest" ? logStart : logStart + log.length;
     if (this.replayable) this.#next = from === null ? first : from + 1;
-    this.#venue.opened(this);
+    this.#venue.opened(this, this.#ports.position().base);
     this.pump();
     return new Promise((resolve) => {
       const end = (): void => {

@@ -338,6 +338,7 @@ export class TradesFollowing extends Following {
   }
 
   judge({ listing, epochOf }: Truth): string[] {
+    if (listing.returned) return [];
     const { seq, epoch } = this.#beginning;
     const began = epoch === "" ? Number.POSITIVE_INFINITY : epochOf(epoch);
     const since = (one: { seq: number; epoch: number }): boolean =>
@@ -404,6 +405,7 @@ export class CandlesFollowing extends Following {
 
   judge({ listing, candles, epochOf }: Truth): string[] {
     if (this.stale) return ["still shows stale"];
+    if (listing.returned) return [];
     const faults: string[] = [];
     const mine = JSON.stringify(this.#current);
     const theirs = JSON.stringify(candles.current);

@@ -51,6 +51,8 @@ export class Listing {
   heldUntilMs = 0;
   /** The venue will not send a good snapshot of it any more. */
   broken = false;
+  /** An epoch that had ended came back, for a store lost the newer one: which trades are of now cannot be said. */
+  returned = false;
   /** Its records say all that happened, since the last snapshot. */
   clean = false;
   /** By seq: what the book was. Numbers of different epochs meet only where a store lost them. */
@@ -136,8 +138,15 @@ export class Venue {
     return [...this.#connections].some(({ isDown }) => !isDown);
   }
 
-  opened(connection: Connection): void {
+  /** It is read by an owner whose numbers have this base. */
+  opened(connection: Connection, base: number): void {
     this.#connections.add(connection);
+    // A store that lost the newer epoch was filled by a former owner: the older one goes on.
+    const newest = Math.max(...[...this.#epochs.values()].map((one) => one.base), -1);
+    if (base < newest) {
+      this.fell = true;
+      for (const listing of this.listings) listing.returned = true;
+    }
     this.options.connected();
   }
 
