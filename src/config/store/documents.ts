@@ -2,7 +2,8 @@
  * What every store does with the documents it finds: judges them, compares them with what runs, hands changes on.
  *
  * On the path: store (file, memory) -> DOCUMENTS -> topics, limits, mappers. Invariants: a mistake refuses a document whole
- * and is told once, the one before stays; the same document again is no news; whoever takes a change may refuse it too.
+ * and is told once, the one before stays; the same document again is no news; documents are judged one after the other, so
+ * that a small one is not overtaken by a big one before it; whoever takes a change may refuse it too.
  */
 import type { Clock } from "../../lib/clock.ts";
 import { GatewayError } from "../../lib/errors.ts";
@@ -30,6 +31,8 @@ export class Documents {
   #error: string | null = null;
   #waiting: readonly string[] = [];
   readonly #counts = { taken: 0, refused: 0 };
+  /** Settles when what was offered last is judged; never rejects. */
+  #last: Promise<unknown> = Promise.resolve();
   #ended = false;
 
   constructor(options: DocumentsOptions) {
@@ -49,7 +52,22 @@ export class Documents {
   }
 
   /** A document, or why there is none; false if it is no news. */
-  async offer(find: () => Promise<string>): Promise<boolean> {
+  offer(find: () => Promise<string>): Promise<boolean> {
+    const offered = this.#last.then(() => this.#judge(find));
+    this.#last = offered;
+    return offered;
+  }
+
+  /** What is being judged just now is not handed on any more. */
+  end(): void {
+    this.#ended = true;
+  }
+
+  status(): StoreStatus {
+    return { ...this.#counts, error: this.#error, waiting: this.#waiting };
+  }
+
+  async #judge(find: () => Promise<string>): Promise<boolean> {
     const before = this.#counts.taken + this.#counts.refused;
     let text: string | null = null;
     try {
@@ -67,15 +85,6 @@ export class Documents {
       this.#refuse(error);
     }
     return this.#counts.taken + this.#counts.refused > before;
-  }
-
-  /** What is being judged just now is not handed on any more. */
-  end(): void {
-    this.#ended = true;
-  }
-
-  status(): StoreStatus {
-    return { ...this.#counts, error: this.#error, waiting: this.#waiting };
   }
 
   #accept(document: DynamicConfig): void {

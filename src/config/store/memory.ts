@@ -19,8 +19,6 @@ export class MemoryStore implements ConfigStore {
   readonly #documents: Documents;
   #text: string;
   #watched = false;
-  /** Documents are judged one after the other. */
-  #last: Promise<unknown> = Promise.resolve();
 
   constructor(options: MemoryStoreOptions) {
     this.#options = options;
@@ -60,8 +58,6 @@ export class MemoryStore implements ConfigStore {
   }
 
   #offer(): Promise<boolean> {
-    const offered = this.#last.then(() => this.#documents.offer(() => Promise.resolve(this.#text)));
-    this.#last = offered;
-    return offered;
+    return this.#documents.offer(() => Promise.resolve(this.#text));
   }
 }
