@@ -557,3 +557,29 @@ const record = (offset: number): SourceRecord => ({
   offset,
   receivedUs: 0,
 });
+
+test("shard - what was stored of a numbering that is over is not told to the source: its offsets mean other records now", async () => {
+  const gate = { open: Promise.resolve() };
+  const memory = new MemoryCheckpoints();
+  const checkpoints: CheckpointStore = {
+    load: (shard) => memory.load(shard),
+    save: (shard, checkpoint) => gate.open.then(() => memory.save(shard, checkpoint)),
+  };
+  const { shard, source, clock } = rig([], { checkpoints });
+  const committed: number[] = [];
+  Object.assign(source, { commit: (offset: number) => committed.push(offset) });
+  await shard.start();
+  const held = Promise.withResolvers<void>();
+  gate.open = held.promise;
+  for (const record of recordsOf([data(json(T, "1")), data(json(T, "2"))])) shard.accept(record);
+  await clock.run(1000);
+  // The stream was made again while the checkpoint was on its way: what is at offset 1 now is not stored anywhere.
+  shard.accept({ type: "epoch", offset: 2, receivedUs: 0 });
+  shard.accept({ type: "data", offset: 0, receivedUs: 0, value: [json(T, "3")] });
+  held.resolve();
+  await nextTurn();
+  expect(committed).toEqual([]);
+  await clock.run(1000);
+  expect(committed).toEqual([0]);
+  await shard.stop();
+});

@@ -443,7 +443,11 @@ export class Shard implements RecordSink {
     // The store answers again, also if nobody has looked since.
     this.#loadError = null;
     this.#release();
-    if (checkpoint.offset !== null) this.#options.source.commit?.(checkpoint.offset, checkpoint.position);
+    // A numbering that began meanwhile may give the same offsets to other records, which are not stored.
+    const isCurrent = checkpoint.epoch === this.#numbering.epoch.id;
+    if (isCurrent && checkpoint.offset !== null) {
+      this.#options.source.commit?.(checkpoint.offset, checkpoint.position);
+    }
   }
 
   /** One consistent cut, made between two records. */

@@ -84,7 +84,10 @@ export interface Source {
    * again): a checkpoint of another one is not continued. Absent: always the same.
    */
   readonly incarnation?: string;
-  /** Every record up to `offset` is in a stored checkpoint and with the bus: brokers show it as the group's offset. */
+  /**
+   * Every record up to `offset` is in a stored checkpoint and with the bus: brokers show it as the group's offset. Never an
+   * offset from before the last `epoch` record.
+   */
   commit?(offset: Offset, position: string | null): void;
   /** Takes the value of a record that the mapper could not use, for a dead-letter topic. Never throws, never blocks. */
   deadLetter?(value: unknown, reason: string): void;
