@@ -63,13 +63,22 @@ export class Dynamic {
     if (isPatterned) registry.onChange((_, previous) => previous === null && this.#knowTopics());
   }
 
-  /** Calls `changed` whenever a document brings what a running node can take, which is in `config` then. */
+  /**
+   * Calls `changed` whenever a document brings what a running node can take, which is in `config` then. If that fails the
+   * document is refused, and `config` is again what it was.
+   */
   watch(changed: () => void): void {
     this.#store.watch(({ running }) => {
       const before = this.config;
       this.config = running;
-      this.#know(before);
-      changed();
+      try {
+        this.#know(before);
+        changed();
+      } catch (error) {
+        this.config = before;
+        this.#list();
+        throw error;
+      }
     });
   }
 
@@ -114,10 +123,14 @@ export class Dynamic {
     return this.#listed.has(market);
   }
 
-  #know(before: DynamicConfig | null): void {
+  #list(): void {
     const { instruments } = this.config;
     this.#configured = new Set(instruments.map(({ market, spelling }) => `${market}:${symbolOf(spelling)}`));
     this.#listed = new Set(instruments.map(({ market }) => market));
+  }
+
+  #know(before: DynamicConfig | null): void {
+    this.#list();
     knowInstruments(this.config, before, this.#registry);
     this.#knowTopics();
   }
