@@ -288,9 +288,9 @@ export class BinanceClient implements Peer {
   /** ccxt's handleOrderBook for spot. */
   #apply({ U, u, b, a }: DepthEvent): void {
     if (u <= this.#id) return;
-    if (!this.#chained && U === u && U - 1 > this.#id) {
-      // The stream begins with the channel's first book on this node, which another node had before: as Binance's rules
-      // say, the snapshot is too old and another is fetched.
+    if (!this.#chained && U - 1 > this.#id && (U === u || !this.#ports.sameEpoch(this.#id, u))) {
+      // The stream begins with the channel's first book on this node, which another node had before, or that node had not
+      // heard of the new owner: as Binance's rules say, the snapshot is too old and another is fetched.
       this.#synced = false;
       this.#cached = [{ U, u, b, a }];
       this.#askLater(this.#life, 50);
