@@ -101,19 +101,22 @@ export class Asking {
 
   /** Another node asks. */
   asked(frame: AskFrame): void {
-    const { hub, node, counters, answer } = this.#options;
+    const { hub, node, counters } = this.#options;
     if (!hub.serving) return;
     const { id } = frame;
-    counters.answersOut++;
+    const answer = (what: AnswerFrame): void => {
+      counters.answersOut++;
+      this.#options.answer(frame.node, what);
+    };
     if ("headOf" in frame) {
       const head = hub.headNow(frame.headOf);
       // Only the owner has anything to say.
-      if (head !== null && this.#options.presence.believes(head)) answer(frame.node, { node, id, head });
+      if (head !== null && this.#options.presence.believes(head)) answer({ node, id, head });
       return;
     }
     const reply = hub.answer(frame.request);
     // An owner that failed says nothing: the asker asks again.
-    if (reply !== undefined) answer(frame.node, { node, id, reply });
+    if (reply !== undefined) answer({ node, id, reply });
   }
 
   /** Another node answers. */

@@ -217,6 +217,8 @@ export class Stored {
       this.#send(connection, parcel);
       this.#line.send();
     }
+    // What the library would not take is not waited for, nor tried again.
+    if (this.#early.size > 0) this.#confirm();
     if (this.#line.sent > 0) this.#watch ??= clock.after(ACK_MS_MAX, () => this.#look());
   }
 
