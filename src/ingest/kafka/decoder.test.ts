@@ -128,3 +128,21 @@ test("kafka decoder - a batch shorter than its head is refused, and one of the o
   expect(() => batchAt(short, 0)).toThrow("shorter than its head");
   expect(() => batchAt(old, 0)).toThrow("records are in the format 1, which Kafka wrote before 0.11");
 });
+
+test("kafka feed - an answer that makes no sense is the trouble of its own partition, and told", () => {
+  const { feed, give } = stage(false, 4);
+  const old = batch(["a", "b"], { first: 4 });
+  // The format's number, behind offset, length and leader's epoch.
+  old[16] = 1;
+  give(old);
+  expect([feed.wants, feed.empty]).toEqual([false, true]);
+  expect(feed.stalled).toContain("before 0.11");
+  // The cluster was asked again: so is the partition.
+  feed.errorCode = 0;
+  expect(feed.wants).toBe(true);
+  give(batch(["x"], { first: 0 }));
+  expect(feed.stalled).toContain("from before the offset asked for");
+  feed.errorCode = 0;
+  give(batch(["c"], { first: 4 }));
+  expect([feed.next, feed.stalled]).toEqual([5, null]);
+});

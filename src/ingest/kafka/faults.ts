@@ -5,6 +5,7 @@ import type { KafkaSettings } from "./properties.ts";
 /** Codes of Kafka's protocol that we act on. */
 export const KAFKA = {
   OFFSET_OUT_OF_RANGE: 1,
+  CORRUPT_MESSAGE: 2,
   UNKNOWN_TOPIC: 3,
   LEADER_NOT_AVAILABLE: 5,
   NOT_LEADER: 6,

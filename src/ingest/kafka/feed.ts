@@ -3,10 +3,12 @@
  * source's loop, which decodes.
  *
  * On the path: fetch -> FEED -> source. Invariants: what is fetched next follows from the bytes that came, before they are
- * decoded; an answer to a question that a newer one replaced (`ticket`) is not taken.
+ * decoded; an answer to a question that a newer one replaced (`ticket`) is not taken; one that makes no sense is the trouble
+ * of its own partition only, which waits until the cluster is asked again.
  * At the limit: with `bytesMax` waiting it wants nothing; that is how a busy sink pauses its own partition only.
  */
 import { offsetBehind } from "./batches.ts";
+import { KAFKA } from "./faults.ts";
 import type { Aborted, FetchedPartition } from "./fetch.ts";
 
 export type Piece =
@@ -43,7 +45,7 @@ export class Feed implements FeedPlace {
   outOfRange = false;
   /** Monotonic ms when something came, or when there was nothing to come. */
   movedAtMs: number;
-  /** Why nothing comes although the end moves; null if that is not so. */
+  /** Why nothing comes although the end moves, or what comes cannot be read; null if that is not so. */
   stalled: string | null = null;
   #connection: unknown = null;
   #connections = 0;
@@ -116,18 +118,32 @@ export class Feed implements FeedPlace {
   give(fetched: FetchedPartition, committedOnly: boolean, receivedUs: number, nowMs: number): void {
     this.end = committedOnly ? fetched.stableEnd : fetched.end;
     const { batches } = fetched;
-    const behind = batches === null ? null : offsetBehind(batches);
+    let behind: number | null;
+    try {
+      behind = batches === null ? null : offsetBehind(batches);
+    } catch (error) {
+      this.#cannotRead(error instanceof Error ? error.message : String(error));
+      return;
+    }
     if (batches === null || behind === null || this.next === null) {
       if (this.next !== null && this.end <= this.next) this.movedAtMs = nowMs;
       return;
     }
-    if (behind <= this.next) throw new RangeError("the broker answers with records from before the offset asked for");
+    if (behind <= this.next) {
+      this.#cannotRead("the broker answers with records from before the offset asked for");
+      return;
+    }
     this.next = behind;
     this.movedAtMs = nowMs;
     this.stalled = null;
     this.#bytes += batches.length;
     this.#pieces.push({ type: "batches", bytes: batches, aborted: fetched.aborted, receivedUs });
     this.#wakeSource();
+  }
+
+  #cannotRead(why: string): void {
+    this.stalled = `partition ${this.partition} of topic "${this.topic}" cannot be read from ${this.next} on: ${why}`;
+    this.refuse(KAFKA.CORRUPT_MESSAGE);
   }
 
   refuse(errorCode: number): void {

@@ -154,7 +154,7 @@ export class Leader {
   }
 
   #hand(partitions: readonly FetchedPartition[], asked: ReadonlyMap<string, Asked>): void {
-    const { clock, dialer, doubt } = this.#ports;
+    const { clock, dialer, doubt, log } = this.#ports;
     const receivedUs = clock.wallUs();
     const nowMs = clock.monotonicMs();
     for (const fetched of partitions) {
@@ -168,6 +168,7 @@ export class Leader {
         doubt();
       } else {
         feed.give(fetched, dialer.settings.committedOnly, receivedUs, nowMs);
+        if (feed.errorCode !== 0) log.error("kafka: a partition cannot be read", { error: feed.stalled });
         if (fetched.batches !== null) {
           this.#feeds.delete(feed);
           this.#feeds.add(feed);
