@@ -10,6 +10,7 @@ import type { InstrumentRegistry } from "../channel/registry.ts";
 import { canonicalTopic } from "../channel/topic-settings.ts";
 import type { Kind } from "../channel/types.ts";
 import type { DynamicConfig, MappingSpec } from "../config/dynamic/types.ts";
+import type { BrokerInput } from "../ingest/broker.ts";
 
 const SYMBOL = "{symbol}";
 
@@ -21,6 +22,8 @@ export interface RoutePlan {
   /** Name of the data source. */
   readonly source: string;
   readonly topic: string;
+  /** Source topics of the whole route: what one of them names a template of another may stand for too. */
+  readonly named: ReadonlySet<string>;
   readonly mappings: readonly MappingSpec[];
   /** Plans of the same key and signature are the same. */
   readonly key: string;
@@ -35,6 +38,7 @@ export function plansOf(config: DynamicConfig, provides: readonly Kind[]): Route
       if (list === undefined) topics.set(mapping.source_topic, [mapping]);
       else list.push(mapping);
     }
+    const named = new Set(topics.keys());
     return [...topics].map(([topic, list]): RoutePlan => {
       const used = new Set(list.map(({ mapper }) => mapper));
       const declared = config.mappers.filter(({ name }) => used.has(name));
@@ -44,12 +48,19 @@ export function plansOf(config: DynamicConfig, provides: readonly Kind[]): Route
         peerId: peer_id,
         source: data_source,
         topic,
+        named,
         mappings: list,
         key: JSON.stringify([id, data_source, topic]),
         signature: JSON.stringify([peer_id, list, declared, provides]),
       };
     });
   });
+}
+
+/** Of a topic that is both written out and stood for by a template, each has a shard of its own. */
+export function shardName({ prefix, topic, named }: RoutePlan, input: Pick<BrokerInput, "id" | "topic">): string {
+  const isNamed = input.topic !== topic && named.has(input.topic);
+  return `${prefix}/${input.id}${isNamed ? `/${SYMBOL}` : ""}`;
 }
 
 /** Kind of a mapper's updates; null: several, or not known. */

@@ -61,7 +61,7 @@ function rig(checkpoints: CheckpointStore = new MemoryCheckpoints(), peers: read
   const tools = { clock, random: () => 0.5, log, resolveAddress: (hostPort: string) => hostPort };
   const factories = { kafka: memory, nats: memory, jetstream: memory, "redis-stream": memory };
   const learn = learnInto(registry, () => undefined);
-  const symbols = { has: () => true, list: () => [] };
+  const symbols = { has: () => true, list: () => ["btcusdt", "ethusdt"] };
   let epochs = 0;
   const routes = new Routes({
     nodeId: "a",
@@ -210,6 +210,28 @@ test("routes - a broker's state is logged when it changes", async () => {
     "broker cannot be reached",
     "broker has not all topics",
     "broker connected",
+  ]);
+  await routes.stop();
+});
+
+test("routes - a topic that a template stands for too and a mapping names is read for both", async () => {
+  const { server, routes, states, settle } = rig();
+  const mapping = { mapper: "json", fanout_topic: "f" };
+  const route: RouteSpec = {
+    ...{ id: "r", version: 1, data_source: "k" },
+    mappings: [
+      { ...mapping, source_topic: "md.{symbol}", ws_topic: "{symbol}@all" },
+      { ...mapping, source_topic: "md.btcusdt", ws_topic: "btcusdt@one" },
+    ],
+  };
+  server.topic("md.btcusdt");
+  server.topic("md.ethusdt");
+  routes.apply(configOf(route));
+  await settle();
+  expect(states().sort()).toEqual([
+    "r/k/md.btcusdt/0 running",
+    "r/k/md.btcusdt/0/{symbol} running",
+    "r/k/md.ethusdt/0 running",
   ]);
   await routes.stop();
 });

@@ -17,7 +17,7 @@ import type { Clock, Timer } from "../lib/clock.ts";
 import { assert } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import type { Brokers } from "./brokers.ts";
-import { type KindOf, plansOf, providedBy, type RoutePlan } from "./plan.ts";
+import { type KindOf, plansOf, providedBy, type RoutePlan, shardName } from "./plan.ts";
 import { RoutedShard, type RoutedShardState, type ShardCommon } from "./routed-shard.ts";
 
 export interface RoutesOptions {
@@ -117,7 +117,7 @@ export class Routes {
 
   status(): RoutesStatus {
     const inputs = [...this.#running.values()].flatMap(({ plan, inputs: list }) =>
-      list.map((input) => this.#inputStatus(`${plan.prefix}/${input.id}`, plan)),
+      list.map((input) => this.#inputStatus(shardName(plan, input), plan)),
     );
     return { brokers: this.#options.brokers.status(), inputs };
   }
@@ -169,7 +169,7 @@ export class Routes {
     const wanted = new Map<string, { readonly plan: RoutePlan; readonly input: BrokerInput }>();
     for (const { plan, inputs } of this.#running.values()) {
       for (const input of inputs) {
-        const name = `${plan.prefix}/${input.id}`;
+        const name = shardName(plan, input);
         if (this.#owner(name, plan) === this.#options.nodeId) wanted.set(name, { plan, input });
       }
     }
