@@ -583,3 +583,16 @@ test("shard - what was stored of a numbering that is over is not told to the sou
   expect(committed).toEqual([0]);
   await shard.stop();
 });
+
+test("shard - a source that was made anew since the checkpoint hears of it; one without a checkpoint does not", async () => {
+  const checkpoints = new MemoryCheckpoints();
+  const heard: string[] = [];
+  for (const incarnation of ["one", "one", "two"]) {
+    const { shard, source } = rig(recordsOf([data(json(T, "1"))]), { checkpoints });
+    Object.assign(source, { incarnation, madeAnew: () => heard.push(`${incarnation} is new`) });
+    await shard.start();
+    await source.through;
+    await shard.stop();
+  }
+  expect(heard).toEqual(["two is new"]);
+});

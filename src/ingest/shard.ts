@@ -307,6 +307,7 @@ export class Shard implements RecordSink {
       this.#pipeline.seed(checkpoint);
       return checkpoint.offset;
     }
+    if (checkpoint !== null && this.#isOfAnother(checkpoint)) source.madeAnew?.();
     this.#numbering = new Numbering({ id: randomId(), base });
     this.#position = null;
     this.#pipeline.begin(this.#header(), base);
@@ -327,6 +328,11 @@ export class Shard implements RecordSink {
    */
   #isPlace({ offset, position, incarnation }: Checkpoint): boolean {
     return (offset !== null || position !== null) && incarnation === (this.#options.source.incarnation ?? "");
+  }
+
+  /** '' is that of a checkpoint whose state is lost: it says nothing. */
+  #isOfAnother({ incarnation }: Checkpoint): boolean {
+    return incarnation !== "" && incarnation !== this.#options.source.incarnation;
   }
 
   #mapperVersion(): string {

@@ -85,6 +85,11 @@ export interface Source {
    */
   readonly incarnation?: string;
   /**
+   * Said before `run`: there is a checkpoint, but of another incarnation. All that this one holds came after it, so it is
+   * read from its start, wherever a source without a checkpoint begins.
+   */
+  madeAnew?(): void;
+  /**
    * Every record up to `offset` is in a stored checkpoint and with the bus: brokers show it as the group's offset. Never an
    * offset from before the last `epoch` record.
    */

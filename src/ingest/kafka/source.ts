@@ -71,6 +71,8 @@ export class KafkaSource implements Source {
   #ended: SourceState = { name: "idle" };
   /** While offsets are asked for. */
   #asking: Trouble | null = null;
+  /** The topic was made anew since the checkpoint there is. */
+  #isNew = false;
   /** Of the last record handed on in this epoch. */
   #last: Offset | null = null;
   #records = 0;
@@ -87,6 +89,10 @@ export class KafkaSource implements Source {
 
   get incarnation(): string {
     return this.#incarnation;
+  }
+
+  madeAnew(): void {
+    this.#isNew = true;
   }
 
   commit(offset: Offset): void {
@@ -224,7 +230,8 @@ export class KafkaSource implements Source {
   async #begin(sink: RecordSink, from: Offset | null, position: string | null, signal: AbortSignal): Promise<void> {
     if (from !== null) return this.#start(from + 1);
     if (position !== null && /^\d+$/.test(position)) return this.#start(Number(position));
-    const which = this.#ports.isAdded(this.#place) ? "earliest" : this.#which("has no checkpoint");
+    const isNew = this.#isNew || this.#ports.isAdded(this.#place);
+    const which = isNew ? "earliest" : this.#which("has no checkpoint");
     const next = await this.#ask(which, signal);
     if (next === null) return;
     // The end is where we begin for good: also if this run sees no record and the next one asks for the end again.
