@@ -9,6 +9,12 @@ import { GatewayError } from "../lib/errors.ts";
 import { nearest } from "../lib/nearest.ts";
 import type { BrokerProperty, BrokerTools } from "./broker.ts";
 
+type Row = readonly [name: string, type: BrokerProperty["type"], fallback: string, what: string];
+
+/** The properties of a type of data source, a row each. */
+export const asTable = (rows: readonly Row[]): readonly BrokerProperty[] =>
+  rows.map(([name, type, fallback, what]) => ({ name, type, default: fallback, what }));
+
 export class BrokerProperties {
   readonly #source: string;
   readonly #values: Readonly<Record<string, unknown>>;

@@ -21,6 +21,10 @@ export interface BrokerRecord {
   readonly time: number | null;
 }
 
+/** Whether a data record came from a broker: what is not of ours has no bytes as its value. */
+export const isBrokerRecord = (value: unknown): value is BrokerRecord =>
+  typeof value === "object" && value !== null && "value" in value && value.value instanceof Uint8Array;
+
 export interface BrokerInput {
   /** Stable and unique within the broker: `trades/3`, `md.trade.*`, `md:trade:btcusdt`. Part of the shard's name. */
   readonly id: string;

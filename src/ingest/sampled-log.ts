@@ -1,6 +1,6 @@
 /** A log that takes at most one line per second and subject, and says in the next how many it left out. */
 import type { Clock } from "../lib/clock.ts";
-import type { BrokerRecord } from "./broker.ts";
+import { type BrokerRecord, isBrokerRecord } from "./broker.ts";
 
 /** The part of a log that ingest writes to. */
 export interface IngestLog {
@@ -54,9 +54,6 @@ export function sample(value: unknown): string {
 }
 
 const SAMPLE_LENGTH = 200;
-
-const isBrokerRecord = (value: unknown): value is BrokerRecord =>
-  typeof value === "object" && value !== null && "value" in value && value.value instanceof Uint8Array;
 
 const ofBroker = ({ topic, key, value }: BrokerRecord): string =>
   `${topic}${key === null ? "" : ` ${key}`}: ${sample(value)}`;

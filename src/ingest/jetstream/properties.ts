@@ -1,8 +1,8 @@
 /** The properties of a `jetstream` data source: those of the connection, and where and how its streams are read. */
 import { DeliverPolicy } from "@nats-io/jetstream";
 import type { BrokerProperty } from "../broker.ts";
-import type { BrokerProperties } from "../broker-properties.ts";
-import { asTable, CONNECTION_PROPERTIES } from "../nats/connection.ts";
+import { asTable, type BrokerProperties } from "../broker-properties.ts";
+import { CONNECTION_PROPERTIES } from "../nats/connection.ts";
 import type { Begin } from "./consumer.ts";
 
 export const JETSTREAM_PROPERTIES: readonly BrokerProperty[] = [

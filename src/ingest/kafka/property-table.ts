@@ -1,10 +1,8 @@
 /** The table of the properties that a Kafka data source understands: for its checks, its schema and its documentation. */
 import type { BrokerProperty } from "../broker.ts";
-import type { BrokerProperties } from "../broker-properties.ts";
+import { asTable, type BrokerProperties } from "../broker-properties.ts";
 
-type Row = readonly [name: string, type: BrokerProperty["type"], fallback: string, what: string];
-
-const ROWS: readonly Row[] = [
+const TABLE = asTable([
   ["bootstrap.servers", "strings", "", "Required. `host:port` of one or more brokers; without a port 9092."],
   [
     "group.id",
@@ -80,7 +78,7 @@ const ROWS: readonly Row[] = [
     "",
     "Topic for records that a mapper cannot read, with their topic, partition, offset and the reason as headers. At most 1,000 wait for it; more are counted and left out. Empty: they are only counted.",
   ],
-];
+]);
 
 /** Other clients' names for what we have. */
 export const ALIASES: Readonly<Record<string, string>> = {
@@ -90,12 +88,9 @@ export const ALIASES: Readonly<Record<string, string>> = {
   "fetch.message.max.bytes": "max.partition.fetch.bytes",
 };
 
-export const KAFKA_PROPERTIES: readonly BrokerProperty[] = ROWS.map(([name, type, fallback, what]) => ({
-  name,
-  type,
-  default: fallback,
-  what,
-  aliases: Object.keys(ALIASES).filter((alias) => ALIASES[alias] === name),
+export const KAFKA_PROPERTIES: readonly BrokerProperty[] = TABLE.map((property) => ({
+  ...property,
+  aliases: Object.keys(ALIASES).filter((alias) => ALIASES[alias] === property.name),
 }));
 
 /** One of the words, or its default. */

@@ -9,7 +9,7 @@
  */
 import { createHash } from "node:crypto";
 import { parseChannelName, symbolOf } from "../../channel/name.ts";
-import type { BrokerRecord, TopicPattern } from "../broker.ts";
+import { type BrokerRecord, isBrokerRecord, type TopicPattern } from "../broker.ts";
 import type { Learn, Malformed, MappedUpdate, Mapper, Skipped } from "./mapper.ts";
 import type { MapperTools } from "./mod.ts";
 import { FILTERED, Place, type PlaceTools, UNMATCHED } from "./place.ts";
@@ -48,7 +48,7 @@ export function createRouteMapper(mappings: readonly RouteMapping[], tools: Rout
       .slice(0, NAME_LENGTH_MAX),
     version: versionOf(bindings),
     map(value) {
-      if (!isRecord(value)) return NOT_A_RECORD;
+      if (!isBrokerRecord(value)) return NOT_A_RECORD;
       // A tombstone of a compacted Kafka topic.
       if (value.value.length === 0) return EMPTY;
       const symbol = tools.pattern.symbolOf(value.topic);
@@ -197,6 +197,3 @@ function versionOf(bindings: readonly Binding[]): number {
   const said = bindings.map(({ mapper, places }) => [mapper.name, mapper.version, places.map(({ topic }) => topic)]);
   return createHash("sha256").update(JSON.stringify(said)).digest().readUIntBE(0, 6);
 }
-
-const isRecord = (value: unknown): value is BrokerRecord =>
-  typeof value === "object" && value !== null && "value" in value && value.value instanceof Uint8Array;

@@ -5,8 +5,8 @@
  */
 import { GatewayError } from "../../lib/errors.ts";
 import type { Broker, BrokerInput, BrokerProperty, BrokerStatus, BrokerTools, TopicPattern, Watch } from "../broker.ts";
-import { BrokerProperties } from "../broker-properties.ts";
-import { asTable, CONNECTION_PROPERTIES, type Connection, connectionOf } from "./connection.ts";
+import { asTable, BrokerProperties } from "../broker-properties.ts";
+import { CONNECTION_PROPERTIES, type Connection, connectionOf } from "./connection.ts";
 import { DeadLetters } from "./dead-letters.ts";
 import type { InboxLimits } from "./inbox.ts";
 import { NatsSource } from "./source.ts";

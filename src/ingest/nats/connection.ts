@@ -5,14 +5,9 @@
  * Invariant: it is tried again for ever; `max_reconnect_attempts` only decides when the state says `failed`.
  */
 import { type NatsLink, type NatsLinkOptions, openNats } from "../../lib/nats.ts";
-import type { BrokerProperty, BrokerState, BrokerTools } from "../broker.ts";
-import type { BrokerProperties } from "../broker-properties.ts";
+import type { BrokerState, BrokerTools } from "../broker.ts";
+import { asTable, type BrokerProperties } from "../broker-properties.ts";
 import { subjectFault } from "./subjects.ts";
-
-type Row = readonly [name: string, type: BrokerProperty["type"], fallback: string, what: string];
-
-export const asTable = (rows: readonly Row[]): readonly BrokerProperty[] =>
-  rows.map(([name, type, fallback, what]) => ({ name, type, default: fallback, what }));
 
 export const CONNECTION_PROPERTIES = asTable([
   [

@@ -7,7 +7,7 @@
  */
 import { headers, type NatsConnection } from "@nats-io/transport-node";
 import type { Clock } from "../../lib/clock.ts";
-import type { BrokerRecord } from "../broker.ts";
+import { isBrokerRecord } from "../broker.ts";
 
 const PER_SECOND = 1000;
 const REASON_CHARS_MAX = 200;
@@ -66,14 +66,4 @@ export class DeadLetters {
     }
     return ++this.#inSecond <= PER_SECOND;
   }
-}
-
-function isBrokerRecord(value: unknown): value is BrokerRecord {
-  return (
-    typeof value === "object" &&
-    value !== null &&
-    "topic" in value &&
-    "value" in value &&
-    value.value instanceof Uint8Array
-  );
 }

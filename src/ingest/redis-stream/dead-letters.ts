@@ -6,7 +6,7 @@
  * counted; the stream keeps about `lengthMax` of them.
  */
 import type { RedisLink } from "../../lib/redis.ts";
-import type { BrokerRecord } from "../broker.ts";
+import { isBrokerRecord } from "../broker.ts";
 
 const WAITING_MAX = 256;
 const REASON_CHARS_MAX = 200;
@@ -45,10 +45,3 @@ export class DeadLetters {
     );
   }
 }
-
-const isBrokerRecord = (value: unknown): value is BrokerRecord =>
-  typeof value === "object" &&
-  value !== null &&
-  "topic" in value &&
-  "value" in value &&
-  value.value instanceof Uint8Array;

@@ -5,7 +5,7 @@
 import { GatewayError } from "../../lib/errors.ts";
 import { type RedisSettings, type RedisTarget, readRedisSettings } from "../../lib/redis-address.ts";
 import type { BrokerProperty, BrokerTools } from "../broker.ts";
-import { BrokerProperties } from "../broker-properties.ts";
+import { asTable, BrokerProperties } from "../broker-properties.ts";
 
 export interface RedisStreamSettings {
   readonly target: RedisTarget;
@@ -19,9 +19,7 @@ export interface RedisStreamSettings {
   readonly count: number;
 }
 
-type Row = readonly [name: string, type: BrokerProperty["type"], fallback: string, what: string];
-
-const ROWS: readonly Row[] = [
+export const REDIS_STREAM_PROPERTIES: readonly BrokerProperty[] = asTable([
   [
     "servers",
     "strings",
@@ -72,14 +70,7 @@ const ROWS: readonly Row[] = [
   ],
   ["dead_letter_length", "number", "10000", "Entries kept there, about; the oldest go."],
   ["count", "number", "512", "Entries of one key read at once, at most; fewer where many keys are read."],
-];
-
-export const REDIS_STREAM_PROPERTIES: readonly BrokerProperty[] = ROWS.map(([name, type, fallback, what]) => ({
-  name,
-  type,
-  default: fallback,
-  what,
-}));
+]);
 
 /** Throws GatewayError BROKER_PROPERTIES. */
 export function readRedisStreamProperties(
