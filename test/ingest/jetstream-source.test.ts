@@ -128,6 +128,18 @@ test("jetstream - a stream made again is a new epoch, found while it runs and to
   await running.stop();
 });
 
+test("jetstream - a stream made again while nobody read it is read from its start, wherever others begin", async () => {
+  await desk.stream("ANEW", ["anew.>"]);
+  await desk.store("anew.a", numbers(2));
+  const source = await sourceOf(brokers.jetstream({ deliver_policy: "new" }), "anew.a");
+  source.madeAnew?.();
+  const running = new Running(source);
+  await running.has(2);
+  expect(running.sink.told).toEqual(numbers(2));
+  expect(running.sink.offsets).toEqual([1, 2]);
+  await running.stop();
+});
+
 test("jetstream - records that the stream removed before they were read are a new epoch, not a silent gap", async () => {
   await desk.stream("GONE", ["gone.>"]);
   await desk.store("gone.a", numbers(10));

@@ -63,6 +63,8 @@ export class JetstreamSource implements Source {
   readonly #options: JetstreamSourceOptions;
   readonly #wake = new Wake();
   #incarnation: string;
+  /** The stream was made again since the checkpoint there is. */
+  #isNew = false;
   #running = false;
   #session: Session | null = null;
   /** Why there is none, and since how many attempts. */
@@ -109,6 +111,10 @@ export class JetstreamSource implements Source {
     };
   }
 
+  madeAnew(): void {
+    this.#isNew = true;
+  }
+
   deadLetter(value: unknown, reason: string): void {
     this.#options.deadLetters.send(value, reason);
   }
@@ -123,7 +129,7 @@ export class JetstreamSource implements Source {
     const { closed, link, claimDurable, releaseDurable } = this.#options;
     const either = AbortSignal.any([signal, closed]);
     this.#offset = from;
-    this.#position = from ?? numberOf(position);
+    this.#position = from ?? numberOf(position) ?? (this.#isNew ? 0 : null);
     this.#committed = this.#position;
     this.#through = 0;
     this.#passed = false;
