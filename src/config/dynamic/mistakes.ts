@@ -145,9 +145,9 @@ function said(value: unknown): string {
 
 const placeOf = ({ path }: Found): JsonPath => path;
 
-/** `routes[0].data_source (line 7): no data source "x"`. */
+/** `routes[0].data_source (line 7): no data source "x"`, of the whole document `line 7: not JSON`. */
 export function mistakeText({ path, message, line }: Mistake): string {
-  return `${path === "" ? "" : `${path} `}(line ${line}): ${message}`;
+  return path === "" ? `line ${line}: ${message}` : `${path} (line ${line}): ${message}`;
 }
 
 const TOLD_MAX = 10;

@@ -17,3 +17,16 @@ test("documents - a small document that comes while a big one is judged is the l
   expect(await Promise.all(offers)).toEqual([true, true]);
   expect(rates).toEqual([2, 3]);
 });
+
+test("documents - a refusal and its end are told once each", async () => {
+  const lines: string[] = [];
+  const log = { ...silentLog, error: (line: string) => lines.push(line), info: (line: string) => lines.push(line) };
+  const documents = new Documents({ name: "x", context: dynamicContext(), clock: systemClock(), log });
+  await documents.first(topicsAt(1));
+  for (const text of ["[]x", "[]x", topicsAt(1), topicsAt(1)]) await documents.offer(() => Promise.resolve(text));
+  expect(lines).toEqual([
+    "the new configuration is refused, the old one stays: line 1: not JSON: want nothing more behind the value",
+    "the configuration is sound again",
+  ]);
+  expect(documents.status().error).toBeNull();
+});

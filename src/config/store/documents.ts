@@ -92,6 +92,7 @@ export class Documents {
     const change = changeOf(this.#running ?? document, document);
     if (change.live.length > 0) this.changed(change);
     this.#running = change.running;
+    if (this.#error !== null) log.info("the configuration is sound again", { path: name });
     this.#error = null;
     this.#waiting = change.restart.map(changeText);
     this.#counts.taken++;
