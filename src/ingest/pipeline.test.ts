@@ -97,7 +97,10 @@ test("pipeline - bad records are counted by reason, logged at most once a second
   expect(malformed).toEqual({ "not updates": 50, kind: 1, time: 1, user: 2, "trade number": 1, side: 1, form: 1 });
   expect(refused).toEqual({ "unknown channel": 2, "not provided": 1 });
   expect(records).toBe(61);
-  expect(log.lines.filter((line) => line.message === "malformed: not updates")).toHaveLength(1);
+  const told = log.lines.filter((line) => line.message === "malformed: not updates");
+  expect(told).toHaveLength(1);
+  // An operator finds the record by it.
+  expect(told[0]).toMatchObject({ fields: { shard: shard.id, offset: 10, record: "garbage" } });
 });
 
 test("pipeline - a mapper that throws is a malformed record", async () => {

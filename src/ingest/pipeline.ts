@@ -100,7 +100,7 @@ export class Pipeline {
       this.#control(record, at);
       return;
     }
-    for (const update of this.#map(record.value, at)) {
+    for (const update of this.#map(record, at)) {
       const chain = this.#chainOf(update);
       if (chain === null) continue;
       // Some messages have no time of their own: it is that of the newest that had one.
@@ -169,18 +169,18 @@ export class Pipeline {
 
   // --- source -> mapper -> keeper -------------------------------------------------------------------------------
 
-  #map(value: unknown, at: At): readonly MappedUpdate[] {
+  #map({ value, offset }: Extract<SourceRecord, { type: "data" }>, at: At): readonly MappedUpdate[] {
     const { mapper, counters } = this.#options;
     let mapped: ReturnType<Mapper["map"]>;
     try {
       mapped = mapper.map(value);
     } catch (error) {
-      this.#malformed("mapper failed", { record: sample(value), error });
+      this.#malformed("mapper failed", { offset, record: sample(value), error });
       this.#options.deadLetter?.(value, "mapper failed");
       return NO_UPDATES;
     }
     if ("malformed" in mapped) {
-      this.#malformed(mapped.malformed, { record: sample(value) });
+      this.#malformed(mapped.malformed, { offset, record: sample(value) });
       this.#options.deadLetter?.(value, mapped.malformed);
       if (mapped.suspect && this.#options.repairable) this.#suspect(at);
       return NO_UPDATES;
@@ -350,7 +350,7 @@ export class Pipeline {
 
   #malformed(reason: string, fields: Readonly<Record<string, unknown>>): null {
     count(this.#options.counters.malformed, reason);
-    this.#log.warn(`malformed: ${reason}`, () => fields);
+    this.#log.warn(`malformed: ${reason}`, () => ({ shard: this.#options.shard, ...fields }));
     return null;
   }
 
