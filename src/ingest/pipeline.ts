@@ -298,7 +298,9 @@ export class Pipeline {
     const time = this.#nowOf(at);
     this.#options.counters.losses++;
     for (const chain of this.chains.all()) {
-      const body = chain.lastSeq === null ? null : chain.keeper.lost();
+      // Where nothing was published there is nothing to lose; but a book whose order was broken trusts a new connection.
+      if (chain.lastSeq === null && chain.channel.family !== "book") continue;
+      const body = chain.keeper.lost();
       if (body !== null) this.#publish(chain, at, time, body);
     }
     this.#publishDerived(this.#derivation.lost(), at, time);

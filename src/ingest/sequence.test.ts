@@ -83,6 +83,18 @@ test("sequence - a strict source with a broken order is trusted again only after
   expect(second.last?.data).toEqual({ bids: [["4", "1"]], asks: [] });
 });
 
+test("sequence - a strict book whose first snapshot was lost begins with that of the next connection", async () => {
+  const strict = (update: MappedUpdate): MappedUpdate => ({ ...update, strict: true });
+  const { said } = await book(
+    strict(delta(T, one("2"))),
+    strict(snapshot(T, one("1"))),
+    "lost",
+    strict(snapshot(T, one("3"))),
+    strict(delta(T, one("4"))),
+  );
+  expect(said).toEqual([["snapshot"], ["delta"]]);
+});
+
 test("sequence - a record that may hide a change of any book makes all stale, if they can be asked for again", async () => {
   const mapper = { ...updatesMapper(), map: (value: unknown) => suspecting(value) };
   const records = recordsOf([data(snapshot(T, one("1"))), { type: "data", value: "garbage" }]);
