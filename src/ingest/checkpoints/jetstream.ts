@@ -206,7 +206,11 @@ const pieceKey = (shard: string, { writer, slot }: Body, at: number): string =>
   `${hash(shard)}.${writer}.${slot}.${at}`;
 
 /** Of a head that was deleted by hand; 0 if there never was one. */
-const revisionOfNone = async (kv: KV, shard: string): Promise<number> => (await kv.get(headKey(shard)))?.revision ?? 0;
+const revisionOfNone = async (kv: KV, shard: string): Promise<number> => {
+  const entry = await kv.get(headKey(shard));
+  // Somebody has written one since we looked: with 0 our write is refused, and his is judged.
+  return entry === null || entry.operation === "PUT" ? 0 : entry.revision;
+};
 
 async function readHead(kv: KV, shard: string): Promise<Held | null> {
   const entry = await kv.get(headKey(shard));
