@@ -13,6 +13,12 @@ connection.on("open", () => say("open"));
 connection.on("close", () => say("close"));
 connection.on("error", (error) => say("exception", { message: String(error?.message ?? error) }));
 
+/** No more than five messages a second reach the server: it has this second's when their last stream is heard. */
+const nextSecond = async (last) => {
+  await new Promise((resolve) => last.on("message", resolve));
+  await new Promise((resolve) => setTimeout(resolve, 1100));
+};
+
 const hear = (stream) => {
   stream.on("message", (event) => say("event", { market: "spot", event }));
   return stream;
@@ -22,11 +28,10 @@ if (mode === "book") {
   for (const symbol of symbols) hear(connection.diffBookDepth({ symbol, updateSpeed: "100ms" }));
 } else {
   const symbol = "btcusdt";
-  // One SUBSCRIBE each: no more than five a second.
   hear(connection.aggTrade({ symbol }));
   const trades = hear(connection.trade({ symbol }));
-  hear(connection.bookTicker({ symbol }));
   hear(connection.kline({ symbol, interval: "1m" }));
+  const tops = hear(connection.bookTicker({ symbol }));
   await callAll("spot", {
     ping: () => client.restAPI.ping().then((reply) => reply.data()),
     exchangeInfo: () => client.restAPI.exchangeInfo({ symbol: "BNBUSDT" }).then((reply) => reply.data()),
@@ -40,12 +45,12 @@ if (mode === "book") {
     bookTicker: () => client.restAPI.tickerBookTicker({ symbol: "BTCUSDT" }).then((reply) => reply.data()),
     unknownSymbol: () => client.restAPI.depth({ symbol: "NOSUCH" }).then((reply) => reply.data()),
   });
-  await new Promise((resolve) => setTimeout(resolve, 1100));
-  hear(connection.partialBookDepth({ symbol, levels: "10", updateSpeed: "100ms" }));
-  hear(connection.diffBookDepth({ symbol, updateSpeed: "100ms" }));
+  await nextSecond(tops);
   hear(connection.miniTicker({ symbol }));
   hear(connection.ticker({ symbol }));
-  await new Promise((resolve) => setTimeout(resolve, 1100));
+  hear(connection.partialBookDepth({ symbol, levels: "10", updateSpeed: "100ms" }));
+  const depths = hear(connection.diffBookDepth({ symbol, updateSpeed: "100ms" }));
+  await nextSecond(depths);
   hear(connection.avgPrice({ symbol }));
   hear(connection.rollingWindowTicker({ symbol, windowSize: "1h" }));
   hear(connection.allMiniTicker());

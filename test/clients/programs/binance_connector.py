@@ -10,9 +10,16 @@ from binance.websocket.spot.websocket_stream import SpotWebsocketStreamClient
 from lib import asked, say
 
 
+heard = set()
+heard_more = threading.Condition()
+
+
 def on_message(_, text):
     message = json.loads(text)
     if "stream" in message:
+        with heard_more:
+            heard.add(message["stream"])
+            heard_more.notify_all()
         say("event", market="spot", event=message["data"], stream=message["stream"])
     else:
         say("reply", market="spot", reply=message)
@@ -62,25 +69,31 @@ def rest():
             say("rest", market="spot", call=call, error=error.error_message, code=error.error_code)
 
 
+def next_second(last):
+    """No more than five messages a second reach the server: it has this second's when their last stream is heard."""
+    with heard_more:
+        heard_more.wait_for(lambda: last in heard)
+    time.sleep(1.1)
+
+
 def readme():
     client = SpotWebsocketStreamClient(stream_url=asked["ws"], on_message=on_message, is_combined=True)
-    # No more than five messages a second.
     client.agg_trade(symbol="btcusdt")
     client.trade(symbol="btcusdt")
     client.kline(symbol="btcusdt", interval="1m")
     client.book_ticker(symbol="btcusdt")
     rest()
-    time.sleep(1.1)
-    client.diff_book_depth(symbol="btcusdt", speed=100)
-    client.partial_book_depth(symbol="btcusdt", level=10, speed=100)
+    next_second("btcusdt@bookTicker")
     client.mini_ticker(symbol="btcusdt")
     client.ticker(symbol="btcusdt")
-    time.sleep(1.1)
-    client.mini_ticker()
+    client.partial_book_depth(symbol="btcusdt", level=10, speed=100)
+    client.diff_book_depth(symbol="btcusdt", speed=100)
+    next_second("btcusdt@depth@100ms")
+    client.trade(symbol="btcusdt", action=SpotWebsocketStreamClient.ACTION_UNSUBSCRIBE)
     client.rolling_window_ticker(symbol="btcusdt", windowSize="1h")
     client.subscribe(["btcusdt@avgPrice"])
-    client.trade(symbol="btcusdt", action=SpotWebsocketStreamClient.ACTION_UNSUBSCRIBE)
-    time.sleep(1.1)
+    client.mini_ticker()
+    next_second("!miniTicker@arr")
     client.list_subscribe()
     threading.Event().wait()
 
