@@ -141,6 +141,23 @@ test("reader - a busy sink leaves its entries in Redis, and is asked again when 
   await one.reader.close();
 });
 
+test("reader - a key added at any moment while the loop ends is read", async () => {
+  for (let moments = 0; moments < 12; moments++) {
+    const script = new Scripted();
+    script.last = 3;
+    const [first, second] = [rig(script, { busy: () => new Promise(() => undefined) }), rig(script)];
+    first.reader.add(first.reading);
+    await first.pass(100);
+    first.reader.remove(first.reading);
+    for (let moment = 0; moment < moments; moment++) await Promise.resolve();
+    first.reader.add(second.reading);
+    await first.pass(100);
+    expect([moments, second.records.length]).toEqual([moments, 3]);
+    first.reader.remove(second.reading);
+    await first.reader.close();
+  }
+});
+
 test("reader - a sink that throws fails its own run; errors of the server are the connection's", async () => {
   const script = new Scripted();
   const one = rig(script, {

@@ -97,9 +97,7 @@ export class Reader {
   add(reading: Reading): void {
     this.#readings.set(reading.key, reading);
     this.#wake.call();
-    this.#live ??= this.#run().finally(() => {
-      this.#live = null;
-    });
+    this.#live ??= this.#run();
   }
 
   remove(reading: Reading): void {
@@ -144,6 +142,8 @@ export class Reader {
         this.#connection = null;
       }
     }
+    // In one go with the last look at the readings: whoever is added from here on starts a loop of its own.
+    this.#live = null;
   }
 
   /** Rounds on one connection. Rejects when it is to be given up. */
