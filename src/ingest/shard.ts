@@ -15,7 +15,8 @@ import { BUS_VERSION, instrumentsOf, type ShardHeader, type StateHandler, type S
 import { type Timer, wallMs } from "../lib/clock.ts";
 import { assert, GatewayError } from "../lib/errors.ts";
 import { answer } from "./answer.ts";
-import { type Checkpoint, mayReplace } from "./checkpoint.ts";
+import type { Checkpoint } from "./checkpoint.ts";
+import { Claim } from "./claim.ts";
 import { count, shardCounters } from "./counters.ts";
 import { HEAD_MS, Heads } from "./heads.ts";
 import { InstrumentTable } from "./instrument-table.ts";
@@ -25,7 +26,7 @@ import { Resyncs } from "./resyncs.ts";
 import { Saver } from "./saver.ts";
 import type { ShardOptions, ShardStatus } from "./shard-options.ts";
 import type { RecordSink, SourceRecord } from "./source.ts";
-import { sleep } from "./wait.ts";
+import { beginningOf, isOfAnother } from "./take-over.ts";
 
 export type { ShardOptions, ShardStatus } from "./shard-options.ts";
 
@@ -33,9 +34,13 @@ const CHECKPOINT_MS = 1000;
 const CHECKPOINT_RECORDS = 20_000;
 /** An idle shard has nothing to save: so often it looks whether a newer owner has. */
 const LOOK_MS = 2000;
-/** Others may take the shard at the same moment: so often a token that was just taken is outbid. */
-const CLAIMS_MAX = 5;
 const HELD_MAX = 100_000;
+
+/** A record that waits for a higher ceiling, with the incarnation of the source that its offset is of. */
+interface Held {
+  readonly record: SourceRecord;
+  readonly incarnation: string;
+}
 
 export class Shard implements RecordSink {
   readonly id: string;
@@ -44,6 +49,7 @@ export class Shard implements RecordSink {
   readonly #abort = new AbortController();
   readonly #resyncs: Resyncs;
   readonly #saver: Saver;
+  readonly #claim: Claim;
   readonly #heads: Heads;
   readonly #instruments: InstrumentTable;
   /** Books whose first snapshot may have been unreadable; a new connection sends all of them again. */
@@ -59,19 +65,15 @@ export class Shard implements RecordSink {
   #ceiling = -1;
   /** Of the last record processed. */
   #position: string | null = null;
-  #held: SourceRecord[] = [];
+  /** That the offset and the position are of: behind the source's own while an epoch record is held. */
+  #incarnation = "";
+  #held: Held[] = [];
   #room: PromiseWithResolvers<void> | null = null;
   #recordsUnsaved = 0;
   /** The numbering is that of an owner before. */
   #continued = false;
-  #claimed = false;
   #started = false;
   #lost = false;
-  /** Refused is answered by another token, not by the end. */
-  #claiming = false;
-  #outbid = false;
-  #loadErrors = 0;
-  #loadError: string | null = null;
   #failure: string | null = null;
 
   constructor(options: ShardOptions) {
@@ -105,10 +107,17 @@ export class Shard implements RecordSink {
       store: checkpoints,
       log,
       // A claim is made before anything was published.
-      flushed: () => (this.#claimed ? bus.flushed() : Promise.resolve()),
+      flushed: () => (this.#claim.made ? bus.flushed() : Promise.resolve()),
       cut: () => this.#cut(),
       stored: (checkpoint) => this.#stored(checkpoint),
-      refused: () => this.#refused(),
+      refused: () => this.#claim.refused(),
+    });
+    this.#claim = new Claim({
+      ...{ shard: id, store: checkpoints, saver: this.#saver, clock, log, signal: this.#abort.signal },
+      leased: options.token !== undefined,
+      takeOver: (checkpoint) => this.#takeOver(checkpoint),
+      mine: () => ({ token: this.#token, owner: this.#owner }),
+      lost: () => this.#lose(),
     });
     this.#instruments = new InstrumentTable(this.#pipeline.chains, catalog);
     this.#heads = new Heads({
@@ -128,7 +137,8 @@ export class Shard implements RecordSink {
     assert(!this.#started, "a shard is started once");
     this.#started = true;
     const { bus, source, provides, log } = this.#options;
-    const from = await this.#claim();
+    await this.#claim.make();
+    const from = this.#numbering.offset;
     if (this.#lost) throw new GatewayError("SHARD_TAKEN", `shard ${this.id}: ${this.#failure}`);
     if (this.#abort.signal.aborted) return;
     const instruments = instrumentsOf(this.id);
@@ -140,7 +150,7 @@ export class Shard implements RecordSink {
     this.#serving = bus.serve(this.id, answerOf, () => this.#heads.now());
     this.#every("head", HEAD_MS, () => this.#tick());
     this.#every("save", CHECKPOINT_MS, () => this.#unsaved && this.#save());
-    this.#every("look", LOOK_MS, () => this.#look());
+    this.#every("look", LOOK_MS, () => this.#unsaved || this.#claim.look());
     this.#heads.send(true);
     log.info("shard started", { shard: this.id, source: source.name, epoch: this.#numbering.epoch.id, from });
     this.#run = this.#runSource(from);
@@ -179,15 +189,19 @@ export class Shard implements RecordSink {
   // --- records --------------------------------------------------------------------------------------------------
 
   accept(record: SourceRecord): void {
-    if (this.#held.length > 0 || this.#numbering.seqOf(record.offset) > this.#ceiling) this.#hold(record);
-    else this.#process(record);
+    this.#take(record, this.#options.source.incarnation ?? "");
+  }
+
+  #take(record: SourceRecord, incarnation: string): void {
+    if (this.#held.length > 0 || this.#numbering.seqOf(record.offset) > this.#ceiling) this.#hold(record, incarnation);
+    else this.#process(record, incarnation);
   }
 
   busy(): Promise<void> | null {
     return this.#room?.promise ?? this.#options.pause?.() ?? null;
   }
 
-  #process(record: SourceRecord): void {
+  #process(record: SourceRecord, incarnation: string): void {
     if (this.#abort.signal.aborted) return;
     this.#counters.records++;
     if (!this.#numbering.take(record.offset)) {
@@ -195,6 +209,7 @@ export class Shard implements RecordSink {
       return;
     }
     this.#position = record.position ?? null;
+    this.#incarnation = incarnation;
     const seq = this.#numbering.seqOf(record.offset);
     if (record.type === "lost") this.#doubted.clear();
     if (record.type === "epoch") this.#nextEpoch(record.moved === true);
@@ -217,11 +232,11 @@ export class Shard implements RecordSink {
   }
 
   /** Keeps a record back until a ceiling above it is stored. */
-  #hold(record: SourceRecord): void {
+  #hold(record: SourceRecord, incarnation: string): void {
     if (this.#held.length >= HELD_MAX) {
       throw new GatewayError("CHECKPOINT_STORE", `shard ${this.id}: the checkpoint store does not answer`);
     }
-    this.#held.push(record);
+    this.#held.push({ record, incarnation });
     this.#room ??= Promise.withResolvers();
     this.#save();
   }
@@ -229,7 +244,7 @@ export class Shard implements RecordSink {
   #release(): void {
     const held = this.#held;
     this.#held = [];
-    for (const record of held) this.accept(record);
+    for (const { record, incarnation } of held) this.#take(record, incarnation);
     if (this.#held.length > 0) return;
     this.#room?.resolve();
     this.#room = null;
@@ -237,102 +252,27 @@ export class Shard implements RecordSink {
 
   // --- start and end --------------------------------------------------------------------------------------------
 
-  /** Takes the shard over and stores that. Returns where the source starts. */
-  async #claim(): Promise<number | null> {
-    for (let claims = 1; ; claims++) {
-      const from = this.#takeOver(await this.#load());
-      if (this.#abort.signal.aborted) return from;
-      // A token of its own is outbid if somebody else was faster; a lease's is what it is.
-      this.#claiming = this.#options.token === undefined && claims < CLAIMS_MAX;
-      this.#outbid = false;
-      await this.#saver.save();
-      // Who read the same checkpoint claims the same token: not a word before it is stored. A lease's is nobody else's.
-      while (this.#saver.error !== null && this.#options.token === undefined && !this.#abort.signal.aborted) {
-        await sleep(this.#options.clock, CHECKPOINT_MS, this.#abort.signal);
-        await this.#saver.save();
-      }
-      this.#claiming = false;
-      if (this.#outbid) continue;
-      this.#claimed = true;
-      return from;
-    }
-  }
-
-  /** Waits for a store that is away. */
-  async #load(): Promise<Checkpoint | null> {
-    const { checkpoints, clock } = this.#options;
-    while (!this.#abort.signal.aborted) {
-      try {
-        const checkpoint = await checkpoints.load(this.id);
-        this.#loadError = null;
-        return checkpoint;
-      } catch (error) {
-        this.#notLoaded(error);
-        await sleep(clock, CHECKPOINT_MS, this.#abort.signal);
-      }
-    }
-    return null;
-  }
-
-  #notLoaded(error: unknown): void {
-    this.#loadErrors++;
-    if (this.#loadError === null) {
-      this.#options.log.warn("checkpoint not loaded: tried again every second", { shard: this.id, error });
-    }
-    this.#loadError = error instanceof Error ? error.message : String(error);
-  }
-
-  /** Goes on from the checkpoint, or begins an epoch above everything under its ceiling. Returns where the source starts. */
-  #takeOver(checkpoint: Checkpoint | null): number | null {
-    const { source, clock, randomId, token } = this.#options;
+  /** Goes on from the checkpoint, or begins an epoch above everything under its ceiling. */
+  #takeOver(checkpoint: Checkpoint | null): void {
+    const { source, clock, randomId, token, provides } = this.#options;
+    const wallUs = clock.wallUs();
+    const beginning = beginningOf(checkpoint, {
+      ...{ source, provides, randomId, wallUs },
+      mapperVersion: this.#mapperVersion(),
+    });
+    const { numbering, keeps } = beginning;
     // A store that lost what it had, or has it from a former owner, says nothing of the tokens that nodes have seen: a time
     // is above all of them.
     this.#token = token ?? Math.max(wallMs(clock), (checkpoint?.token ?? 0) + 1);
-    if (checkpoint !== null && source.replayable && this.#fits(checkpoint)) {
-      this.#numbering = new Numbering({ id: checkpoint.epoch, base: checkpoint.base }, checkpoint.offset);
-      this.#ceiling = checkpoint.ceiling;
-      this.#continued = true;
-      this.#position = checkpoint.position;
-      this.#pipeline.begin(this.#header(), checkpoint.base);
-      this.#pipeline.restore(checkpoint);
-      return checkpoint.offset;
-    }
-    const base = freshBase(clock.wallUs(), checkpoint?.ceiling ?? null);
-    this.#ceiling = base - 1;
-    if (checkpoint !== null && source.replayable && this.#isPlace(checkpoint)) {
-      // Another mapper, or other kinds derived: what was read is not read again, what follows is a new epoch.
-      this.#numbering = new Numbering({ id: randomId(), base }, checkpoint.offset);
-      this.#position = checkpoint.position;
-      this.#pipeline.begin(this.#header(), base);
-      this.#pipeline.seed(checkpoint);
-      return checkpoint.offset;
-    }
-    if (checkpoint !== null && this.#isOfAnother(checkpoint)) source.madeAnew?.();
-    this.#numbering = new Numbering({ id: randomId(), base });
-    this.#position = null;
-    this.#pipeline.begin(this.#header(), base);
-    return null;
-  }
-
-  /** The same mapper and the same derived kinds: the replay makes the same publications. */
-  #fits(checkpoint: Checkpoint): boolean {
-    const { provides } = this.#options;
-    const isSame =
-      checkpoint.provides.length === provides.length && checkpoint.provides.every((kind) => provides.includes(kind));
-    return this.#isPlace(checkpoint) && isSame && checkpoint.mapperVersion === this.#mapperVersion();
-  }
-
-  /**
-   * It says where in this source to go on. Not without a position: where the source begins then may be behind what an owner
-   * before published.
-   */
-  #isPlace({ offset, position, incarnation }: Checkpoint): boolean {
-    return (offset !== null || position !== null) && incarnation === (this.#options.source.incarnation ?? "");
-  }
-
-  /** '' is that of a checkpoint whose state is lost: it says nothing. */
-  #isOfAnother({ incarnation }: Checkpoint): boolean {
-    return incarnation !== "" && incarnation !== this.#options.source.incarnation;
+    this.#numbering = numbering;
+    this.#ceiling = beginning.ceiling;
+    this.#position = beginning.position;
+    this.#incarnation = source.incarnation ?? "";
+    this.#continued = keeps === "all";
+    if (checkpoint !== null && keeps === "nothing" && isOfAnother(checkpoint, source)) source.madeAnew?.();
+    this.#pipeline.begin(this.#header(), numbering.epoch.base);
+    if (checkpoint !== null && keeps === "all") this.#pipeline.restore(checkpoint);
+    if (checkpoint !== null && keeps === "books") this.#pipeline.seed(checkpoint);
   }
 
   #mapperVersion(): string {
@@ -358,11 +298,6 @@ export class Shard implements RecordSink {
     this.#timers.clear();
     this.#serving?.close();
     this.#serving = null;
-  }
-
-  #refused(): void {
-    if (this.#claiming) this.#outbid = true;
-    else this.#lose();
   }
 
   /** Somebody speaks for this shard with that token: if it is a newer owner, this one stops. */
@@ -423,34 +358,18 @@ export class Shard implements RecordSink {
     return this.#recordsUnsaved > 0 || this.#saver.error !== null;
   }
 
-  /** A shard that has nothing to save would never hear that it was taken. */
-  async #look(): Promise<void> {
-    const { checkpoints } = this.#options;
-    if (this.#unsaved || checkpoints.head === undefined) return;
-    try {
-      const head = await checkpoints.head(this.id);
-      this.#loadError = null;
-      const mine = { token: this.#token, owner: this.#owner };
-      if (this.#abort.signal.aborted) return;
-      if (head !== null && !mayReplace(head, mine)) this.#lose();
-      // The store lost what it had: an owner without records would leave it to the next one to find nothing there.
-      else if (head?.token !== this.#token) this.#save();
-    } catch (error) {
-      this.#notLoaded(error);
-    }
-  }
-
   #save(): void {
     if (!this.#abort.signal.aborted) void this.#saver.save();
   }
 
   #stored(checkpoint: Checkpoint): void {
     this.#ceiling = checkpoint.ceiling;
-    // The store answers again, also if nobody has looked since.
-    this.#loadError = null;
+    this.#claim.answered();
     this.#release();
-    // A numbering that began meanwhile may give the same offsets to other records, which are not stored.
-    const isCurrent = checkpoint.epoch === this.#numbering.epoch.id;
+    // A numbering that began meanwhile may give the same offsets to other records, which are not stored. The source is in it
+    // as soon as it has said so, also while that waits.
+    const isCurrent =
+      checkpoint.epoch === this.#numbering.epoch.id && !this.#held.some(({ record }) => record.type === "epoch");
     if (isCurrent && checkpoint.offset !== null) {
       this.#options.source.commit?.(checkpoint.offset, checkpoint.position);
     }
@@ -459,7 +378,7 @@ export class Shard implements RecordSink {
   /** One consistent cut, made between two records. */
   #cut(): Checkpoint {
     const { epoch, offset } = this.#numbering;
-    const next = this.#numbering.seqOf(this.#held[0]?.offset ?? (offset ?? -1) + 1);
+    const next = this.#numbering.seqOf(this.#held[0]?.record.offset ?? (offset ?? -1) + 1);
     // Far enough above the next seq that storing it does not hold the source up.
     const ceiling = next > this.#ceiling - CEILING_STEP / 2 ? next + CEILING_STEP : this.#ceiling;
     this.#recordsUnsaved = 0;
@@ -472,7 +391,7 @@ export class Shard implements RecordSink {
       ceiling,
       offset,
       position: this.#position,
-      incarnation: this.#options.source.incarnation ?? "",
+      incarnation: this.#incarnation,
       mapperVersion: this.#mapperVersion(),
       provides: this.#options.provides,
     };
@@ -498,8 +417,8 @@ export class Shard implements RecordSink {
       books: this.#books(),
       staleBooks: this.#staleBooks(),
       checkpointsSaved: this.#saver.saved,
-      checkpointErrors: this.#saver.errors + this.#loadErrors,
-      checkpointError: this.#saver.error ?? this.#loadError,
+      checkpointErrors: this.#saver.errors + this.#claim.errors,
+      checkpointError: this.#saver.error ?? this.#claim.error,
       held: this.#held.length,
       failure: this.#failure,
     };

@@ -81,7 +81,8 @@ export interface Source {
   readonly books?: readonly string[];
   /**
    * Which run of numbers its offsets belong to, where that can change under the same name (a topic that was deleted and made
-   * again): a checkpoint of another one is not continued. Absent: always the same.
+   * again): a checkpoint of another one is not continued. It changes with an `epoch` record, right before that is handed on.
+   * Absent: always the same.
    */
   readonly incarnation?: string;
   /**
