@@ -1,128 +1,178 @@
 /**
- * Source redis-stream in a Redis Cluster (of one node), where one XREAD cannot have keys of several hash slots; and with a
- * sentinel that knows where the master is.
+ * Source redis-stream and checkpoints in a Redis Cluster, where one XREAD cannot have keys of several hash slots, and with a
+ * sentinel that knows where the master is: through the death of a master in either.
  */
-import { afterAll, beforeAll, expect, test } from "bun:test";
-import { writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { RedisCheckpoints } from "../../src/ingest/checkpoints/redis.ts";
 import { RecordingLog } from "../../src/ingest/testing/rig.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { RedisLink } from "../../src/lib/redis.ts";
-import { readRedisSettings } from "../../src/lib/redis-address.ts";
+import { type RedisSettings, readRedisSettings } from "../../src/lib/redis-address.ts";
 import { slotOf } from "../../src/lib/redis-slot.ts";
 import { checkpointOf } from "../contract/checkpoints.ts";
+import { CuttingProxy } from "../lib/cutting-proxy.ts";
 import { RedisDriver, topicOf } from "../lib/redis-driver.ts";
-import { answer } from "../lib/services/greeting.ts";
-import { type RedisServer, startRedis } from "../lib/services/mod.ts";
-import { obtain } from "../lib/services/obtain.ts";
-import { RealServer } from "../lib/services/server.ts";
+import { startRedis } from "../lib/services/mod.ts";
+import { REPLICATED, RedisCluster, RedisSentinel } from "../lib/services/redis-groups.ts";
 import { TEST_MS_MAX, waitFor } from "../lib/wait.ts";
-import { keysRig, redisRig } from "./redis-rig.ts";
+import { numbers } from "./broker-rig.ts";
+import { type KeyRun, keysRig, redisRig } from "./redis-rig.ts";
 
-let server: RedisServer;
+setDefaultTimeout(TEST_MS_MAX);
+
+/** Takes its two seconds while the sentinel's test runs. */
+let starting: Promise<RedisCluster>;
 let driver: RedisDriver;
 
-beforeAll(async () => {
-  server = await startRedis({ settings: ["cluster-enabled yes", "cluster-announce-ip 127.0.0.1"] });
-  driver = new RedisDriver(server.url);
-  await driver.call("CLUSTER", "ADDSLOTSRANGE", 0, 16_383);
-  await waitFor(
-    async () => String(await driver.call("CLUSTER", "INFO")).includes("cluster_state:ok"),
-    "the cluster is up",
-  );
-}, TEST_MS_MAX);
+async function theCluster(): Promise<RedisCluster> {
+  const cluster = await starting;
+  driver ??= new RedisDriver(cluster.urls[0]!, { cluster: true });
+  return cluster;
+}
+
+beforeAll(() => {
+  starting = RedisCluster.start();
+});
 
 afterAll(async () => {
   await driver?.close();
-  await server?.stop();
+  await (await starting)[Symbol.asyncDispose]();
 });
 
-test(
-  "redis-stream - slots are those of Redis",
-  async () => {
-    for (const key of ["", "a", "{md}:trade:btcusdt", "{}a", "x{y}z{w}", "ключ", "{", "a}b{c"]) {
-      expect([key, slotOf(key)]).toEqual([key, Number(await driver.call("CLUSTER", "KEYSLOT", key))]);
-    }
-  },
-  TEST_MS_MAX,
-);
-
-test(
-  "redis-stream - a cluster: keys of other slots, of one slot, groups and dead letters",
-  async () => {
-    const keys = ["a", "b", "{md}:1", "{md}:2"];
-    expect(new Set(keys.map(slotOf)).size).toBe(3);
-    for (const key of keys) await driver.add(key, [`${key} 1`, `${key} 2`]);
-    await using rig = keysRig(server.url, keys, { cluster: true, group: "g", dead_letter_key: "dead" });
-    for (const key of keys) {
-      const run = await rig.run(key);
-      await run.reached(2);
-      await driver.add(key, [`${key} 3`]);
-      await run.reached(3);
-      expect(run.said()).toEqual([1, 2, 3].map((n) => `${key} ${n}`));
-      const last = run.records[2]!;
-      run.source.commit?.(last.offset, last.position ?? null);
-      run.source.deadLetter?.(last.type === "data" ? last.value : null, "unknown");
-      await waitFor(async () => ((await driver.call("XINFO", "GROUPS", key)) as unknown[]).length === 1, "the group");
-    }
-    await waitFor(async () => (await driver.call("XLEN", "dead")) === keys.length, "the dead letters");
-  },
-  TEST_MS_MAX,
-);
-
-test(
-  "checkpoints in Redis - a cluster stores them too",
-  async () => {
-    const target = readRedisSettings({ servers: [server.url], cluster: true });
-    const link = new RedisLink({ target, name: "checkpoints", clock: systemClock() }, Math.random);
-    const store = new RedisCheckpoints({ cluster: "test", link, log: new RecordingLog() });
-    expect(await store.save("s", checkpointOf(2, 5))).toBe(true);
-    expect(await store.save("s", checkpointOf(1, 6))).toBe(false);
-    expect((await store.load("s"))?.offset).toBe(5);
-    await store.close();
-  },
-  TEST_MS_MAX,
-);
-
-/** A sentinel of that master. */
-async function startSentinel(master: number): Promise<RealServer> {
-  const { program, env } = await obtain("redis");
-  const sentinel = new RealServer({
-    name: "sentinel",
-    about: "sentinel",
-    listens: "+monitor master main",
-    prepare(port, folder) {
-      const path = join(folder, "sentinel.conf");
-      writeFileSync(path, `bind 127.0.0.1\nport ${port}\ndir ${folder}\nsentinel monitor main 127.0.0.1 ${master} 1\n`);
-      return { program, args: [path, "--sentinel"], env };
-    },
-    ready: async (port) =>
-      (await answer({ port, ask: "PING\r\n", whole: (bytes) => bytes.length > 4 })).includes("+PONG"),
-    readyMsMax: 20_000,
-  });
-  await sentinel.begin();
-  return sentinel;
+function storeAt(settings: RedisSettings, cluster = "test"): RedisCheckpoints {
+  const target = readRedisSettings(settings);
+  const link = new RedisLink({ target, name: "checkpoints", clock: systemClock() }, Math.random);
+  return new RedisCheckpoints({ cluster, link, log: new RecordingLog() });
 }
 
-test(
-  "redis-stream - sentinels tell where the master is; one that does not know it is told",
-  async () => {
-    await using master = await startRedis();
-    await using sentinel = await startSentinel(master.port);
-    const at = new RedisDriver(master.url);
-    await at.add("s", ["1", "2"]);
-    await at.close();
-    const servers = [`127.0.0.1:${sentinel.port}`];
-    await using rig = redisRig({ servers, sentinel: "main" }, topicOf("s"));
-    const run = await rig.run("s");
+/** Waits until something that a dead server refuses is done. */
+const comesBack = (what: () => Promise<unknown>): Promise<void> => {
+  let said: unknown = null;
+  return waitFor(
+    () =>
+      what().then(
+        () => true,
+        (error: unknown) => {
+          said = error;
+          return false;
+        },
+      ),
+    () => `it works again: ${said}`,
+  );
+};
+
+const away = (run: KeyRun): Promise<void> =>
+  waitFor(
+    () => run.source.status().state.name === "connecting",
+    () => JSON.stringify(run.source.status()),
+  );
+
+test.concurrent("redis-stream - sentinels: a master dies, its replica goes on with what it has; what it has not is told", async () => {
+  await using master = await startRedis({ settings: REPLICATED });
+  using proxy = await CuttingProxy.start({ port: master.port, seed: 1 });
+  await using replica = await startRedis({ settings: [...REPLICATED, `replicaof 127.0.0.1 ${proxy.port}`] });
+  await using sentinel = await RedisSentinel.start(master);
+  const known = { servers: [`127.0.0.1:${sentinel.port}`], sentinel: "main" };
+  await using lost = redisRig({ ...known, sentinel: "other" }, topicOf("kept"));
+  await waitFor(
+    () => JSON.stringify(lost.broker.status().state).includes('the sentinels know no master \\"other\\"'),
+    () => JSON.stringify(lost.broker.status()),
+  );
+
+  await using before = new RedisDriver(master.url);
+  for (const key of ["kept", "taken"]) await before.add(key, numbers(20));
+  const store = storeAt(known);
+  expect(await store.save("s", checkpointOf(2, 5))).toBe(true);
+  await using rig = redisRig(
+    { ...known, group: "g" },
+    topicOf("keys", () => ["kept", "taken"]),
+  );
+  const [kept, taken] = [await rig.run("kept"), await rig.run("taken")];
+  await Promise.all([kept.reached(20), taken.reached(20)]);
+  await before.call("SET", "last", "1");
+  expect(await before.call("WAIT", 1, TEST_MS_MAX)).toBe(1);
+  // From here on the replica hears nothing more.
+  proxy.pause();
+  await before.add("taken", numbers(5, 20));
+  await taken.reached(25);
+
+  const promoted = sentinel.failOver(master, replica);
+  await Promise.all([away(kept), away(taken)]);
+  await promoted;
+  await using after = new RedisDriver(replica.url);
+  await after.add("kept", numbers(5, 20));
+  await after.add("taken", numbers(2, 30));
+  await Promise.all([kept.reached(25), taken.reached(25 + 1 + 22)]);
+  expect(kept.said()).toEqual(numbers(25));
+  expect(taken.said()).toEqual([...numbers(25), "epoch", ...numbers(20), "30", "31"]);
+  expect(kept.source.status()).toMatchObject({ state: { name: "connected" }, counts: { "entries taken back": 0 } });
+  expect(taken.source.status().counts).toMatchObject({ "entries taken back": 1 });
+  await comesBack(() => store.head("s"));
+  expect((await store.load("s"))?.offset).toBe(5);
+  expect([await store.save("s", checkpointOf(1, 6)), await store.save("s", checkpointOf(3, 7))]).toEqual([false, true]);
+  await store.close();
+});
+
+test.concurrent("redis-stream - a cluster: keys of other slots, of one slot, groups and dead letters", async () => {
+  const cluster = await theCluster();
+  for (const key of ["", "a", "{md}:trade:btcusdt", "{}a", "x{y}z{w}", "ключ", "{", "a}b{c"]) {
+    expect([key, slotOf(key)]).toEqual([key, Number(await driver.call("CLUSTER", "KEYSLOT", key))]);
+  }
+  const keys = ["a", "b", "{md}:1", "{md}:2"];
+  expect(new Set(keys.map(slotOf)).size).toBe(3);
+  for (const key of keys) await driver.add(key, [`${key} 1`, `${key} 2`]);
+  await using rig = keysRig(cluster.urls[0]!, keys, { cluster: true, group: "g", dead_letter_key: "dead" });
+  for (const key of keys) {
+    const run = await rig.run(key);
     await run.reached(2);
-    expect(run.said()).toEqual(["1", "2"]);
-    await using lost = redisRig({ servers, sentinel: "other" }, topicOf("s"));
-    await waitFor(
-      () => JSON.stringify(lost.broker.status().state).includes('the sentinels know no master \\"other\\"'),
-      () => JSON.stringify(lost.broker.status()),
-    );
-  },
-  TEST_MS_MAX,
-);
+    await driver.add(key, [`${key} 3`]);
+    await run.reached(3);
+    expect(run.said()).toEqual([1, 2, 3].map((n) => `${key} ${n}`));
+    const last = run.records[2]!;
+    run.source.commit?.(last.offset, last.position ?? null);
+    run.source.deadLetter?.(last.type === "data" ? last.value : null, "unknown");
+    await waitFor(async () => ((await driver.call("XINFO", "GROUPS", key)) as unknown[]).length === 1, "the group");
+  }
+  await waitFor(async () => (await driver.call("XLEN", "dead")) === keys.length, "the dead letters");
+});
+
+test("redis-stream - a cluster: a slot moves, a master dies and its replica takes its slots; nothing is missing", async () => {
+  const cluster = await theCluster();
+  const keys = ["lives", "moves", "dies"];
+  expect(keys.map((key) => cluster.ownerOf(key))).toEqual([1, 1, 2]);
+  // The first of the servers that are named is the one that dies.
+  const known = { servers: cluster.urls.toReversed(), cluster: true };
+  const store = storeAt(known, "dies");
+  for (const key of keys) await driver.add(key, numbers(20));
+  await using rig = redisRig(
+    known,
+    topicOf("keys", () => keys),
+  );
+  const runs = await Promise.all(keys.map((key) => rig.run(key)));
+  const [lives, moves, dies] = runs as [KeyRun, KeyRun, KeyRun];
+  for (const run of runs) await run.reached(20);
+  expect(await store.save("s", checkpointOf(2, 5))).toBe(true);
+
+  await cluster.move("moves", 1, 0);
+  await driver.add("moves", numbers(5, 20));
+  await moves.reached(25);
+
+  await cluster.failOver();
+  await comesBack(() => store.save("s", checkpointOf(3, 6)));
+  expect((await store.load("s"))?.offset).toBe(6);
+  await comesBack(() => driver.call("EXISTS", "dies"));
+  for (const key of ["lives", "dies"]) await driver.add(key, numbers(5, 20));
+  for (const run of runs) {
+    await run.reached(25);
+    expect(run.said()).toEqual(numbers(25));
+    expect(run.source.status().state).toEqual({ name: "connected" });
+  }
+  expect(lives.source.status().reconnects).toBe(0);
+  expect(moves.source.status().reconnects).toBeGreaterThan(0);
+  expect(dies.source.status().reconnects).toBeGreaterThan(0);
+  await waitFor(
+    () => rig.broker.status().state.name === "connected",
+    () => JSON.stringify(rig.broker.status()),
+  );
+  await store.close();
+});

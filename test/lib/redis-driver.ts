@@ -3,13 +3,14 @@
 import type { TopicPattern } from "../../src/ingest/broker.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { type RedisArgument, RedisLink } from "../../src/lib/redis.ts";
-import { readRedisSettings } from "../../src/lib/redis-address.ts";
+import { type RedisSettings, readRedisSettings } from "../../src/lib/redis-address.ts";
 
-export class RedisDriver {
+export class RedisDriver implements AsyncDisposable {
   readonly #link: RedisLink;
 
-  constructor(url: string) {
-    const target = readRedisSettings({ servers: [url] });
+  /** `more`: that the server is one of a cluster, or a sentinel. */
+  constructor(url: string, more: Omit<RedisSettings, "servers"> = {}) {
+    const target = readRedisSettings({ servers: [url], ...more });
     this.#link = new RedisLink({ target, name: "test", clock: systemClock() }, Math.random);
   }
 
@@ -26,6 +27,10 @@ export class RedisDriver {
 
   close(): Promise<void> {
     return this.#link.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
   }
 }
 

@@ -3,6 +3,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { answer, type TlsFiles } from "./greeting.ts";
 import { obtain } from "./obtain.ts";
+import { freePort } from "./port.ts";
 import { RealServer } from "./server.ts";
 
 export interface RedisOptions {
@@ -11,6 +12,8 @@ export interface RedisOptions {
   /** Has it if it is free. */
   readonly port?: number;
   readonly folder?: string;
+  /** A node of a Redis Cluster, alone at first (redis-groups.ts). */
+  readonly cluster?: boolean;
   /** More lines of redis.conf: `maxmemory 10mb`. */
   readonly settings?: readonly string[];
 }
@@ -33,17 +36,19 @@ export class RedisServer extends RealServer {
 
 export async function startRedis(options: RedisOptions = {}): Promise<RedisServer> {
   const { program, env, version, from } = await obtain("redis");
-  const { password, tls, settings = [] } = options;
+  const { password, tls, cluster = false, settings = [] } = options;
   const server = new RedisServer(options, {
     name: "redis",
     about: `${version} from ${from}`,
     port: options.port,
     folder: options.folder,
-    prepare(port, folder) {
+    async prepare(port, folder) {
       const lines = ["bind 127.0.0.1", `dir ${folder}`, "daemonize no", "save ''", ...tlsLines(tls, port, folder)];
       lines.push("appendonly yes", "appendfsync everysec", "auto-aof-rewrite-percentage 0");
       if (tls === undefined) lines.push(`port ${port}`);
       if (password !== undefined) lines.push(`requirepass ${password}`);
+      // Its nodes' own port would be `port` + 10,000, where outgoing connections may have it.
+      if (cluster) lines.push("cluster-enabled yes", `cluster-port ${await freePort()}`);
       const path = join(folder, "redis.conf");
       writeFileSync(path, `${[...lines, ...settings].join("\n")}\n`);
       return { program, args: [path], env };
