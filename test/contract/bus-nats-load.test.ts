@@ -1,10 +1,14 @@
 /** The bus over NATS with much of something: large messages, many topics, many shards, many publications at once. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import type { BusMessage, Head, StateReply } from "../../src/bus/bus.ts";
+import { seal } from "../../src/bus/envelope.ts";
+import { split } from "../../src/bus/nats/parts.ts";
+import { subjectOf } from "../../src/bus/subject.ts";
 import type { Level } from "../../src/channel/types.ts";
 import { type NatsServer, startNats } from "../lib/services/mod.ts";
 import { TEST_MS_MAX, waitFor } from "../lib/wait.ts";
 import { natsBusFixture } from "./bus-nats-fixture.ts";
+import { Pair } from "./bus-pair.ts";
 import { ScriptedOwner, topicOf } from "./bus-scripted.ts";
 
 const TRADES = "btcusdt@trade";
@@ -50,6 +54,40 @@ test("nats bus - what is larger than the server takes arrives whole and in its p
   expect(two.status().counters.refusedIncomplete).toBe(0);
   await fixture.close();
 });
+
+test(
+  "nats bus - a message in parts that is dropped, or comes without its beginning, is counted whole and healed",
+  async () => {
+    const fixture = fixtureOf({ batch: 1000, windowBytes: 1024, heldBytesMax: 100_000 });
+    const [one, two, stranger] = [await fixture.node(), await fixture.node(), await fixture.node()];
+    const pair = new Pair(one, two, { historyMax: 100 });
+    const trades = pair.follow(TRADES);
+    pair.owner.publish(TRADES);
+    await pair.same(trades);
+    const [first, seen] = [one.status().counters.publicationsOut, two.status().counters.publicationsIn];
+    for (let i = 0; i < 1000; i++) pair.owner.publish(TRADES);
+    await pair.same(trades);
+    await fixture.settle();
+    const { dropped, publicationsOut } = one.status().counters;
+    expect(dropped).toBeGreaterThan(0);
+    expect(dropped + publicationsOut - first).toBe(1000);
+    // Nothing counts as sent that cannot be put together there.
+    expect(two.status().counters.publicationsIn - seen).toBe(publicationsOut - first);
+
+    const before = two.status().counters.refusedIncomplete;
+    const parts = split(seal("message", JSON.stringify("x".repeat(200)), 1), 100, { sender: 1, message: 1 }, 1);
+    const subject = subjectOf(fixture.cluster, topicOf(TRADES));
+    for (const part of parts.slice(1)) stranger.link.connection?.publish(subject, part);
+    pair.owner.publish(TRADES);
+    await pair.same(trades);
+    await fixture.settle();
+    expect(two.status().counters.refusedIncomplete).toBe(before + 1);
+    expect(trades.runs.map((run) => run.cause)).toEqual(["first", "heal"]);
+    pair.close();
+    await fixture.close();
+  },
+  TEST_MS_MAX,
+);
 
 test("nats bus - publications of one turn travel together, up to `batch`, and leave after `linger` by themselves", async () => {
   const fixture = fixtureOf({ lingerMs: 20 });

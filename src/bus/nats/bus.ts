@@ -386,23 +386,13 @@ class Node implements NatsBus {
   }
 
   #send(subject: string, bytes: Uint8Array, publications: number): void {
-    const parts = this.#split(bytes);
-    for (const [at, one] of parts.entries()) {
-      this.#outbox.push(subject, one, at === parts.length - 1 ? publications : 0, publications > 0);
-    }
+    this.#outbox.push(subject, this.#split(bytes), publications, publications > 0);
   }
 
   #sendOn(topic: string, bytes: Uint8Array, publications: number, id: string): void {
     const { subject, way } = this.#topics.of(topic);
-    if (way !== "jetstream") {
-      this.#send(subject, bytes, publications);
-      return;
-    }
-    const parts = this.#split(bytes);
-    for (const [at, one] of parts.entries()) {
-      const isLast = at === parts.length - 1;
-      this.#stored.push(subject, one, isLast ? publications : 0, isLast ? id : `${id}#${at}`);
-    }
+    if (way === "jetstream") this.#stored.push(subject, this.#split(bytes), publications, id);
+    else this.#send(subject, bytes, publications);
   }
 
   #split(bytes: Uint8Array): Uint8Array[] {

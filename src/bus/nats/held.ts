@@ -3,10 +3,25 @@
  *
  * Invariants: each parcel has a number above all before it; what was sent stays until it is confirmed, so that it can be
  * sent again on the next connection, and counts as sent until then.
- * At the limit: the owner of the line (outbox.ts, stored.ts) takes the oldest of those that wait out and counts it.
+ * At the limit: the owner of the line (outbox.ts, stored.ts) takes the oldest message of those that wait out and counts it,
+ * whole: what is left of a message that lost a part is of no use to anybody.
  */
+
+/** A message in as many parts as the server wants: a parcel each. */
+export interface Message {
+  readonly subject: string;
+  readonly parts: readonly Uint8Array[];
+  /** Publications in it; 0 of HEADs, requests and answers. */
+  readonly publications: number;
+  readonly keep: boolean;
+  readonly at: number;
+  readonly id: string;
+}
+
 export interface Parcel {
   readonly number: number;
+  /** Number of the first parcel of its message. */
+  readonly message: number;
   readonly subject: string;
   readonly bytes: Uint8Array;
   /** Publications that end in it; 0 of HEADs, requests and answers, and of all but the last part of a split message. */
@@ -60,8 +75,13 @@ export class Line {
     return this.#waiting.oldest;
   }
 
-  push(parcel: Omit<Parcel, "number">): void {
-    this.#waiting.push({ number: this.#numbers++, ...parcel });
+  push({ parts, publications, id, ...same }: Message): void {
+    const message = this.#numbers;
+    for (const [at, bytes] of parts.entries()) {
+      const isLast = at === parts.length - 1;
+      const named = { publications: isLast ? publications : 0, id: isLast || id === "" ? id : `${id}#${at}` };
+      this.#waiting.push({ ...same, ...named, bytes, message, number: this.#numbers++ });
+    }
   }
 
   /** The next one was sent. */
@@ -74,9 +94,14 @@ export class Line {
     this.#sent.shift();
   }
 
-  /** Takes the oldest out that was not sent. */
-  drop(): Parcel | null {
-    return this.#waiting.shift();
+  /** Takes out the oldest that was not sent, and what follows of its message; returns the publications that are lost. */
+  drop(): number {
+    const { oldest } = this.#waiting;
+    let publications = 0;
+    while (oldest !== null && this.#waiting.oldest?.message === oldest.message) {
+      publications += this.#waiting.shift()?.publications ?? 0;
+    }
+    return publications;
   }
 
   /** Nothing was sent, as far as anybody knows. What `keep` refuses is taken out. */

@@ -71,10 +71,11 @@ export class Outbox {
     this.#settle(true);
   }
 
-  push(subject: string, bytes: Uint8Array, publications: number, keep: boolean): void {
+  /** One message, in parts if it is larger than the server takes. */
+  push(subject: string, parts: readonly Uint8Array[], publications: number, keep: boolean): void {
     if (this.#connection === null && !keep) return;
     const at = this.#options.clock.monotonicMs();
-    this.#line.push({ subject, bytes, publications, keep, at, id: "" });
+    this.#line.push({ subject, parts, publications, keep, at, id: "" });
     this.#pump();
     this.#expire();
   }
@@ -104,9 +105,10 @@ export class Outbox {
       const parcel = this.#line.oldestWaiting;
       if (parcel === null || (this.#line.bytesSent > 0 && this.#isFull(parcel))) break;
       if (connection.isClosed()) break;
-      this.#send(connection, parcel);
-      this.#line.send();
-      this.#lastSent = parcel.number;
+      if (this.#send(connection, parcel)) {
+        this.#line.send();
+        this.#lastSent = parcel.number;
+      } else this.#options.counters.dropped += this.#line.drop();
     }
     if (this.#line.sent === 0) return;
     if (this.#unasked >= CONFIRM_BYTES || this.#line.oldestWaiting !== null) this.#ask();
@@ -117,20 +119,21 @@ export class Outbox {
     return this.#line.bytesSent + bytes.length > this.#options.windowBytes;
   }
 
-  #send(connection: NatsConnection, { subject, bytes, publications }: Parcel): void {
+  /** False if the library would not take it. */
+  #send(connection: NatsConnection, { subject, bytes, publications }: Parcel): boolean {
     const { counters } = this.#options;
     try {
       connection.publish(subject, bytes);
     } catch (error) {
       // A server that takes less than the one before: what was split for that is too large for this one.
-      counters.dropped += publications;
       this.#options.refused(error);
-      return;
+      return false;
     }
     this.#unasked += bytes.length;
     counters.messagesOut++;
     counters.bytesOut += bytes.length;
     counters.publicationsOut += publications;
+    return true;
   }
 
   /** Asks the server to confirm what it was sent; one question at a time. */
@@ -171,8 +174,7 @@ export class Outbox {
     for (;;) {
       const oldest = this.#line.oldestWaiting;
       if (oldest === null || (this.#line.bytes <= heldBytesMax && oldest.at >= oldestMs)) break;
-      counters.dropped += oldest.publications;
-      this.#line.drop();
+      counters.dropped += this.#line.drop();
     }
     this.#settle(false);
   }

@@ -43,6 +43,33 @@ test("parts - one that is lost costs its message only, and is counted once", () 
   expect(incomplete).toBe(4);
 });
 
+test("parts - a message without its beginning is counted once, also behind another one's lost end", () => {
+  let incomplete = 0;
+  const whole = new Whole(() => incomplete++);
+  const lines = [0, 1, 2].map((n) => split(message(`${n}`.repeat(100)), 60, { sender: 1, message: n }, 1));
+  const [one, two, three] = lines as [Uint8Array[], Uint8Array[], Uint8Array[]];
+  for (const part of one.slice(1)) expect(whole.take("t", part)).toBeNull();
+  expect(incomplete).toBe(1);
+  whole.take("t", two[0]!);
+  for (const part of three.slice(1)) expect(whole.take("t", part)).toBeNull();
+  expect(incomplete).toBe(3);
+  expect(two.map((part) => text(whole.take("t", part))).at(-1)).toBe("1".repeat(100));
+  expect(incomplete).toBe(3);
+});
+
+test("parts - what a sender sends again after a reconnect neither harms nor counts", () => {
+  let incomplete = 0;
+  const whole = new Whole(() => incomplete++);
+  const [one, two] = [0, 1].map((n) => split(message(`${n}`.repeat(100)), 60, { sender: 1, message: n }, 1));
+  const take = (parts: Uint8Array[]): (string | null)[] => parts.map((part) => text(whole.take("t", part)));
+  // Its end only, after it was whole; then from the middle, from the beginning, and all of it.
+  expect(take([...one!, ...one!.slice(1)]).filter((got) => got !== null)).toEqual(["0".repeat(100)]);
+  const again = [...two!.slice(0, 2), ...two!.slice(1, 2), ...two!.slice(0, 2), ...two!.slice(2)];
+  expect(take(again).filter((got) => got !== null)).toEqual(["1".repeat(100)]);
+  expect(take(two!).at(-1)).toBe("1".repeat(100));
+  expect(incomplete).toBe(0);
+});
+
 test("parts - all that is put together holds no more than its bound: the oldest goes", () => {
   let incomplete = 0;
   const whole = new Whole(() => incomplete++, 1000);

@@ -3,14 +3,17 @@
  *
  * On the path: outbox -> PARTS -> wire -> PARTS -> reader. A part is an envelope whose body is binary: sender, number of
  * its message, number of the part and of the parts (4 bytes each), then the bytes.
- * Invariants: the parts of one sender come in order; a message is handed on when its last part is there.
+ * Invariants: the parts of one sender come in order, some of them again after a reconnect; a message is handed on when
+ * its last part is there; one that lost a part, whichever, is counted once.
  * At the limit: of each sender and subject one message is put together at a time, and all together hold `bytesMax`; what
- * lost a part, or is too large, is dropped and counted, and healed as any lost message is.
+ * lost a part, or is too large, is dropped and counted, and healed as any lost message is. Of LINES_MAX senders and subjects
+ * it is known which message ended last; what is left of an older one counts as one more.
  */
 import { seal, sortOf } from "../envelope.ts";
 
 const HEAD_BYTES = 4 + 4 * 4;
 const BYTES_MAX = 64 * 1024 * 1024;
+const LINES_MAX = 10_000;
 
 /** Who speaks: `sender` is drawn at random, `message` counts. Both are whole numbers below 2^32. */
 export interface PartOf {
@@ -45,7 +48,10 @@ interface Pending {
 }
 
 export class Whole {
+  /** By subject and sender. */
   readonly #pending = new Map<string, Pending>();
+  /** The message that ended last, whole or not: parts of it that come after that say nothing new. */
+  readonly #ended = new Map<string, number>();
   readonly #incomplete: () => void;
   readonly #bytesMax: number;
   #bytes = 0;
@@ -65,10 +71,10 @@ export class Whole {
     const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const key = `${subject} ${view.readUInt32BE(4)}`;
     const [message, at, count] = [view.readUInt32BE(8), view.readUInt32BE(12), view.readUInt32BE(16)];
-    if (at === 0) this.#begin(key, message, count);
-    const pending = this.#pending.get(key);
-    if (pending === undefined) return null;
-    if (pending.message !== message || pending.count !== count || pending.parts.length !== at) {
+    const pending = this.#begun(key, message, at, count);
+    // Sent again: it is there already.
+    if (pending === null || at < pending.parts.length) return null;
+    if (pending.count !== count || pending.parts.length !== at) {
       this.#giveUp(key, pending);
       return null;
     }
@@ -92,10 +98,21 @@ export class Whole {
     for (const [key, pending] of this.#pending) this.#giveUp(key, pending);
   }
 
-  #begin(key: string, message: number, count: number): void {
+  /** The message that a part belongs to; null if that has lost its beginning. */
+  #begun(key: string, message: number, at: number, count: number): Pending | null {
     const old = this.#pending.get(key);
+    if (old?.message === message) return old;
     if (old !== undefined) this.#giveUp(key, old);
-    this.#pending.set(key, { message, count, parts: [], bytes: 0 });
+    if (at === 0) {
+      const pending = { message, count, parts: [], bytes: 0 };
+      this.#pending.set(key, pending);
+      return pending;
+    }
+    if (this.#ended.get(key) !== message) {
+      this.#end(key, message);
+      this.#incomplete();
+    }
+    return null;
   }
 
   #giveUp(key: string, pending: Pending): void {
@@ -106,5 +123,12 @@ export class Whole {
   #forget(key: string, pending: Pending): void {
     this.#pending.delete(key);
     this.#bytes -= pending.bytes;
+    this.#end(key, pending.message);
+  }
+
+  #end(key: string, message: number): void {
+    this.#ended.delete(key);
+    if (this.#ended.size >= LINES_MAX) this.#ended.delete(this.#ended.keys().next().value ?? "");
+    this.#ended.set(key, message);
   }
 }

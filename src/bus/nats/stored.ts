@@ -105,14 +105,15 @@ export class Stored {
     this.#stop();
   }
 
-  push(subject: string, bytes: Uint8Array, publications: number, id: string): void {
+  /** One message, in parts if it is larger than the server takes. */
+  push(subject: string, parts: readonly Uint8Array[], publications: number, id: string): void {
     const { clock, everything } = this.#options;
     if (everything === null && !this.#subjects.has(subject)) {
       this.#subjects.add(subject);
       this.#ready = false;
       this.#prepare();
     }
-    this.#line.push({ subject, bytes, publications, keep: true, at: clock.monotonicMs(), id: headerText(id) });
+    this.#line.push({ subject, parts, publications, keep: true, at: clock.monotonicMs(), id: headerText(id) });
     this.#pump();
     this.#shed();
   }
@@ -120,7 +121,7 @@ export class Stored {
   /** Settles when all so far is in the stream. Rejects with BUS_NOT_STORED if something is not. */
   flushed(): Promise<void> {
     const { clock } = this.#options;
-    if (clock.monotonicMs() - this.#lostAt < RECENT_MS) return Promise.reject(notStored("the line was full"));
+    if (clock.monotonicMs() - this.#lostAt < RECENT_MS) return Promise.reject(notStored("some were dropped"));
     if (this.#line.length === 0) return Promise.resolve();
     return new Promise((resolve, reject) => {
       const end = (): void => {
@@ -214,31 +215,28 @@ export class Stored {
       if (parcel === null || this.#line.sent >= IN_FLIGHT_MAX || connection.isClosed()) break;
       if (this.#line.bytesSent > 0 && this.#line.bytesSent + parcel.bytes.length > IN_FLIGHT_BYTES_MAX) break;
       if (this.#line.sent === 0) this.#progressAt = clock.monotonicMs();
-      this.#send(connection, parcel);
-      this.#line.send();
+      if (this.#send(connection, parcel)) this.#line.send();
+      else this.#lose();
     }
-    // What the library would not take is not waited for, nor tried again.
-    if (this.#early.size > 0) this.#confirm();
     if (this.#line.sent > 0) this.#watch ??= clock.after(ACK_MS_MAX, () => this.#look());
   }
 
-  #send(connection: NatsConnection, { number, subject, bytes, publications, id }: Parcel): void {
-    const { counters, clock, told } = this.#options;
+  /** False if the library would not take it: then it never will. */
+  #send(connection: NatsConnection, { number, subject, bytes, publications, id }: Parcel): boolean {
+    const { counters, told } = this.#options;
     const named = headers();
     named.set("Nats-Msg-Id", id);
     try {
       connection.publish(subject, bytes, { reply: `${this.#inbox}.${number}`, headers: named });
     } catch (error) {
       // A server that takes less than the one before: what was split for that is too large for this one.
-      counters.dropped += publications;
-      this.#lostAt = clock.monotonicMs();
-      this.#early.add(number);
       told(error instanceof Error ? error.message : String(error));
-      return;
+      return false;
     }
     counters.messagesOut++;
     counters.bytesOut += bytes.length;
     counters.publicationsOut += publications;
+    return true;
   }
 
   /** Whether acknowledgements still come. */
@@ -286,14 +284,16 @@ export class Stored {
   }
 
   #shed(): void {
-    const { bytesMax, counters, clock } = this.#options;
-    while (this.#line.bytes > bytesMax) {
-      const dropped = this.#line.drop();
-      if (dropped === null) break;
-      counters.dropped += dropped.publications;
-      this.#lostAt = clock.monotonicMs();
-      for (const waiter of [...this.#waiters]) waiter.reject(notStored("the line is full"));
-    }
+    while (this.#line.bytes > this.#options.bytesMax && this.#line.oldestWaiting !== null) this.#lose();
+  }
+
+  /** The oldest message that waits is not stored any more. */
+  #lose(): void {
+    const { counters, clock } = this.#options;
+    counters.dropped += this.#line.drop();
+    this.#lostAt = clock.monotonicMs();
+    for (const waiter of [...this.#waiters]) waiter.reject(notStored("some were dropped"));
+    this.#settle();
   }
 }
 
