@@ -266,15 +266,15 @@ class Node implements NatsBus {
     if (subject === "") return subscription;
     this.#inbox.listen(subject, this.#wire.readBatch, (batch) => this.#deliver(topic, batch));
     this.#own.enter(topic);
+    this.#healing.entered(topic);
     let open = true;
     return {
       close: () => {
         subscription.close();
         if (!open || this.#closed) return;
         open = false;
-        this.#inbox.leave(subject);
         this.#own.leave(topic);
-        this.#healing.left(topic);
+        if (this.#inbox.leave(subject)) this.#healing.left(topic);
       },
     };
   }

@@ -41,8 +41,9 @@ export class Inbox {
     });
   }
 
-  leave(subject: string): void {
-    if (!this.#closed) this.#interest.leave(subject);
+  /** True if nobody listens there any more. */
+  leave(subject: string): boolean {
+    return !this.#closed && this.#interest.leave(subject);
   }
 
   /** The connection is gone: parts that are missing do not come any more. */

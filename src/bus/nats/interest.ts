@@ -48,11 +48,13 @@ export class Interest {
     if (this.#connection?.isClosed() === false) this.#subscribe(this.#connection, subject, wanted);
   }
 
-  leave(subject: string): void {
+  /** True if nobody here wants it any more. */
+  leave(subject: string): boolean {
     const wanted = this.#subjects.get(subject);
-    if (wanted === undefined || --wanted.wants > 0) return;
+    if (wanted === undefined || --wanted.wants > 0) return false;
     this.#subjects.delete(subject);
     wanted.subscription?.unsubscribe();
+    return true;
   }
 
   #subscribe(connection: NatsConnection, subject: string, wanted: Wanted): void {
