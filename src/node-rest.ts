@@ -1,5 +1,5 @@
 /** The main thread's REST, put together: books no older than any node's streams, and what owners keep. Part of the composition root. */
-import type { Bus } from "./bus/bus.ts";
+import type { Bus, Head } from "./bus/bus.ts";
 import type { Follower } from "./bus/follower.ts";
 import { FreshHeads } from "./bus/fresh-heads.ts";
 import type { InstrumentRegistry } from "./channel/registry.ts";
@@ -26,7 +26,8 @@ export function makeRest(parts: RestParts): { readonly rest: BinanceRest; readon
   const { bus, engine, follower, registry, isOwn, clock, log } = parts;
   const heads = new FreshHeads(bus, clock, HEAD_MS_MAX);
   const shardOf = (channel: string) => follower.shardOf(channel);
-  const depths = new RestDepth({ engine, shardOf, isOwn, heads, clock });
+  const heard = (head: Head) => follower.heard(head);
+  const depths = new RestDepth({ engine, shardOf, isOwn, heads, heard, clock });
   const rest = createBinanceRest({
     instruments: registry,
     clock,

@@ -9,7 +9,13 @@ const CHANNEL = "btcusdt@depth";
 const headAt = (seq: number | null): Head => ({
   ...{ version: BUS_VERSION, shard: "s", token: 1, epoch: "e", offset: 1, source: "connected", provides: [] },
   full: true,
-  last: seq === null ? [] : [[CHANNEL, "", seq]],
+  last:
+    seq === null
+      ? []
+      : [
+          ["ethusdt@depth", "", 99],
+          [CHANNEL, "", seq],
+        ],
 });
 
 /** An engine whose book stands at `at`; `heads`: what the owner says, in order. */
@@ -41,6 +47,9 @@ function rig(at: number | null, heads: readonly (Head | null)[], isOwn = false, 
         return Promise.resolve(left.shift() ?? null);
       },
     },
+    heard: ({ full, last }) => {
+      asked.push(`heard ${full ? "all" : ""}${last.map(([name, , seq]) => `${name} ${seq}`)}`);
+    },
     clock: createFakeClock(),
   });
   return { depth, asked, stand };
@@ -55,13 +64,13 @@ test("rest depth - a book that is fed here is answered without asking anybody", 
 test("rest depth - a book that was fed here, and is by another node now, is not answered on this node's word", async () => {
   const { depth, asked } = rig(5, [headAt(8)], true, 6);
   expect(await depth.of(CHANNEL, 10)).toMatchObject({ lastUpdateId: 8 });
-  expect(asked).toEqual(["depth", "head of s", "reaches e 8", "depth 8"]);
+  expect(asked).toEqual(["depth", "head of s", `heard ${CHANNEL} 8`, "reaches e 8", "depth 8"]);
 });
 
 test("rest depth - another node's waits until it has come where its owner stands", async () => {
   const { depth, asked } = rig(5, [headAt(8)]);
   expect(await depth.of(CHANNEL, 10)).toMatchObject({ lastUpdateId: 8 });
-  expect(asked).toEqual(["depth", "head of s", "reaches e 8", "depth 8"]);
+  expect(asked).toEqual(["depth", "head of s", `heard ${CHANNEL} 8`, "reaches e 8", "depth 8"]);
 });
 
 test("rest depth - none is answered if there is no book, no owner, nothing of it at the owner, or it is not reached", async () => {

@@ -54,6 +54,8 @@ export interface Follower {
   /** The shard of a followed channel; null while it is not known. */
   shardOf(channel: string, user?: string): ShardHealth | null;
   shards(): readonly ShardHealth[];
+  /** A HEAD that somebody has asked for (`Bus.headOf`): what it shows to be missing is healed now. Others come by themselves. */
+  heard(head: Head): void;
   status(): FollowerStatus;
   close(): void;
 }
@@ -113,7 +115,7 @@ class BusFollower implements Follower {
         return clock.after(pause * (0.75 + 0.25 * random()), call);
       },
     };
-    this.headSubscription = bus.heads((head) => this.onHead(head));
+    this.headSubscription = bus.heads((head) => this.heard(head));
     this.watchedAt = clock.monotonicMs();
     this.watchTimer = clock.after(this.watchMs, this.watch);
   }
@@ -205,7 +207,7 @@ class BusFollower implements Follower {
     }
   };
 
-  private onHead(head: Head): void {
+  heard(head: Head): void {
     const fresh = !this.shardTable.has(head.shard);
     const shard = this.shard(head.shard);
     const refusal = shard.refusal(head);

@@ -53,6 +53,32 @@ export function followerLoss(onStage: OnStage): void {
     expect(counters.states).toBe(1);
   });
 
+  onStage(
+    "a lost last publication is asked for as soon as an owner says, to whoever asks, where it stands",
+    async (stage) => {
+      const { owner } = stage;
+      owner.publish(DEPTH);
+      owner.publish(TRADES);
+      const [depth, trades] = [await stage.follow(DEPTH), await stage.follow(TRADES)];
+      stage.lose(1002, 1003);
+      owner.publish(DEPTH);
+      owner.publish(TRADES);
+      await stage.settle();
+      const word = owner.makeHead(true);
+      stage.follower.heard({ ...word, last: word.last.filter(([channel]) => channel === DEPTH) });
+      await stage.settle();
+      expect(depth.calls).toEqual(["state first e1 1000", "1002"]);
+      expect(depth.differences(owner)).toEqual([]);
+      // It spoke of this channel only.
+      expect(trades.calls).toEqual(["state first e1 1001"]);
+      stage.follower.heard({ ...word, last: word.last.filter(([channel]) => channel === DEPTH) });
+      stage.follower.heard({ ...word, token: 0, last: [[DEPTH, "", 2000]] });
+      await stage.settle();
+      expect(depth.calls).toHaveLength(2);
+      expect(stage.counters()).toMatchObject({ headGaps: 1, heals: 1, refusedTokens: 1 });
+    },
+  );
+
   onStage("repeated publications are dropped and counted", async (stage) => {
     const { owner } = stage;
     owner.publish(TRADES);

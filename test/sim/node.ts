@@ -81,6 +81,7 @@ export class Node {
       shardOf: (channel) => this.follower.shardOf(channel),
       isOwn: options.isOwn,
       heads: new FreshHeads(bus, mainClock, HEAD_MS_MAX),
+      heard: (head) => this.follower.heard(head),
       clock: mainClock,
     });
     this.crew = new Crew({
