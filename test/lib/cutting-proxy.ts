@@ -62,6 +62,13 @@ export class CuttingProxy implements Disposable {
     return address.port;
   }
 
+  /** Bytes that the connections open now have got from the server. */
+  get bytesToClients(): number {
+    let bytes = 0;
+    for (const { toClient } of this.#open) bytes += toClient.bytes;
+    return bytes;
+  }
+
   /** From now on nothing is cut, delayed, throttled or stopped by the weather any more. */
   calm(): void {
     this.#calm = true;
@@ -79,9 +86,9 @@ export class CuttingProxy implements Disposable {
     for (const passage of [...this.#open]) passage.reset();
   }
 
-  /** Of what the server sends next, each connection gets a part; then it is cut. */
-  tear(): void {
-    for (const passage of [...this.#open]) this.#cut(passage);
+  /** Of what the server sends next, each connection gets a part; then it ends so, or as chance will. */
+  tear(how?: "end" | "reset"): void {
+    for (const passage of [...this.#open]) this.#cut(passage, how);
   }
 
   /** Nothing passes any more, not even an end; connections stay open, new ones are accepted. */
@@ -123,7 +130,7 @@ export class CuttingProxy implements Disposable {
     passage.toClient.begun = () => passage.later(lifeMs, () => this.#cut(passage));
   }
 
-  #cut(passage: Passage): void {
+  #cut(passage: Passage, how?: "end" | "reset"): void {
     if (this.#calm) return;
     this.cuts++;
     passage.later(PATIENCE_MS, () => passage.end());
@@ -131,7 +138,8 @@ export class CuttingProxy implements Disposable {
       if (chunk.length > 1) this.torn++;
       const kept = chunk.subarray(0, 1 + this.#random.below(Math.max(1, chunk.length - 1)));
       passage.client.write(kept, () => {
-        if (this.#random.chance(0.5)) passage.client.resetAndDestroy();
+        const isReset = how === undefined ? this.#random.chance(0.5) : how === "reset";
+        if (isReset) passage.client.resetAndDestroy();
         passage.end();
       });
     });

@@ -18,3 +18,17 @@ export async function waitFor(
     await Bun.sleep(3);
   }
 }
+
+/** Settles when `what` does not reject any more: a server is back. Rejects after `ms` with its last error. */
+export async function untilWorks(what: () => Promise<unknown>, ms?: number): Promise<void> {
+  let error: unknown = null;
+  const works = (): Promise<boolean> =>
+    what().then(
+      () => true,
+      (reason: unknown) => {
+        error = reason;
+        return false;
+      },
+    );
+  await waitFor(works, () => `it works: ${error}`, ms);
+}
