@@ -8,6 +8,7 @@ import type { BrokerType, DataSourceSpec } from "../config/dynamic/types.ts";
 import type { Broker, BrokerStatus, BrokerTools } from "../ingest/broker.ts";
 import { assert } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
+import { REMIND_MS } from "../lib/outage.ts";
 
 export type BrokerFactory = (tools: BrokerTools) => Broker;
 /** Of the types that the configuration has. */
@@ -18,8 +19,8 @@ export class Brokers {
   readonly #tools: Omit<BrokerTools, "name" | "properties">;
   readonly #log: Log;
   readonly #brokers = new Map<string, Broker>();
-  /** As they were last logged. */
-  readonly #told = new Map<string, string>();
+  /** As they were last logged, and when that is to be said again (monotonic ms) where it is nothing good. */
+  readonly #told = new Map<string, { readonly text: string; readonly remindMs: number }>();
 
   constructor(factories: BrokerFactories, tools: Omit<BrokerTools, "name" | "properties">, log: Log) {
     this.#factories = factories;
@@ -42,16 +43,20 @@ export class Brokers {
     return [...this.#brokers.values()].map((broker) => broker.status());
   }
 
-  /** Logs what has changed since the last look: a line per change, none per attempt. */
+  /** Logs what has changed since the last look: a line per change, none per attempt, a reminder while one is away. */
   look(): void {
+    const now = this.#tools.clock.monotonicMs();
     for (const { name, type, state, missing } of this.status()) {
       const text = `${state.name}${missing.map(({ topic }) => ` ${topic}`).join("")}`;
       const before = this.#told.get(name);
-      if (before === text) continue;
-      this.#told.set(name, text);
+      if (before?.text === text && now < before.remindMs) continue;
+      // The first attempt is under way.
+      if (state.name === "connecting" && state.error === "") continue;
+      this.#told.set(name, { text, remindMs: state.name === "connected" ? Number.POSITIVE_INFINITY : now + REMIND_MS });
       const fields = { broker: name, type, state: state.name, missing };
-      if (state.name === "connecting") this.#log.warn("broker cannot be reached", { ...fields, reason: state.error });
-      else if (state.name === "failed") this.#log.error("broker failed", { ...fields, reason: state.reason });
+      if (state.name === "connecting") {
+        this.#log.warn("broker cannot be reached", { ...fields, reason: state.error, attempt: state.attempt });
+      } else if (state.name === "failed") this.#log.error("broker failed", { ...fields, reason: state.reason });
       else if (missing.length > 0) this.#log.warn("broker has not all topics", fields);
       else this.#log.info("broker connected", fields);
     }

@@ -12,6 +12,7 @@ import { ChannelOwners } from "../ingest/owners.ts";
 import { createTopicPattern } from "../ingest/topic-pattern.ts";
 import { createFakeClock, type FakeClock } from "../lib/fake-clock.ts";
 import type { Log, LogFields } from "../lib/log.ts";
+import { REMIND_MS } from "../lib/outage.ts";
 import { Brokers } from "./brokers.ts";
 import { Routes } from "./routes.ts";
 import { createMemoryBroker, MemoryServer } from "./testing/memory-broker.ts";
@@ -196,17 +197,20 @@ test("routes - a shard that a newer owner has taken is left to it", async () => 
   await routes.stop();
 });
 
-test("routes - a broker's state is logged when it changes", async () => {
+test("routes - a broker's state is logged when it changes, and again now and then while it is away", async () => {
   const { server, routes, settle, clock, log } = rig();
   server.set(false);
   routes.apply(configOf(ROUTE));
   for (let look = 0; look < 10; look++) clock.advance(300);
+  expect(log.lines.filter((line) => line.startsWith("broker"))).toEqual(["broker cannot be reached"]);
+  clock.advance(REMIND_MS);
   server.set(true);
   for (let look = 0; look < 10; look++) clock.advance(300);
   server.topic("news");
   for (let look = 0; look < 10; look++) clock.advance(300);
   await settle();
   expect(log.lines.filter((line) => line.startsWith("broker"))).toEqual([
+    "broker cannot be reached",
     "broker cannot be reached",
     "broker has not all topics",
     "broker connected",
