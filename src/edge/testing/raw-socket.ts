@@ -1,6 +1,10 @@
 /** A bare TCP client for the edge's tests: bad handshakes, and a WebSocket that can stop reading. */
 import { connect, type Socket } from "node:net";
+import { libc } from "../../../load/slow.ts";
 import { until } from "./harness.ts";
+
+/** The kernel keeps no more than this for a client that has stopped reading; by itself it would take megabytes. */
+const RECEIVE_BUFFER = 64 * 1024;
 
 export interface RawSocket {
   readonly socket: Socket;
@@ -15,7 +19,11 @@ export function rawSocket(port: number, first: string | Uint8Array): RawSocket {
   const start = performance.now();
   const chunks: Buffer[] = [];
   let closed: number | null = null;
-  const socket = connect(port, "127.0.0.1", () => socket.write(first));
+  const socket = connect(port, "127.0.0.1", () => {
+    const { fd } = (socket as unknown as { readonly _handle: { readonly fd: number } })._handle;
+    libc()?.setReceiveBuffer(fd, RECEIVE_BUFFER);
+    socket.write(first);
+  });
   socket.on("data", (chunk: Buffer) => chunks.push(chunk));
   // A reset is a close like any other here.
   socket.on("error", () => undefined);
