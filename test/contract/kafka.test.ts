@@ -81,17 +81,16 @@ test("kafka - refused credentials, an untrusted certificate and a wrong protocol
   const wrong = broker({ "sasl.jaas.config": null, "sasl.username": "gate", "sasl.password": "open barley" });
   const untrusted = broker({ "ssl.ca.location": "" });
   const plain = broker({ "security.protocol": "PLAINTEXT" });
+  // Where it was dialled, and what the configuration calls that.
+  const where = `${kafka.url} (${NAME} by --addresses)`;
   const told: [KafkaBroker, RegExp][] = [
-    [
-      wrong,
-      /^localhost:9 refuses the credentials of user "gate" \(PLAIN\): correct sasl\.username and sasl\.password$/,
-    ],
-    [untrusted, /^the certificate of localhost:9 is not trusted \(.+\): set ssl\.ca\.location$/],
-    [plain, /^localhost:9 speaks TLS: set security\.protocol to SSL or SASL_SSL$/],
+    [wrong, /^K refuses the credentials of user "gate" \(PLAIN\): correct sasl\.username and sasl\.password$/],
+    [untrusted, /^the certificate of K is not trusted \(.+\): set ssl\.ca\.location$/],
+    [plain, /^K speaks TLS: set security\.protocol to SSL or SASL_SSL$/],
   ];
   for (const [one, sentence] of told) {
     await waitFor(
-      () => sentence.test(errorOf(one)),
+      () => sentence.test(errorOf(one).replace(where, "K")),
       () => `${sentence}: ${errorOf(one)}`,
     );
   }

@@ -26,7 +26,7 @@ beforeAll(async () => {
       for (const node of nodes) {
         const told = (text: string) =>
           waitFor(() => node.text.includes(text) || node.ended, `${text} is told`, STEP_MS_MAX);
-        await Promise.all([told("no connection to NATS"), told("kafka: cannot be asked")]);
+        await Promise.all([told("no connection to NATS"), told('"type":"kafka","state":"connecting"')]);
         expect(node.ended).toBe(false);
       }
     },

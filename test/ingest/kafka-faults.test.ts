@@ -1,5 +1,7 @@
 /** Source kafka and the faults of a real Kafka; the restarts come last, since all tests share one server. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { CuttingProxy } from "../lib/cutting-proxy.ts";
+import { CLEAR } from "../lib/lane.ts";
 import { type KafkaServer, startKafka } from "../lib/services/mod.ts";
 import { freePort } from "../lib/services/port.ts";
 import { TEST_MS_MAX, waitFor } from "../lib/wait.ts";
@@ -8,6 +10,7 @@ import {
   type Compression,
   Followed,
   KafkaDesk,
+  KeptLog,
   numbers,
   type Properties,
   plainTopic,
@@ -17,6 +20,7 @@ import {
 
 let kafka: KafkaServer;
 let desk: KafkaDesk;
+const closing: Disposable[] = [];
 const open = new Set<{ close(): Promise<void> } | { stop(): Promise<void> }>();
 
 // A test that is out of time takes the server with it.
@@ -29,12 +33,13 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await Promise.allSettled([...open].map((one) => ("close" in one ? one.close() : one.stop())));
+  for (const proxy of closing) proxy[Symbol.dispose]();
   await desk?.close();
   await kafka?.stop();
 });
 
-function broker(properties: Properties = {}) {
-  const made = brokerOf(kafka.url, properties);
+function broker(properties: Properties = {}, log = new KeptLog()) {
+  const made = brokerOf(kafka.url, properties, { log });
   open.add(made);
   return made;
 }
@@ -46,8 +51,8 @@ function run(...args: ConstructorParameters<typeof Running>): Running {
 }
 
 /** Sources of all partitions of a topic. */
-async function readers(topic: string, partitions = 1, properties: Properties = {}) {
-  const made = broker(properties);
+async function readers(topic: string, partitions = 1, properties: Properties = {}, log = new KeptLog()) {
+  const made = broker(properties, log);
   const followed = new Followed(made, plainTopic(topic));
   const inputs = await followed.of(partitions);
   return { broker: made, followed, running: inputs.map((input) => run(input.open())) };
@@ -204,21 +209,45 @@ test("kafka - two sources of one partition each get everything", async () => {
   expect(second.sink.values).toEqual(running[0]!.sink.values);
 });
 
-test("kafka - processed offsets are committed for the group, without joining it", async () => {
-  await desk.topic("counted");
-  await desk.count("counted", 20);
+test("kafka - processed offsets are committed for the group, without joining it; of a topic that is gone no more", async () => {
+  await Promise.all([desk.topic("counted"), desk.topic("gone")]);
+  await Promise.all([desk.count("counted", 20), desk.count("gone", 20)]);
   const { running, broker: made } = await readers("counted", 1, { "group.id": "watchers" });
-  await running[0]!.has(20);
-  running[0]!.source.commit?.(9, null);
-  running[0]!.source.commit?.(19, null);
-  await waitFor(
-    () => (made.status().counts?.commits ?? 0) > 0,
-    () => `a commit, ${Bun.inspect(made.status())}`,
-  );
-  const [group] = await desk.admin.listConsumerGroupOffsets({
-    groups: [{ groupId: "watchers", topics: [{ name: "counted", partitionIndexes: [0] }] }],
-  });
-  expect(group?.topics[0]?.partitions[0]?.committedOffset).toBe(20n);
+  const [input] = await new Followed(made, plainTopic("gone")).of(1);
+  const reader = running[0]!;
+  const gone = run(input!.open());
+  await Promise.all([reader.has(20), gone.has(20)]);
+  const committed = async (): Promise<bigint | undefined> => {
+    const [group] = await desk.admin.listConsumerGroupOffsets({
+      groups: [{ groupId: "watchers", topics: [{ name: "counted", partitionIndexes: [0] }] }],
+    });
+    return group?.topics[0]?.partitions[0]?.committedOffset;
+  };
+  const counts = () => {
+    const { commits, "commits dropped": dropped } = made.status().counts ?? {};
+    return { commits, dropped };
+  };
+  const has = async (wanted: object): Promise<void> =>
+    await waitFor(
+      () => Bun.deepMatch(wanted, counts()),
+      () => `${Bun.inspect(wanted)}, not ${Bun.inspect(counts())}`,
+    );
+  reader.source.commit?.(9, null);
+  reader.source.commit?.(18, null);
+  gone.source.commit?.(18, null);
+  await has({ commits: 1, dropped: 0 });
+  expect(await committed()).toBe(19n);
+  // Until the group had a coordinator for the first time.
+  const errors = made.status().counts?.["commit errors"];
+  await desk.remove("gone");
+  gone.source.commit?.(19, null);
+  reader.source.commit?.(19, null);
+  // That of the other topic is stored all the same, and nothing is left to try again.
+  await has({ commits: 2, dropped: 1 });
+  expect(await committed()).toBe(20n);
+  reader.source.commit?.(19, null);
+  await has({ commits: 3, dropped: 1 });
+  expect(made.status().counts?.["commit errors"]).toBe(errors);
 });
 
 test("kafka - a poison record goes to the dead-letter topic with its place and the reason; a missing one is told", async () => {
@@ -337,6 +366,83 @@ test("kafka - partitions that are added begin behind the older records, in a new
   expect(one.sink.records.at(-1)).toMatchObject({ type: "data", offset: 70 });
 });
 
+/** A reader whose way to Kafka is a bad one, which asks for nothing but records; `size`: bytes of each of them. */
+async function afar(topic: string, size: number) {
+  await desk.topic(topic);
+  const proxy = await CuttingProxy.start({ port: Number(kafka.url.split(":")[1]), seed: 1 });
+  closing.push(proxy);
+  const resolveAddress = (named: string) => (named === kafka.url ? `127.0.0.1:${proxy.port}` : named);
+  // A request may take 1.1 s.
+  const quiet = { "metadata.max.age.ms": 60_000, "fetch.max.wait.ms": 100, "request.timeout.ms": 100 };
+  const small = { "max.partition.fetch.bytes": 32 * 1024 };
+  const made = brokerOf(
+    kafka.url,
+    { ...quiet, ...small },
+    { resolveAddress },
+    { endsMs: 60_000, stallMs: 60_000, commitMs: 100 },
+  );
+  open.add(made);
+  const reader = run((await new Followed(made, plainTopic(topic)).of(1))[0]!.open());
+  let count = 0;
+  return {
+    proxy,
+    reader,
+    /** Each batch holds four. */
+    async write(batches: number): Promise<void> {
+      for (let batch = 0; batch < batches; batch++) {
+        const values = numbers(4, count).map((number) => number.padEnd(size));
+        await desk.write(values.map((value) => ({ topic, value })));
+        count += values.length;
+      }
+    },
+    /** All of them, in order, each once. */
+    async isWhole(): Promise<void> {
+      await reader.has(count);
+      expect(reader.sink.values.map((value) => value.trim())).toEqual(numbers(count));
+      expect(reader.sink.records.every(({ type, offset }, at) => type === "data" && offset === at)).toBe(true);
+      expect(reader.source.status()).toMatchObject({ lagRecords: 0, records: count });
+    },
+  };
+}
+
+test("kafka - a connection that is too slow for what a fetch may bring gets less at a time", async () => {
+  const { proxy, reader, write, isWhole } = await afar("slow", 1000);
+  await write(8);
+  await isWhole();
+  // An answer with all that waits is under way for longer than one may be.
+  proxy.pause();
+  await write(8);
+  proxy.change({ bytesPerSecond: 20_000, delayMs: [5, 20] });
+  proxy.resume();
+  await waitFor(() => reader.source.status().reconnects > 0, "it did not come in time");
+  const before = reader.sink.records.length;
+  await reader.has(before + 1);
+  proxy.change(CLEAR);
+  await isWhole();
+});
+
+test("kafka - a reset in the middle of an answer, and answers half written, lose nothing and double nothing", async () => {
+  const { proxy, reader, write, isWhole } = await afar("torn", 1000);
+  await write(1);
+  await isWhole();
+  proxy.change({ bytesPerSecond: 10_000 });
+  const before = proxy.bytesToClients;
+  await write(8);
+  await waitFor(() => proxy.bytesToClients > before + 1000, "a part of an answer has come");
+  proxy.reset();
+  proxy.change(CLEAR);
+  await isWhole();
+  expect(reader.source.status().reconnects).toBeGreaterThanOrEqual(1);
+  for (let time = 0; time < 2; time++) {
+    const { reconnects } = reader.source.status();
+    proxy.tear();
+    await write(4);
+    await isWhole();
+    expect(reader.source.status().reconnects).toBeGreaterThan(reconnects);
+  }
+  expect(proxy.torn).toBeGreaterThanOrEqual(1);
+});
+
 test("kafka - a hung broker is found out, and nothing is lost or doubled when it wakes up", async () => {
   await desk.topic("hung");
   await desk.count("hung", 10);
@@ -361,7 +467,8 @@ test("kafka - a hung broker is found out, and nothing is lost or doubled when it
 
 test("kafka - kill -9 and a restart while records are written lose nothing and double nothing", async () => {
   await desk.topic("restarted", 2);
-  const { running } = await readers("restarted", 2);
+  const log = new KeptLog();
+  const { running } = await readers("restarted", 2, {}, log);
   let written = 0;
   let writing = true;
   const writer = (async () => {
@@ -386,6 +493,9 @@ test("kafka - kill -9 and a restart while records are written lose nothing and d
     expect(reader.sink.records.every(({ type, offset }, at) => type === "data" && offset === at)).toBe(true);
     expect(reader.source.status().reconnects).toBeGreaterThanOrEqual(1);
   }
+  // That Kafka is away is no news for a stack trace; whatever was told is taken back.
+  expect(log.lines.filter((line) => /\n\s+at /.test(line))).toEqual([]);
+  expect(log.lines.filter((line) => line.includes("kafka: fetching")).at(-1) ?? "again").toContain("again");
 });
 
 test("kafka - a closed broker ends its sources and leaves nothing open", async () => {

@@ -34,6 +34,8 @@ interface Chunk {
 
 export class Lane {
   weather: Weather;
+  /** Handed on so far. */
+  bytes = 0;
   /** Called when it has handed on its first bytes. */
   begun: (() => void) | null = null;
   readonly #source: Socket;
@@ -98,6 +100,7 @@ export class Lane {
         return;
       }
       const bytes = this.#next();
+      this.bytes += bytes.length;
       if (this.#cut !== null) {
         const cut = this.#cut;
         this.stop();

@@ -9,8 +9,9 @@
 import { createBackoff } from "../../lib/backoff.ts";
 import { wallMs } from "../../lib/clock.ts";
 import { GatewayError } from "../../lib/errors.ts";
+import type { LogFields } from "../../lib/log.ts";
+import { Outage } from "../../lib/outage.ts";
 import type { Broker, BrokerInput, BrokerState, BrokerStatus, BrokerTools, TopicPattern, Watch } from "../broker.ts";
-import { SampledLog } from "../sampled-log.ts";
 import { sleep } from "../wait.ts";
 import { Wake } from "../wake.ts";
 import { Cluster, EARLIEST, LATEST } from "./cluster.ts";
@@ -72,13 +73,16 @@ export class KafkaBroker implements Broker {
     this.#cluster = new Cluster({ settings, resolve: resolveAddress });
     this.#pace = new Pace(() => clock.monotonicMs());
     this.#watches = new Watches((topic, partition) => this.#input(topic, partition));
-    const sampled = new SampledLog(log, clock);
     const { groupId, deadLetterTopic } = settings;
-    this.#commits = groupId === null ? null : new Commits(groupId, this.#cluster, clock, sampled, times.commitMs);
+    const uncommitted = this.#outage("offsets not committed", "offsets committed again", { group: groupId });
+    this.#commits = groupId === null ? null : new Commits(groupId, this.#cluster, clock, uncommitted, times.commitMs);
+    const unwritten = this.#outage("dead letters not written", "dead letters written again", {
+      topic: deadLetterTopic,
+    });
     this.#deadLetters =
       deadLetterTopic === null
         ? null
-        : new DeadLetters({ topic: deadLetterTopic, cluster: this.#cluster, clock, random, log: sampled });
+        : new DeadLetters({ topic: deadLetterTopic, cluster: this.#cluster, clock, random, outage: unwritten });
     this.#leaders = new Leaders({
       feeds: this.#feeds,
       leaderOf: (place) => this.#leaderOf(place),
@@ -90,6 +94,7 @@ export class KafkaBroker implements Broker {
           clock,
           random,
           log,
+          outage: this.#outage("fetching stopped", "fetching again", { node }),
         }),
     });
     this.#regroups = new Regroups({
@@ -97,6 +102,7 @@ export class KafkaBroker implements Broker {
       log,
       signal: this.#abort.signal,
       feeds: () => this.#feeds,
+      partitionsOf: (topic) => this.#watches.topics.get(topic)?.leaders.length ?? 0,
       endOf: (place) => this.#offsetOf(place, LATEST),
     });
     this.#ends = new Ends({
@@ -146,6 +152,15 @@ export class KafkaBroker implements Broker {
     timer.cancel();
   }
 
+  /** A part of it that fails while the cluster can be reached; that it cannot is told by who looks at its state. */
+  #outage(away: string, back: string, more: LogFields): Outage {
+    const { clock, log } = this.#tools;
+    return new Outage({
+      ...{ clock, log, away: `kafka: ${away}`, back: `kafka: ${back}`, fields: { source: this.name, ...more } },
+      isToldElsewhere: () => this.#state.name === "connecting" && this.#state.error !== "",
+    });
+  }
+
   // --- topics and leaders ---------------------------------------------------------------------------------------
 
   async #run(): Promise<void> {
@@ -156,7 +171,6 @@ export class KafkaBroker implements Broker {
       let pauseMs = this.#settings.metadataMaxAgeMs;
       try {
         await this.#refresh();
-        if (this.#state.name !== "connected") log.info("kafka: connected", { source: this.name });
         this.#state = { name: "connected" };
         backoff.reset();
       } catch (cause) {
@@ -165,7 +179,6 @@ export class KafkaBroker implements Broker {
         pauseMs = backoff.next();
         const retryAt = wallMs(clock) + Math.ceil(pauseMs);
         this.#state = { name: "connecting", attempt: backoff.attempts, retryAt, error };
-        log.warn("kafka: cannot be asked", { source: this.name, error, attempt: backoff.attempts, pauseMs });
         if (!(cause instanceof GatewayError)) log.error("kafka: unexpected", { source: this.name, error: cause });
       }
       await sleep(clock, Math.min(pauseMs, REFRESH_MS_MIN), signal);
@@ -302,6 +315,7 @@ export class KafkaBroker implements Broker {
     return {
       commits: this.#commits?.done ?? 0,
       "commit errors": this.#commits?.errors ?? 0,
+      "commits dropped": this.#commits?.dropped ?? 0,
       stalls: this.#ends.stalls,
       regroups: this.#regroups.done,
       "dead letters": letters?.written ?? 0,

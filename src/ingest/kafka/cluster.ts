@@ -25,8 +25,8 @@ import {
   ResponseError,
 } from "@platformatic/kafka";
 import { GatewayError } from "../../lib/errors.ts";
-import { sentence } from "./faults.ts";
-import { type Dialer, type Link, openLink } from "./link.ts";
+import { commitFault, isOfCoordinator, sentence } from "./faults.ts";
+import { type Dialer, type Link, openLink, whereOf } from "./link.ts";
 
 export interface PartitionView {
   readonly index: number;
@@ -42,7 +42,7 @@ export interface TopicView {
 }
 
 export interface ClusterView {
-  /** Who answered. */
+  /** Who answered, as a sentence names it. */
   readonly address: string;
   /** `host:port` of each node. */
   readonly nodes: ReadonlyMap<number, string>;
@@ -56,6 +56,10 @@ export interface PartitionOf {
 
 export interface OffsetOf extends PartitionOf {
   readonly offset: number;
+}
+
+export interface RefusedOffset extends PartitionOf {
+  readonly errorCode: number;
 }
 
 export const EARLIEST = -2n;
@@ -100,7 +104,7 @@ export class Cluster {
       }));
       this.#nodes = new Map(answer.brokers.map(({ nodeId, host, port }) => [nodeId, `${host}:${port}`]));
       return {
-        address: link.address,
+        address: link.where,
         nodes: this.#nodes,
         topics: new Map(
           topics.filter(({ isInternal }) => names !== null || !isInternal).map((topic) => [topic.name, topic]),
@@ -136,25 +140,33 @@ export class Cluster {
     });
   }
 
-  /** Stores offsets (of the next record each) for a group nobody has joined. */
-  async commit(group: string, offsets: readonly OffsetOf[]): Promise<void> {
+  /** Stores offsets (of the next record each) for a group nobody has joined. Returns those that were refused. */
+  async commit(group: string, offsets: readonly OffsetOf[]): Promise<RefusedOffset[]> {
     try {
       this.#coordinator ??= await this.#anywhere(async (link) => {
-        const { coordinators } = await link.newest(COORDINATOR).async(link.connection, GROUP, [group]);
+        const { coordinators } = await tolerant(link.newest(COORDINATOR).async(link.connection, GROUP, [group]));
         const found = coordinators.find(({ key }) => key === group);
         if (found === undefined)
-          throw new GatewayError("BROKER", `${link.address} names no coordinator of group ${group}`);
+          throw new GatewayError("BROKER", `${link.where} names no coordinator of group ${group}`);
+        if (found.errorCode !== 0) throw new GatewayError("BROKER", commitFault(group, "", found.errorCode));
         return `${found.host}:${found.port}`;
       });
-      await this.#at(this.#coordinator, async (link) => {
+      const refused = await this.#at(this.#coordinator, async (link) => {
         const topics = byTopic(offsets, ({ partition, offset }) => ({
           partitionIndex: partition,
           committedOffset: BigInt(offset),
           committedLeaderEpoch: -1,
           committedMetadata: null,
         }));
-        await link.newest(COMMIT).async(link.connection, group, -1, "", null, topics);
+        const answer = await tolerant(link.newest(COMMIT).async(link.connection, group, -1, "", null, topics));
+        return answer.topics.flatMap(({ name, partitions }) =>
+          partitions
+            .filter(({ errorCode }) => errorCode !== 0)
+            .map(({ partitionIndex, errorCode }) => ({ topic: name, partition: partitionIndex, errorCode })),
+        );
       });
+      if (refused.some(({ errorCode }) => isOfCoordinator(errorCode))) this.#coordinator = null;
+      return refused;
     } catch (error) {
       this.#coordinator = null;
       throw error;
@@ -225,9 +237,9 @@ export class Cluster {
   }
 }
 
-export function told(error: unknown, address: string, { settings }: Dialer): GatewayError {
+export function told(error: unknown, address: string, dialer: Dialer): GatewayError {
   if (error instanceof GatewayError) return error;
-  return new GatewayError("BROKER", sentence(error, address, settings), { cause: error });
+  return new GatewayError("BROKER", sentence(error, whereOf(address, dialer), dialer.settings), { cause: error });
 }
 
 /** The answer also when it holds errors of single topics or partitions: they are read from it. */

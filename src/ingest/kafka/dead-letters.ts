@@ -8,7 +8,8 @@
 import type { MessageRecord } from "@platformatic/kafka";
 import { createBackoff } from "../../lib/backoff.ts";
 import type { Clock } from "../../lib/clock.ts";
-import type { SampledLog } from "../sampled-log.ts";
+import { GatewayError } from "../../lib/errors.ts";
+import type { Outage } from "../../lib/outage.ts";
 import { sleep } from "../wait.ts";
 import { Wake } from "../wake.ts";
 import type { Cluster } from "./cluster.ts";
@@ -30,7 +31,7 @@ export interface DeadLetterPorts {
   readonly cluster: Pick<Cluster, "topics" | "produce">;
   readonly clock: Clock;
   readonly random: () => number;
-  readonly log: SampledLog;
+  readonly outage: Outage;
 }
 
 export class DeadLetters {
@@ -76,7 +77,7 @@ export class DeadLetters {
   }
 
   async #run(): Promise<void> {
-    const { clock, random, log, topic } = this.#ports;
+    const { clock, random, outage } = this.#ports;
     const { signal } = this.#abort;
     const backoff = createBackoff(500, 10_000, random);
     while (!signal.aborted) {
@@ -90,11 +91,12 @@ export class DeadLetters {
         this.#waiting = this.#waiting.slice(letters.length);
         this.#written += letters.length;
         this.#fault = null;
+        outage.worked();
         backoff.reset();
       } catch (error) {
         this.#errors++;
         this.#fault = error instanceof Error ? error.message : String(error);
-        log.warn("kafka: dead letters not written", () => ({ topic, waiting: this.#waiting.length, error }));
+        outage.failed(error, { waiting: this.#waiting.length });
         await sleep(clock, backoff.next(), signal);
       }
     }
@@ -105,10 +107,10 @@ export class DeadLetters {
     const { topics, address } = await cluster.topics([topic]);
     const view = topics.get(topic);
     const fault = topicFault(topic, view?.errorCode ?? 3, address);
-    if (fault !== null) throw new Error(fault.replace("source_topic", "dead.letter.topic"));
+    if (fault !== null) throw new GatewayError("BROKER", fault.replace("source_topic", "dead.letter.topic"));
     const partitions = view?.partitions.filter(({ leader }) => leader >= 0) ?? [];
     const chosen = partitions[this.#turn++ % Math.max(1, partitions.length)];
-    if (chosen === undefined) throw new Error(`topic "${topic}" has no leader at the moment`);
+    if (chosen === undefined) throw new GatewayError("BROKER", `topic "${topic}" has no leader at the moment`);
     await cluster.produce(
       chosen.leader,
       letters.map(({ record, reason }) => messageOf(topic, chosen.index, record, reason)),

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { AuthenticationError, MultipleErrors, NetworkError, ProtocolError, TimeoutError } from "@platformatic/kafka";
-import { sentence } from "./faults.ts";
+import { told } from "./cluster.ts";
+import { commitFault, sentence } from "./faults.ts";
 import type { KafkaSettings } from "./properties.ts";
 
 const PLAIN = { tls: null, sasl: null } as KafkaSettings;
@@ -33,4 +34,21 @@ test("kafka faults - one sentence that names the address and says what to do", (
   expect(say(network(coded("ERR_TLS_CERT_ALTNAME_INVALID")), SECURE)).toContain("is for another name");
   expect(say(new Error("something new"))).toBe("k:9092: something new");
   expect(say("odd")).toBe("k:9092: odd");
+});
+
+test("kafka faults - the address that was dialled is named, and which one that is by --addresses", () => {
+  const say = (resolve: (named: string) => string): string =>
+    told(network(coded("ECONNREFUSED")), "k:9092", { settings: PLAIN, resolve }).message;
+  expect(say((named) => named)).toStartWith("nobody listens on k:9092: start");
+  expect(say(() => "127.0.0.1:9999")).toStartWith("nobody listens on 127.0.0.1:9999 (k:9092 by --addresses): start");
+});
+
+test("kafka faults - why an offset is not committed", () => {
+  expect(commitFault("g", "t", 16)).toBe('the coordinator of group "g" is not there yet, or moves: tried again');
+  expect(commitFault("g", "t", 25)).toBe(
+    'group "g" has consumers of its own, which keep its offsets: name another one in group.id',
+  );
+  expect(commitFault("g", "t", 29)).toContain('offsets of topic "t": allow our user Read on it');
+  expect(commitFault("g", "t", 30)).toContain('for group "g": allow our user Read on it');
+  expect(commitFault("g", "t", 12)).toContain("error 12");
 });

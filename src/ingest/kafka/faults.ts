@@ -9,7 +9,11 @@ export const KAFKA = {
   UNKNOWN_TOPIC: 3,
   LEADER_NOT_AVAILABLE: 5,
   NOT_LEADER: 6,
+  COORDINATOR_LOADS: 14,
+  COORDINATOR_NOT_AVAILABLE: 15,
+  NOT_COORDINATOR: 16,
   INVALID_TOPIC: 17,
+  UNKNOWN_MEMBER: 25,
   TOPIC_REFUSED: 29,
   GROUP_REFUSED: 30,
   CLUSTER_REFUSED: 31,
@@ -79,6 +83,25 @@ export function sentence(error: unknown, address: string, settings: KafkaSetting
     return `${address} closed the connection: ${why}`;
   }
   return `${address}: ${said === "" ? String(error) : said}`;
+}
+
+/** Another broker has to be asked, or the same one again. */
+export const isOfCoordinator = (errorCode: number): boolean =>
+  errorCode >= KAFKA.COORDINATOR_LOADS && errorCode <= KAFKA.NOT_COORDINATOR;
+
+/** Why a group's offset was not stored. */
+export function commitFault(group: string, topic: string, errorCode: number): string {
+  if (isOfCoordinator(errorCode)) return `the coordinator of group "${group}" is not there yet, or moves: tried again`;
+  switch (errorCode) {
+    case KAFKA.GROUP_REFUSED:
+      return `Kafka does not let us commit for group "${group}": allow our user Read on it, or correct group.id`;
+    case KAFKA.TOPIC_REFUSED:
+      return `Kafka does not let us commit offsets of topic "${topic}": allow our user Read on it`;
+    case KAFKA.UNKNOWN_MEMBER:
+      return `group "${group}" has consumers of its own, which keep its offsets: name another one in group.id`;
+    default:
+      return `Kafka answers error ${errorCode} to offsets of group "${group}" and topic "${topic}"`;
+  }
 }
 
 /** Why a topic cannot be read; null if it can. */

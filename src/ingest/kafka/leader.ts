@@ -8,6 +8,7 @@
 import { createBackoff } from "../../lib/backoff.ts";
 import { type Clock, wallMs } from "../../lib/clock.ts";
 import { GatewayError } from "../../lib/errors.ts";
+import type { Outage } from "../../lib/outage.ts";
 import type { IngestLog } from "../sampled-log.ts";
 import { sleep } from "../wait.ts";
 import { Wake } from "../wake.ts";
@@ -16,6 +17,7 @@ import { KAFKA } from "./faults.ts";
 import type { Feed } from "./feed.ts";
 import { FETCH, type Fetched, type FetchedPartition, type FetchTopic, namesTopicsById } from "./fetch.ts";
 import { type Dialer, type Link, openLink } from "./link.ts";
+import { Portion } from "./portion.ts";
 
 export interface LeaderPorts {
   readonly dialer: Dialer;
@@ -26,6 +28,7 @@ export interface LeaderPorts {
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: IngestLog;
+  readonly outage: Outage;
 }
 
 /** While some feed is full or held back, a fetch waits no longer than this, so that it is soon asked for again. */
@@ -51,12 +54,14 @@ export class Leader {
   readonly #wake = new Wake();
   readonly #abort = new AbortController();
   readonly ended: Promise<void>;
+  readonly #portion: Portion;
   #link: Link | null = null;
   #trouble: LeaderTrouble | null;
 
   constructor(node: number, ports: LeaderPorts) {
     this.node = node;
     this.#ports = ports;
+    this.#portion = new Portion(ports.dialer.settings.requestTimeoutMs);
     this.#trouble = { attempt: 1, retryAt: wallMs(ports.clock), error: "" };
     this.ended = this.#run();
   }
@@ -94,7 +99,7 @@ export class Leader {
   }
 
   async #run(): Promise<void> {
-    const { clock, random, log, doubt } = this.#ports;
+    const { clock, random, outage, doubt } = this.#ports;
     const { signal } = this.#abort;
     const backoff = createBackoff(BACKOFF_FIRST_MS, BACKOFF_MAX_MS, random);
     while (!signal.aborted) {
@@ -108,15 +113,20 @@ export class Leader {
         await this.#fetch(wanting, address);
         backoff.reset();
         this.#trouble = null;
+        outage.worked();
       } catch (cause) {
         this.#link?.close(cause);
         const reason = this.#link?.reason ?? cause;
         this.#link = null;
         if (signal.aborted) break;
-        const error = told(reason, address ?? `node ${this.node}`, this.#ports.dialer).message;
+        const error = told(reason, address ?? `node ${this.node}`, this.#ports.dialer);
         const pauseMs = backoff.next();
-        this.#trouble = { attempt: backoff.attempts, retryAt: wallMs(clock) + Math.ceil(pauseMs), error };
-        log.warn("kafka: fetching stopped", { node: this.node, error, attempt: backoff.attempts, pauseMs });
+        this.#trouble = {
+          attempt: backoff.attempts,
+          retryAt: wallMs(clock) + Math.ceil(pauseMs),
+          error: error.message,
+        };
+        outage.failed(error);
         doubt();
         await sleep(clock, pauseMs, signal);
       }
@@ -127,9 +137,11 @@ export class Leader {
 
   async #fetch(wanting: readonly Feed[], address: string | null): Promise<void> {
     const link = await this.#open(address);
-    const { settings } = this.#ports.dialer;
+    const { clock, dialer } = this.#ports;
+    const { settings } = dialer;
+    const portion = this.#portion;
     const api = link.newest(FETCH);
-    const topics = requestOf(wanting, namesTopicsById(api.version), settings.partitionMaxBytes);
+    const topics = requestOf(wanting, namesTopicsById(api.version), portion.of(settings.partitionMaxBytes));
     const asked = new Map<string, Asked>();
     for (const feed of wanting) {
       feed.over(link);
@@ -138,16 +150,24 @@ export class Leader {
     }
     const waitMs = wanting.length === this.#feeds.size ? settings.fetchMaxWaitMs : SHORT_WAIT_MS;
     const { fetchMinBytes, fetchMaxBytes, committedOnly } = settings;
-    const fetched: Fetched = await api.async(
-      link.connection,
-      Math.min(waitMs, settings.fetchMaxWaitMs),
-      fetchMinBytes,
-      fetchMaxBytes,
-      committedOnly ? 1 : 0,
-      topics,
-    );
+    const sinceMs = clock.monotonicMs();
+    let fetched: Fetched;
+    try {
+      fetched = await api.async(
+        link.connection,
+        Math.min(waitMs, settings.fetchMaxWaitMs),
+        fetchMinBytes,
+        portion.of(fetchMaxBytes),
+        committedOnly ? 1 : 0,
+        topics,
+      );
+    } catch (error) {
+      portion.failed();
+      throw error;
+    }
+    portion.came(clock.monotonicMs() - sinceMs);
     if (fetched.errorCode !== 0) {
-      throw new GatewayError("BROKER", `${link.address} answers a fetch with error ${fetched.errorCode}`);
+      throw new GatewayError("BROKER", `${link.where} answers a fetch with error ${fetched.errorCode}`);
     }
     this.#trouble = null;
     this.#hand(fetched.partitions, asked);

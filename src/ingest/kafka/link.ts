@@ -17,6 +17,8 @@ export interface Dialer {
 export interface Link {
   /** As the configuration or the broker names it. */
   readonly address: string;
+  /** As a sentence names it. */
+  readonly where: string;
   readonly isOpen: boolean;
   /** The newest of `apis` (newest first) that the broker speaks too. */
   newest<T extends Versioned>(apis: readonly T[]): T;
@@ -40,6 +42,12 @@ export interface Place {
 export function placeOf(hostPort: string): Place {
   const colon = hostPort.lastIndexOf(":");
   return { host: hostPort.slice(0, colon).replace(/^\[|\]$/g, ""), port: Number(hostPort.slice(colon + 1)) };
+}
+
+/** The address as a sentence names it: where it is dialled, and what that is called. */
+export function whereOf(address: string, { resolve }: Pick<Dialer, "resolve">): string {
+  const dialled = resolve(address);
+  return dialled === address ? address : `${dialled} (${address} by --addresses)`;
 }
 
 /** `lost` is called once if it breaks after it was open. */
@@ -71,8 +79,10 @@ export async function openLink(dialer: Dialer, address: string, lost: () => void
     const versions = new Map(
       apiKeys.map(({ apiKey, minVersion, maxVersion }) => [apiKey, [minVersion, maxVersion] as const]),
     );
+    const where = whereOf(address, dialer);
     return {
       address,
+      where,
       connection,
       get isOpen() {
         return open;
@@ -80,7 +90,7 @@ export async function openLink(dialer: Dialer, address: string, lost: () => void
       get reason() {
         return why;
       },
-      newest: (apis) => newest(apis, versions, address),
+      newest: (apis) => newest(apis, versions, where),
       close,
     };
   } catch (error) {
@@ -92,12 +102,12 @@ export async function openLink(dialer: Dialer, address: string, lost: () => void
 function newest<T extends Versioned>(
   apis: readonly T[],
   versions: ReadonlyMap<number, readonly [number, number]>,
-  address: string,
+  where: string,
 ): T {
   const [least, most] = versions.get(apis[0]?.key ?? -1) ?? [0, -1];
   const found = apis.find(({ version }) => version >= least && version <= most);
   if (found === undefined) {
-    throw new GatewayError("BROKER_VERSION", `${address} is too old: Kafka 2.8 or newer is needed`);
+    throw new GatewayError("BROKER_VERSION", `${where} is too old: Kafka 2.8 or newer is needed`);
   }
   return found;
 }

@@ -14,11 +14,13 @@ function stage(ends: readonly (number | Error)[]) {
     feed.start(0, 0);
     return feed;
   });
+  const log = new RecordingLog();
   const regroups = new Regroups({
     clock,
-    log: new RecordingLog(),
+    log,
     signal: abort.signal,
     feeds: () => feeds,
+    partitionsOf: () => 7,
     endOf: ({ partition }) => {
       const end = left[partition] ?? 0;
       left[partition] = Math.max(0, Number.isNaN(Number(end)) ? 2 : Number(end));
@@ -39,13 +41,15 @@ function stage(ends: readonly (number | Error)[]) {
     }
     return taken;
   };
-  return { clock, feeds: feeds as [Feed, Feed], regroups, fetched, drain, abort };
+  return { clock, feeds: feeds as [Feed, Feed], regroups, fetched, drain, abort, log };
 }
 
 test("kafka regroup - all stop at their ends, then all begin an epoch, then all go on", async () => {
-  const { clock, feeds, regroups, fetched, drain } = stage([2, 2]);
+  const { clock, feeds, regroups, fetched, drain, log } = stage([2, 2]);
   const [one, two] = feeds;
   regroups.grown("t", 2);
+  // The topic's partitions, and those that are read on this node.
+  expect(log.lines[0]?.fields).toEqual({ topic: "t", why: "partitions were added", partitions: 7, here: 2 });
   await clock.run(100);
   expect([one.stopAt, two.stopAt]).toEqual([2, 2]);
   fetched(one, ["a", "b"]);

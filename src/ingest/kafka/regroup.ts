@@ -25,6 +25,8 @@ export interface RegroupPorts {
   readonly log: IngestLog;
   readonly signal: AbortSignal;
   readonly feeds: () => Iterable<Feed>;
+  /** How many the topic has. */
+  readonly partitionsOf: (topic: string) => number;
   /** Rejects while it cannot be told. */
   readonly endOf: (place: FeedPlace) => Promise<number>;
 }
@@ -99,7 +101,8 @@ export class Regroups {
   #begin(topic: string, why: string): void {
     if (this.#busy.has(topic)) return;
     const feeds = this.#feedsOf(topic).filter((feed) => feed.next !== null || feed.outOfRange);
-    this.#ports.log.warn("kafka: channels may move between partitions", { topic, why, partitions: feeds.length });
+    const partitions = this.#ports.partitionsOf(topic);
+    this.#ports.log.warn("kafka: channels may move between partitions", { topic, why, partitions, here: feeds.length });
     this.#busy.set(
       topic,
       this.#regroup(topic, feeds).finally(() => {

@@ -6,7 +6,7 @@
  * anew), jump (retention passed us, the log was cut) or stop meaning the same channels (regrouped partitions).
  * At the limit: a busy sink lets its feed run full, and the partition is left out of the fetches until there is room.
  */
-import { createBackoff } from "../../lib/backoff.ts";
+import { type Backoff, createBackoff } from "../../lib/backoff.ts";
 import { type Clock, wallMs } from "../../lib/clock.ts";
 import { GatewayError } from "../../lib/errors.ts";
 import type { IngestLog } from "../sampled-log.ts";
@@ -57,6 +57,8 @@ export interface SourcePorts {
 const BATCH = 256;
 /** Between looks at the clock. */
 const LOOK_EVERY = 16;
+const ASK_FIRST_MS = 200;
+const ASK_MAX_MS = 5000;
 
 export class KafkaSource implements Source {
   readonly name: string;
@@ -65,6 +67,8 @@ export class KafkaSource implements Source {
   readonly #ports: SourcePorts;
   readonly #wake = new Wake();
   readonly #counts: Record<string, number> = {};
+  /** Of finding where to go on; a record ends it. */
+  readonly #ranges: Backoff;
   #incarnation: string;
   #feed: Feed | null = null;
   #decoder: Decoder | null = null;
@@ -85,6 +89,7 @@ export class KafkaSource implements Source {
     this.#place = place;
     this.#ports = ports;
     this.#incarnation = ports.topicId;
+    this.#ranges = createBackoff(ASK_FIRST_MS, ASK_MAX_MS, ports.random);
   }
 
   get incarnation(): string {
@@ -186,6 +191,7 @@ export class KafkaSource implements Source {
       this.#receivedUs = Math.max(this.#receivedUs, receivedUs);
       this.#records++;
       this.#last = record.offset;
+      this.#ranges.reset();
       if (record.time !== null) this.#newestMs = record.time;
       sink.accept({ type: "data", offset: record.offset, receivedUs: this.#receivedUs, value: record });
     } else if (decoded.type === "corrupt") {
@@ -242,6 +248,11 @@ export class KafkaSource implements Source {
   /** The offset we want is not there: retention removed it, or the log is shorter than we know it. */
   async #findRange(sink: RecordSink, signal: AbortSignal): Promise<void> {
     const wanted = this.#decoder?.wanted ?? 0;
+    const { topic, partition } = this.#place;
+    // Again without a record between: whoever answers contradicts himself.
+    if (this.#ranges.attempts > 0) {
+      await this.#pause(this.#ranges, `partition ${partition} of topic "${topic}" has no offset ${wanted}`, signal);
+    } else this.#ranges.next();
     const earliest = await this.#ask("earliest", signal);
     const latest = earliest === null ? null : await this.#ask("latest", signal);
     if (earliest === null || latest === null || this.#feed?.outOfRange !== true) return;
@@ -263,8 +274,8 @@ export class KafkaSource implements Source {
 
   /** Null when aborted, or when the topic was made anew meanwhile. */
   async #ask(which: "earliest" | "latest", signal: AbortSignal): Promise<number | null> {
-    const { clock, random } = this.#ports;
-    const backoff = createBackoff(200, 5000, random);
+    const { random } = this.#ports;
+    const backoff = createBackoff(ASK_FIRST_MS, ASK_MAX_MS, random);
     const ticket = this.#feed?.ticket;
     while (!signal.aborted && this.#feed?.ticket === ticket) {
       try {
@@ -272,17 +283,17 @@ export class KafkaSource implements Source {
         this.#asking = null;
         return signal.aborted ? null : offset;
       } catch (error) {
-        const pauseMs = backoff.next();
-        const retryAt = wallMs(clock) + Math.ceil(pauseMs);
-        this.#asking = {
-          attempt: backoff.attempts,
-          retryAt,
-          error: error instanceof Error ? error.message : String(error),
-        };
-        await sleep(clock, pauseMs, signal);
+        await this.#pause(backoff, error instanceof Error ? error.message : String(error), signal);
       }
     }
     return null;
+  }
+
+  async #pause(backoff: Backoff, error: string, signal: AbortSignal): Promise<void> {
+    const { clock } = this.#ports;
+    const pauseMs = backoff.next();
+    this.#asking = { attempt: backoff.attempts, retryAt: wallMs(clock) + Math.ceil(pauseMs), error };
+    await sleep(clock, pauseMs, signal);
   }
 
   // --- state ----------------------------------------------------------------------------------------------------
