@@ -40,7 +40,9 @@ if (filters.length === 0)
   for (const [name, command, args] of checks) failed += (await step(name, command, args)).failed;
 
 // Before the tests: their own time is not for downloads. What cannot be had is told here and missed there.
-await step("services", process.execPath, [join(root, "scripts", "servers", "mod.mjs")], { limitMs: servicesMsMax });
+const services = [join(root, "scripts", "servers", "mod.mjs")];
+const { output: had } = await step("services", process.execPath, services, { limitMs: servicesMsMax });
+for (const line of had.match(/^skipped, .*$/gm) ?? []) console.log(line);
 const feeds = process.env.TIDEGATE_FEEDS ?? join(root, "..", "shared", "feeds");
 if (!existsSync(feeds)) console.log(`${feeds} is absent: the tests that need recorded feeds are skipped`);
 const result = await step(...tests, { heard: progress(), limitMs: suiteMsMax });

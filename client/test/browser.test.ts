@@ -1,20 +1,33 @@
 /**
  * The client in a real browser, if there is one: a page that follows a book and trades, loses its connection, and goes on.
  *
- * Skipped with one line where no Chromium is found: in `CHROMIUM`, or under its usual names in PATH.
+ * Skipped with one line where no Chromium can be had (scripts/servers/chromium.mjs).
  */
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { join, resolve } from "node:path";
 import { CuttingProxy } from "../../test/lib/cutting-proxy.ts";
 import { startPlayingNode } from "../../test/lib/playing-node.ts";
+import { obtain } from "../../test/lib/services/obtain.ts";
 import { TempFolder } from "../../test/lib/temp-folder.ts";
-import { TEST_MS_MAX } from "../../test/lib/wait.ts";
+import { TEST_MS_MAX, waitFor } from "../../test/lib/wait.ts";
 
 setDefaultTimeout(2 * TEST_MS_MAX);
 
-const NAMES = ["chromium", "chromium-browser", "google-chrome", "chrome"];
-const chromium = process.env.CHROMIUM ?? NAMES.map((name) => Bun.which(name)).find((path) => path !== null) ?? null;
-if (chromium === null) console.log("client in a browser: skipped, no chromium in PATH and CHROMIUM is not set");
+const chromium = await obtain("chromium").catch((error: Error) => {
+  console.log(`client in a browser: skipped, ${error.message}`);
+  return null;
+});
+
+/** No window, no sandbox (root has none), nothing that asks the outside. */
+const FLAGS = [
+  "--headless",
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-software-rasterizer",
+  "--disable-dev-shm-usage",
+  "--disable-background-networking",
+  "--no-first-run",
+];
 
 /** What the page does: it tells the server of the test what it has seen. */
 const script = (url: string): string => `
@@ -61,19 +74,25 @@ test.skipIf(chromium === null)(
         },
       },
     });
-    const flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"];
-    const browser = Bun.spawn(
-      [chromium ?? "", ...flags, `--user-data-dir=${join(folder.path, "profile")}`, `http://127.0.0.1:${server.port}/`],
-      { stdin: "ignore", stdout: "ignore", stderr: "ignore" },
-    );
+    const profile = `--user-data-dir=${join(folder.path, "profile")}`;
+    const browser = Bun.spawn([chromium?.program ?? "", ...FLAGS, profile, `http://127.0.0.1:${server.port}/`], {
+      env: { ...process.env, ...chromium?.env },
+      stdin: "ignore",
+      stdout: "ignore",
+      stderr: "ignore",
+    });
     const gone = browser.exited.then((status) => ({ error: `chromium ended with ${status}` }));
+    const late = Bun.sleep(TEST_MS_MAX).then(() => ({ error: `the page told nothing within ${TEST_MS_MAX} ms` }));
     try {
-      const { told, ids, top, crossed, error } = (await Promise.race([done.promise, gone])) as Record<string, unknown>;
+      const result: Record<string, unknown> = await Promise.race([done.promise, gone, late]);
+      const { told, ids, top, crossed, error } = result;
       expect(error).toBe(undefined);
       expect(told).toMatchObject({ gap: 0, broken: 0, epoch: 0, odd: 0 });
       expect([crossed, (top as unknown[]).includes(null)]).toEqual([false, false]);
       const seen = ids as string[];
-      const all = reference.stream("btcusdt@trade").items.map(({ id }) => String(id));
+      const known = (): string[] => reference.stream("btcusdt@trade").items.map(({ id }) => String(id));
+      await waitFor(() => known().includes(seen.at(-1) ?? ""), "the reference has come as far");
+      const all = known();
       const from = all.indexOf(seen[0] ?? "");
       expect(all.slice(from, from + seen.length)).toEqual(seen);
     } finally {

@@ -66,12 +66,16 @@ export function isExecutable(path) {
 
 export const isRoot = () => process.getuid?.() === 0;
 
+/** A program that only has to say its version. */
+const ANSWER_MS_MAX = 60_000;
+
 /** What a program says, or null if it does not run. */
 export function answerOf(program, args, env = {}) {
   const { status, stdout, stderr } = spawnSync(program, args, {
     encoding: "utf8",
     env: { ...process.env, ...env },
     stdio: ["ignore", "pipe", "pipe"],
+    timeout: ANSWER_MS_MAX,
   });
   return status === 0 ? `${stdout}${stderr}` : null;
 }

@@ -14,6 +14,7 @@ export class TempFolder implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    rmSync(this.path, { recursive: true, force: true });
+    // Processes that were killed a moment ago may still have been writing.
+    rmSync(this.path, { recursive: true, force: true, maxRetries: 5 });
   }
 }

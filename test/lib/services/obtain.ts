@@ -13,7 +13,7 @@ export interface Obtained {
 const found = new Map<string, Promise<unknown>>();
 
 /** What scripts/servers/<name>.mjs prints, asked once; rejects with a sentence that says what to install. */
-export function obtain<Kind = Obtained>(name: "redis" | "nats" | "kafka"): Promise<Kind> {
+export function obtain<Kind = Obtained>(name: "redis" | "nats" | "kafka" | "chromium"): Promise<Kind> {
   let asked = found.get(name);
   if (asked === undefined) {
     asked = ask(name);
