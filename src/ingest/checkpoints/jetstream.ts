@@ -6,9 +6,9 @@
  * whoever reads a head finds its body, and a writer that was replaced can neither change the head nor a newer one's body.
  * Invariants: a head always names a whole body, or one that was overwritten since and has a newer head; one whose pieces
  * are lost all the same counts as a checkpoint without state: told in the log, and its shard begins a new epoch above it.
- * At the limit: a store that does not answer for seconds rejects with CHECKPOINT_STORE.
+ * At the limit: a store that does not answer for seconds, or is written faster than it can be read, rejects with
+ * CHECKPOINT_STORE.
  */
-import { createHash, randomBytes } from "node:crypto";
 import { JetStreamApiCodes, JetStreamApiError, jetstream, jetstreamManager, StorageType } from "@nats-io/jetstream";
 import { type KV, Kvm } from "@nats-io/kv";
 import type { NatsConnection } from "@nats-io/transport-node";
@@ -16,6 +16,19 @@ import { GatewayError } from "../../lib/errors.ts";
 import type { NatsLink } from "../../lib/nats.ts";
 import { type Checkpoint, type CheckpointHead, type CheckpointStore, mayReplace } from "../checkpoint.ts";
 import type { IngestLog } from "../sampled-log.ts";
+import {
+  type Body,
+  type Entry,
+  eachOf,
+  type Held,
+  hash,
+  headKey,
+  newMark,
+  pieceKey,
+  piecesOf,
+  readHead,
+  readNewest,
+} from "./jetstream-bucket.ts";
 import { deserialise, headOf, serialise, withoutState } from "./serialise.ts";
 
 export interface JetstreamCheckpointsOptions {
@@ -29,33 +42,10 @@ export interface JetstreamCheckpointsOptions {
   readonly pieceBytesMax?: number;
 }
 
-/** Where a body lies. Its pieces begin with `mark`, so that one that was overwritten meanwhile is noticed. */
-interface Body {
-  readonly writer: string;
-  readonly slot: 0 | 1;
-  readonly mark: string;
-  readonly pieces: number;
-}
-
-interface Entry {
-  readonly head: CheckpointHead;
-  readonly body: Body;
-  /** For who looks into the bucket. */
-  readonly shard: string;
-}
-
-interface Held extends Entry {
-  readonly revision: number;
-}
-
 const CONNECT_MS_MAX = 1000;
 const ANSWER_MS_MAX = 4000;
 /** Read as base64 in a message, which a server takes up to 1 MB by default. */
 const PIECE_BYTES_MAX = 384 * 1024;
-const MARK_BYTES = 16;
-const PIECES_AT_ONCE = 4;
-/** Somebody may write while we read: so often it is begun anew. */
-const TRIES_MAX = 5;
 /** Each time we lose, another owner has won: so many do not fight for one shard. */
 const RACES_MAX = 100;
 
@@ -72,14 +62,12 @@ export class JetstreamCheckpoints implements CheckpointStore {
 
   load(shard: string): Promise<Checkpoint | null> {
     return this.#asked(shard, async (kv) => {
-      for (let tries = 1; ; tries++) {
-        const held = await readHead(kv, shard);
-        if (held === null) return null;
-        const bytes = await readBody(kv, shard, held.body);
-        if (bytes !== null) return await this.#whole(shard, held, bytes);
-        const isSame = (await readHead(kv, shard))?.revision === held.revision;
-        if (isSame || tries === TRIES_MAX) return this.#lost(shard, held, "its pieces are not there");
-      }
+      const newest = await readNewest(kv, shard);
+      if (newest === null) return null;
+      const { head, bytes } = newest;
+      return bytes === null
+        ? this.#lost(shard, head, "its pieces are not there")
+        : await this.#whole(shard, head, bytes);
     });
   }
 
@@ -90,7 +78,7 @@ export class JetstreamCheckpoints implements CheckpointStore {
       const bytes = await serialise(checkpoint);
       const writer = hash(`${checkpoint.token} ${checkpoint.owner}`);
       const slot = held?.body.writer === writer && held.body.slot === 0 ? 1 : 0;
-      const mark = randomBytes(MARK_BYTES / 2).toString("hex");
+      const mark = newMark();
       const pieces = piecesOf(bytes, mark, this.#pieceBytes(connection));
       const body: Body = { writer, slot, mark, pieces: pieces.length };
       await eachOf(pieces, (piece, at) => kv.put(pieceKey(shard, body, at), piece));
@@ -128,15 +116,15 @@ export class JetstreamCheckpoints implements CheckpointStore {
     }
   }
 
-  async #whole(shard: string, { head }: Held, bytes: Uint8Array): Promise<Checkpoint> {
+  async #whole(shard: string, head: CheckpointHead, bytes: Uint8Array): Promise<Checkpoint> {
     try {
       return { ...(await deserialise(bytes)), ...head };
     } catch (error) {
-      return this.#lost(shard, { head }, error instanceof Error ? error.message : String(error));
+      return this.#lost(shard, head, error instanceof Error ? error.message : String(error));
     }
   }
 
-  #lost(shard: string, { head }: Pick<Held, "head">, error: string): Checkpoint {
+  #lost(shard: string, head: CheckpointHead, error: string): Checkpoint {
     this.#options.log.error("checkpoint cannot be used: a new epoch begins", { shard, error });
     return withoutState(head);
   }
@@ -198,53 +186,12 @@ export class JetstreamCheckpoints implements CheckpointStore {
   }
 }
 
-const hash = (text: string): string => createHash("sha256").update(text).digest("hex").slice(0, 24);
-
-const headKey = (shard: string): string => `${hash(shard)}.head`;
-
-const pieceKey = (shard: string, { writer, slot }: Body, at: number): string =>
-  `${hash(shard)}.${writer}.${slot}.${at}`;
-
 /** Of a head that was deleted by hand; 0 if there never was one. */
 const revisionOfNone = async (kv: KV, shard: string): Promise<number> => {
   const entry = await kv.get(headKey(shard));
   // Somebody has written one since we looked: with 0 our write is refused, and his is judged.
   return entry === null || entry.operation === "PUT" ? 0 : entry.revision;
 };
-
-async function readHead(kv: KV, shard: string): Promise<Held | null> {
-  const entry = await kv.get(headKey(shard));
-  if (entry === null || entry.operation !== "PUT") return null;
-  return { ...(JSON.parse(entry.string()) as Entry), revision: entry.revision };
-}
-
-/** Null if a piece is missing or of another body. */
-async function readBody(kv: KV, shard: string, body: Body): Promise<Uint8Array | null> {
-  const pieces: Uint8Array[] = [];
-  let isWhole = true;
-  await eachOf(Array.from({ length: body.pieces }), async (_, at) => {
-    const value = isWhole ? (await kv.get(pieceKey(shard, body, at)))?.value : undefined;
-    if (value === undefined || Buffer.from(value.subarray(0, MARK_BYTES)).toString("latin1") !== body.mark) {
-      isWhole = false;
-    } else pieces[at] = value.subarray(MARK_BYTES);
-  });
-  return isWhole ? Buffer.concat(pieces) : null;
-}
-
-function piecesOf(bytes: Uint8Array, mark: string, most: number): Uint8Array[] {
-  const pieces: Uint8Array[] = [];
-  for (let at = 0; at < bytes.length; at += most) {
-    pieces.push(Buffer.concat([Buffer.from(mark, "latin1"), bytes.subarray(at, at + most)]));
-  }
-  return pieces;
-}
-
-/** A few at a time. */
-async function eachOf<Item>(items: readonly Item[], act: (item: Item, at: number) => Promise<unknown>): Promise<void> {
-  for (let at = 0; at < items.length; at += PIECES_AT_ONCE) {
-    await Promise.all(items.slice(at, at + PIECES_AT_ONCE).map((item, i) => act(item, at + i)));
-  }
-}
 
 const isOtherRevision = (error: unknown): boolean =>
   error instanceof JetStreamApiError &&
