@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { CuttingProxy } from "../lib/cutting-proxy.ts";
 import { type NatsServer, startNats } from "../lib/services/mod.ts";
-import { TEST_MS_MAX, waitFor } from "../lib/wait.ts";
+import { TEST_MS_MAX, untilWorks, waitFor } from "../lib/wait.ts";
 import { Followed, numbers, plainTopic, Running } from "./broker-rig.ts";
 import { Brokers, Desk, sourceOf } from "./nats-rig.ts";
 
@@ -111,14 +111,7 @@ test("jetstream - a server that is killed and started again, also one that was a
     () => JSON.stringify(absent.status()),
   );
   await server.restart();
-  await waitFor(
-    () =>
-      desk.connection.flush().then(
-        () => true,
-        () => false,
-      ),
-    "the desk is connected",
-  );
+  await untilWorks(() => desk.connection.flush());
   await desk.store("kill.a", numbers(100, 100));
   await running.has(200);
   expect(running.sink.told).toEqual(numbers(200));

@@ -4,7 +4,7 @@ import type { BrokerRecord } from "../../src/ingest/broker.ts";
 import type { Source } from "../../src/ingest/source.ts";
 import { CuttingProxy } from "../lib/cutting-proxy.ts";
 import { type NatsServer, startNats } from "../lib/services/mod.ts";
-import { TEST_MS_MAX, waitFor } from "../lib/wait.ts";
+import { TEST_MS_MAX, untilWorks, waitFor } from "../lib/wait.ts";
 import { Followed, type Kept, numbers, plainTopic, Running } from "./broker-rig.ts";
 import { Brokers, Desk, missingReason, sourceOf } from "./nats-rig.ts";
 
@@ -208,14 +208,7 @@ test("nats - a server that is killed and started again, also one that was absent
   expect(later.source.status().state.name).toBe("failed");
   await server.restart();
   await Promise.all([running.is("connected"), later.is("connected")]);
-  await waitFor(
-    async () =>
-      await desk.connection.flush().then(
-        () => true,
-        () => false,
-      ),
-    "the desk is connected",
-  );
+  await untilWorks(() => desk.connection.flush());
   await desk.say("kill.a", "1");
   await Promise.all([running.has(2), later.has(1)]);
   expect(running.sink.told).toEqual(["0", "lost", "1"]);

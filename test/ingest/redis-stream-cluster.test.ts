@@ -14,7 +14,7 @@ import { CuttingProxy } from "../lib/cutting-proxy.ts";
 import { RedisDriver, topicOf } from "../lib/redis-driver.ts";
 import { startRedis } from "../lib/services/mod.ts";
 import { REPLICATED, RedisCluster, RedisSentinel } from "../lib/services/redis-groups.ts";
-import { TEST_MS_MAX, waitFor } from "../lib/wait.ts";
+import { TEST_MS_MAX, untilWorks, waitFor } from "../lib/wait.ts";
 import { numbers } from "./broker-rig.ts";
 import { type KeyRun, keysRig, redisRig } from "./redis-rig.ts";
 
@@ -44,22 +44,6 @@ function storeAt(settings: RedisSettings, cluster = "test"): RedisCheckpoints {
   const link = new RedisLink({ target, name: "checkpoints", clock: systemClock() }, Math.random);
   return new RedisCheckpoints({ cluster, link, log: new RecordingLog() });
 }
-
-/** Waits until something that a dead server refuses is done. */
-const comesBack = (what: () => Promise<unknown>): Promise<void> => {
-  let said: unknown = null;
-  return waitFor(
-    () =>
-      what().then(
-        () => true,
-        (error: unknown) => {
-          said = error;
-          return false;
-        },
-      ),
-    () => `it works again: ${said}`,
-  );
-};
 
 const away = (run: KeyRun): Promise<void> =>
   waitFor(
@@ -107,7 +91,7 @@ test.concurrent("redis-stream - sentinels: a master dies, its replica goes on wi
   expect(taken.said()).toEqual([...numbers(25), "epoch", ...numbers(20), "30", "31"]);
   expect(kept.source.status()).toMatchObject({ state: { name: "connected" }, counts: { "entries taken back": 0 } });
   expect(taken.source.status().counts).toMatchObject({ "entries taken back": 1 });
-  await comesBack(() => store.head("s"));
+  await untilWorks(() => store.head("s"));
   expect((await store.load("s"))?.offset).toBe(5);
   expect([await store.save("s", checkpointOf(1, 6)), await store.save("s", checkpointOf(3, 7))]).toEqual([false, true]);
   await store.close();
@@ -158,9 +142,9 @@ test("redis-stream - a cluster: a slot moves, a master dies and its replica take
   await moves.reached(25);
 
   await cluster.failOver();
-  await comesBack(() => store.save("s", checkpointOf(3, 6)));
+  await untilWorks(() => store.save("s", checkpointOf(3, 6)));
   expect((await store.load("s"))?.offset).toBe(6);
-  await comesBack(() => driver.call("EXISTS", "dies"));
+  await untilWorks(() => driver.call("EXISTS", "dies"));
   for (const key of ["lives", "dies"]) await driver.add(key, numbers(5, 20));
   for (const run of runs) {
     await run.reached(25);
