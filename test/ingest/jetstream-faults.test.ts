@@ -23,7 +23,7 @@ afterAll(async () => {
 
 const ordinals = (count: number): number[] => Array.from({ length: count }, (_, i) => i + 1);
 
-test("jetstream - connections cut in the middle of a record, and before there was one: every record once, in order", async () => {
+test.concurrent("jetstream - connections cut in the middle of a record, and before there was one: every record once, in order", async () => {
   await desk.stream("CUT", ["cut.a"]);
   using proxy = await CuttingProxy.start({ port: server.port, seed: 3 });
   const broker = brokers.jetstream({ reconnect_time_wait: 0.1 }, {}, `nats://127.0.0.1:${proxy.port}`);
@@ -50,6 +50,34 @@ test("jetstream - connections cut in the middle of a record, and before there wa
   await running.stop();
 });
 
+test.concurrent("jetstream - a way on which nothing passes is told though no end comes, and then nothing is missing", async () => {
+  await desk.stream("STUCK", ["stuck.a"]);
+  using proxy = await CuttingProxy.start({ port: server.port, seed: 1 });
+  const broker = brokers.jetstream({ ping_interval: 0.2 }, {}, `nats://127.0.0.1:${proxy.port}`);
+  const running = new Running(await sourceOf(broker, "stuck.a"));
+  await running.is("connected");
+  proxy.pause();
+  await desk.store("stuck.a", numbers(10));
+  await running.is("connecting");
+  proxy.resume();
+  await running.has(10);
+  expect(running.sink.told).toEqual(numbers(10));
+  await running.stop();
+});
+
+test.concurrent("jetstream - a slow way only costs time", async () => {
+  await desk.stream("SLOW", ["slow.a"]);
+  using proxy = await CuttingProxy.start({ port: server.port, seed: 1 });
+  const running = new Running(await sourceOf(brokers.jetstream({}, {}, `nats://127.0.0.1:${proxy.port}`), "slow.a"));
+  await running.is("connected");
+  proxy.change({ delayMs: [150, 200] });
+  await desk.store("slow.a", numbers(3000));
+  await running.has(3000);
+  expect(running.sink.told).toEqual(numbers(3000));
+  expect(running.source.status()).toMatchObject({ state: { name: "connected" }, reconnects: 0 });
+  await running.stop();
+});
+
 test("jetstream - a server that hangs is told, and then nothing is missing", async () => {
   await desk.stream("HANG", ["hang.a"]);
   await desk.store("hang.a", numbers(10));
@@ -66,34 +94,6 @@ test("jetstream - a server that hangs is told, and then nothing is missing", asy
   await desk.store("hang.a", numbers(10, 10));
   await running.has(20);
   expect(running.sink.told).toEqual(numbers(20));
-  await running.stop();
-});
-
-test("jetstream - a way on which nothing passes is told though no end comes, and then nothing is missing", async () => {
-  await desk.stream("STUCK", ["stuck.a"]);
-  using proxy = await CuttingProxy.start({ port: server.port, seed: 1 });
-  const broker = brokers.jetstream({ ping_interval: 0.2 }, {}, `nats://127.0.0.1:${proxy.port}`);
-  const running = new Running(await sourceOf(broker, "stuck.a"));
-  await running.is("connected");
-  proxy.pause();
-  await desk.store("stuck.a", numbers(10));
-  await running.is("connecting");
-  proxy.resume();
-  await running.has(10);
-  expect(running.sink.told).toEqual(numbers(10));
-  await running.stop();
-});
-
-test("jetstream - a slow way only costs time", async () => {
-  await desk.stream("SLOW", ["slow.a"]);
-  using proxy = await CuttingProxy.start({ port: server.port, seed: 1 });
-  const running = new Running(await sourceOf(brokers.jetstream({}, {}, `nats://127.0.0.1:${proxy.port}`), "slow.a"));
-  await running.is("connected");
-  proxy.change({ delayMs: [150, 200] });
-  await desk.store("slow.a", numbers(3000));
-  await running.has(3000);
-  expect(running.sink.told).toEqual(numbers(3000));
-  expect(running.source.status()).toMatchObject({ state: { name: "connected" }, reconnects: 0 });
   await running.stop();
 });
 
