@@ -40,6 +40,9 @@ export interface JetstreamCheckpointsOptions {
   readonly replicas?: number;
   /** Largest piece of a body. */
   readonly pieceBytesMax?: number;
+  /** How long a connection is waited for (1000), and each answer (4000). */
+  readonly connectMsMax?: number;
+  readonly answerMsMax?: number;
 }
 
 const CONNECT_MS_MAX = 1000;
@@ -132,11 +135,15 @@ export class JetstreamCheckpoints implements CheckpointStore {
   /** Removes a writer's pieces without a trace. What stays if that fails does no harm. */
   async #remove(connection: NatsConnection, shard: string, writer: string): Promise<void> {
     try {
-      const manager = await jetstreamManager(connection, { checkAPI: false, timeout: ANSWER_MS_MAX });
+      const manager = await jetstreamManager(connection, { checkAPI: false, timeout: this.#answerMsMax });
       await manager.streams.purge(`KV_${this.#bucket}`, { filter: `$KV.${this.#bucket}.${hash(shard)}.${writer}.>` });
     } catch (error) {
       this.#options.log.warn("an old checkpoint's body is not removed", { shard, error });
     }
+  }
+
+  get #answerMsMax(): number {
+    return this.#options.answerMsMax ?? ANSWER_MS_MAX;
   }
 
   #pieceBytes(connection: NatsConnection): number {
@@ -156,9 +163,9 @@ export class JetstreamCheckpoints implements CheckpointStore {
   }
 
   async #connected(): Promise<NatsConnection> {
-    const { link } = this.#options;
+    const { link, connectMsMax = CONNECT_MS_MAX } = this.#options;
     try {
-      return await link.connected(AbortSignal.timeout(CONNECT_MS_MAX));
+      return await link.connected(AbortSignal.timeout(connectMsMax));
     } catch (cause) {
       const state = link.state();
       const said = state.name === "connecting" && state.error !== "" ? state.error : "there is no connection to NATS";
@@ -169,7 +176,7 @@ export class JetstreamCheckpoints implements CheckpointStore {
   /** The bucket, made if it is not there; looked for once per connection. */
   #open(connection: NatsConnection): Promise<KV> {
     if (this.#opened?.connection === connection) return this.#opened.kv;
-    const client = jetstream(connection, { timeout: ANSWER_MS_MAX });
+    const client = jetstream(connection, { timeout: this.#answerMsMax });
     const kv = new Kvm(client).create(this.#bucket, {
       history: 1,
       storage: StorageType.File,
