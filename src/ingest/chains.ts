@@ -62,6 +62,20 @@ export class Chains {
     return this.#chains.values();
   }
 
+  /** How many of them are books. */
+  get books(): number {
+    let books = 0;
+    for (const chain of this.#chains.values()) if (chain.channel.family === "book") books++;
+    return books;
+  }
+
+  /** Channels of the books that are not to be trusted. */
+  staleBooks(): string[] {
+    const stale: string[] = [];
+    for (const chain of this.#chains.values()) if (chain.keeper.stale) stale.push(chain.channel.name);
+    return stale;
+  }
+
   /** The chain of a channel, made if need be; null if another shard feeds it or there are too many. */
   open(channel: Channel, user: string): Chain | null {
     const key = chainKey(channel.name, user);

@@ -6,8 +6,8 @@
  * with the same epoch and numbers, any other begins a new epoch that rises; HEADs go out for as long as the shard is held,
  * also when the source is idle, ended or failed; once a newer owner's checkpoint is seen, nothing more is published.
  * While the checkpoint store is away a shard that starts waits for it, one that runs goes on under its stored ceiling.
- * At the limit: records that would pass the ceiling are held back until a higher one is stored, and the sink is busy
- * meanwhile; more than HELD_MAX of them fail the source.
+ * At the limit: records that would pass the ceiling are held back until a higher one is stored (held-records.ts), and the
+ * sink is busy meanwhile.
  */
 
 import { randomUUID } from "node:crypto";
@@ -19,6 +19,7 @@ import type { Checkpoint } from "./checkpoint.ts";
 import { Claim } from "./claim.ts";
 import { count, shardCounters } from "./counters.ts";
 import { HEAD_MS, Heads } from "./heads.ts";
+import { HeldRecords } from "./held-records.ts";
 import { InstrumentTable } from "./instrument-table.ts";
 import { CEILING_STEP, freshBase, Numbering } from "./numbering.ts";
 import { Pipeline } from "./pipeline.ts";
@@ -34,13 +35,6 @@ const CHECKPOINT_MS = 1000;
 const CHECKPOINT_RECORDS = 20_000;
 /** An idle shard has nothing to save: so often it looks whether a newer owner has. */
 const LOOK_MS = 2000;
-const HELD_MAX = 100_000;
-
-/** A record that waits for a higher ceiling, with the incarnation of the source that its offset is of. */
-interface Held {
-  readonly record: SourceRecord;
-  readonly incarnation: string;
-}
 
 export class Shard implements RecordSink {
   readonly id: string;
@@ -67,8 +61,7 @@ export class Shard implements RecordSink {
   #position: string | null = null;
   /** That the offset and the position are of: behind the source's own while an epoch record is held. */
   #incarnation = "";
-  #held: Held[] = [];
-  #room: PromiseWithResolvers<void> | null = null;
+  readonly #held: HeldRecords;
   #recordsUnsaved = 0;
   /** The numbering is that of an owner before. */
   #continued = false;
@@ -81,18 +74,12 @@ export class Shard implements RecordSink {
     this.id = id;
     this.#options = options;
     this.#owner = options.owner ?? randomUUID();
+    this.#held = new HeldRecords(id);
     this.#resyncs = new Resyncs(source, clock);
     this.#pipeline = new Pipeline({
-      shard: id,
-      mapper,
-      catalog,
-      owners,
-      bus,
-      topicOf,
+      ...{ shard: id, mapper, catalog, owners, bus, topicOf, log, clock },
       provides: new Set(provides),
       counters: this.#counters,
-      log,
-      clock,
       resync: (channel) => this.#resyncs.ask(channel),
       deadLetter: (value, reason) => source.deadLetter?.(value, reason),
       contested: (channel) => source.contested?.(channel),
@@ -103,9 +90,7 @@ export class Shard implements RecordSink {
       ...(options.historyOf === undefined ? {} : { historyOf: options.historyOf }),
     });
     this.#saver = new Saver({
-      shard: id,
-      store: checkpoints,
-      log,
+      ...{ shard: id, store: checkpoints, log },
       // A claim is made before anything was published.
       flushed: () => (this.#claim.made ? bus.flushed() : Promise.resolve()),
       cut: () => this.#cut(),
@@ -156,19 +141,40 @@ export class Shard implements RecordSink {
     this.#run = this.#runSource(from);
   }
 
-  /** Stops the source, saves a last checkpoint and gives the channels up. */
-  async stop(): Promise<void> {
-    this.#abort.abort();
-    await this.#run;
-    this.#close();
-    await this.#saver.idle();
-    if (this.#unsaved && !this.#lost) await this.#saver.save();
-    this.#options.owners.release(this.id);
+  /** Goes on from the checkpoint, or begins an epoch above everything under its ceiling. */
+  #takeOver(checkpoint: Checkpoint | null): void {
+    const { source, clock, randomId, token, provides } = this.#options;
+    const wallUs = clock.wallUs();
+    const beginning = beginningOf(checkpoint, {
+      ...{ source, provides, randomId, wallUs },
+      mapperVersion: this.#mapperVersion(),
+    });
+    const { numbering, keeps } = beginning;
+    // A store that lost what it had, or has it from a former owner, says nothing of the tokens that nodes have seen: a time
+    // is above all of them.
+    this.#token = token ?? Math.max(wallMs(clock), (checkpoint?.token ?? 0) + 1);
+    this.#numbering = numbering;
+    this.#ceiling = beginning.ceiling;
+    this.#position = beginning.position;
+    this.#incarnation = source.incarnation ?? "";
+    this.#continued = keeps === "all";
+    if (checkpoint !== null && keeps === "nothing" && isOfAnother(checkpoint, source)) source.madeAnew?.();
+    this.#pipeline.begin(this.#header(), numbering.epoch.base);
+    if (checkpoint !== null && keeps === "all") this.#pipeline.restore(checkpoint);
+    if (checkpoint !== null && keeps === "books") this.#pipeline.seed(checkpoint);
   }
 
-  /** Settles when the source ended, failed or was stopped. */
-  get ended(): Promise<void> {
-    return this.#run;
+  async #runSource(from: number | null): Promise<void> {
+    const { source, log } = this.#options;
+    try {
+      await source.run(this, from, this.#abort.signal, this.#position);
+      if (!this.#abort.signal.aborted) log.info("source ended", { shard: this.id, source: source.name });
+    } catch (error) {
+      this.#failure ??= error instanceof Error ? error.message : String(error);
+      log.error("source failed", { shard: this.id, source: source.name, error });
+    }
+    // Whatever it became, the nodes hear of it at once.
+    if (this.#serving !== null) this.#heads.send(true);
   }
 
   /** An instrument that its channels are of. */
@@ -192,13 +198,17 @@ export class Shard implements RecordSink {
     this.#take(record, this.#options.source.incarnation ?? "");
   }
 
-  #take(record: SourceRecord, incarnation: string): void {
-    if (this.#held.length > 0 || this.#numbering.seqOf(record.offset) > this.#ceiling) this.#hold(record, incarnation);
-    else this.#process(record, incarnation);
+  busy(): Promise<void> | null {
+    return this.#held.gone ?? this.#options.pause?.() ?? null;
   }
 
-  busy(): Promise<void> | null {
-    return this.#room?.promise ?? this.#options.pause?.() ?? null;
+  #take(record: SourceRecord, incarnation: string): void {
+    if (this.#held.size === 0 && this.#numbering.seqOf(record.offset) <= this.#ceiling) {
+      this.#process(record, incarnation);
+      return;
+    }
+    this.#held.push({ record, incarnation });
+    this.#save();
   }
 
   #process(record: SourceRecord, incarnation: string): void {
@@ -231,66 +241,21 @@ export class Shard implements RecordSink {
     this.#heads.send(true);
   }
 
-  /** Keeps a record back until a ceiling above it is stored. */
-  #hold(record: SourceRecord, incarnation: string): void {
-    if (this.#held.length >= HELD_MAX) {
-      throw new GatewayError("CHECKPOINT_STORE", `shard ${this.id}: the checkpoint store does not answer`);
-    }
-    this.#held.push({ record, incarnation });
-    this.#room ??= Promise.withResolvers();
-    this.#save();
+  // --- the end --------------------------------------------------------------------------------------------------
+
+  /** Stops the source, saves a last checkpoint and gives the channels up. */
+  async stop(): Promise<void> {
+    this.#abort.abort();
+    await this.#run;
+    this.#close();
+    await this.#saver.idle();
+    if (this.#unsaved && !this.#lost) await this.#saver.save();
+    this.#options.owners.release(this.id);
   }
 
-  #release(): void {
-    const held = this.#held;
-    this.#held = [];
-    for (const { record, incarnation } of held) this.#take(record, incarnation);
-    if (this.#held.length > 0) return;
-    this.#room?.resolve();
-    this.#room = null;
-  }
-
-  // --- start and end --------------------------------------------------------------------------------------------
-
-  /** Goes on from the checkpoint, or begins an epoch above everything under its ceiling. */
-  #takeOver(checkpoint: Checkpoint | null): void {
-    const { source, clock, randomId, token, provides } = this.#options;
-    const wallUs = clock.wallUs();
-    const beginning = beginningOf(checkpoint, {
-      ...{ source, provides, randomId, wallUs },
-      mapperVersion: this.#mapperVersion(),
-    });
-    const { numbering, keeps } = beginning;
-    // A store that lost what it had, or has it from a former owner, says nothing of the tokens that nodes have seen: a time
-    // is above all of them.
-    this.#token = token ?? Math.max(wallMs(clock), (checkpoint?.token ?? 0) + 1);
-    this.#numbering = numbering;
-    this.#ceiling = beginning.ceiling;
-    this.#position = beginning.position;
-    this.#incarnation = source.incarnation ?? "";
-    this.#continued = keeps === "all";
-    if (checkpoint !== null && keeps === "nothing" && isOfAnother(checkpoint, source)) source.madeAnew?.();
-    this.#pipeline.begin(this.#header(), numbering.epoch.base);
-    if (checkpoint !== null && keeps === "all") this.#pipeline.restore(checkpoint);
-    if (checkpoint !== null && keeps === "books") this.#pipeline.seed(checkpoint);
-  }
-
-  #mapperVersion(): string {
-    const { name, version } = this.#options.mapper;
-    return `${name}@${version}`;
-  }
-
-  async #runSource(from: number | null): Promise<void> {
-    const { source, log } = this.#options;
-    try {
-      await source.run(this, from, this.#abort.signal, this.#position);
-      if (!this.#abort.signal.aborted) log.info("source ended", { shard: this.id, source: source.name });
-    } catch (error) {
-      this.#failure ??= error instanceof Error ? error.message : String(error);
-      log.error("source failed", { shard: this.id, source: source.name, error });
-    }
-    // Whatever it became, the nodes hear of it at once.
-    if (this.#serving !== null) this.#heads.send(true);
+  /** Settles when the source ended, failed or was stopped. */
+  get ended(): Promise<void> {
+    return this.#run;
   }
 
   #close(): void {
@@ -324,20 +289,9 @@ export class Shard implements RecordSink {
   #tick(): void {
     this.#heads.tick();
     if (this.#options.source.status().state.name === "connected") {
-      this.#resyncs.repeat([...this.#staleBooks(), ...[...this.#doubted].filter((channel) => this.#isAbsent(channel))]);
+      const absent = [...this.#doubted].filter((channel) => this.#isAbsent(channel));
+      this.#resyncs.repeat([...this.#pipeline.chains.staleBooks(), ...absent]);
     }
-  }
-
-  #books(): number {
-    let books = 0;
-    for (const chain of this.#pipeline.chains.all()) if (chain.channel.family === "book") books++;
-    return books;
-  }
-
-  #staleBooks(): string[] {
-    const stale: string[] = [];
-    for (const chain of this.#pipeline.chains.all()) if (chain.keeper.stale) stale.push(chain.channel.name);
-    return stale;
   }
 
   /** Nothing of this book has come yet. */
@@ -365,20 +319,24 @@ export class Shard implements RecordSink {
   #stored(checkpoint: Checkpoint): void {
     this.#ceiling = checkpoint.ceiling;
     this.#claim.answered();
-    this.#release();
+    this.#held.release(({ record, incarnation }) => this.#take(record, incarnation));
     // A numbering that began meanwhile may give the same offsets to other records, which are not stored. The source is in it
     // as soon as it has said so, also while that waits.
-    const isCurrent =
-      checkpoint.epoch === this.#numbering.epoch.id && !this.#held.some(({ record }) => record.type === "epoch");
+    const isCurrent = checkpoint.epoch === this.#numbering.epoch.id && !this.#held.hasEpoch;
     if (isCurrent && checkpoint.offset !== null) {
       this.#options.source.commit?.(checkpoint.offset, checkpoint.position);
     }
   }
 
+  #mapperVersion(): string {
+    const { name, version } = this.#options.mapper;
+    return `${name}@${version}`;
+  }
+
   /** One consistent cut, made between two records. */
   #cut(): Checkpoint {
     const { epoch, offset } = this.#numbering;
-    const next = this.#numbering.seqOf(this.#held[0]?.record.offset ?? (offset ?? -1) + 1);
+    const next = this.#numbering.seqOf(this.#held.first?.offset ?? (offset ?? -1) + 1);
     // Far enough above the next seq that storing it does not hold the source up.
     const ceiling = next > this.#ceiling - CEILING_STEP / 2 ? next + CEILING_STEP : this.#ceiling;
     this.#recordsUnsaved = 0;
@@ -414,12 +372,12 @@ export class Shard implements RecordSink {
       seq: offset === null ? null : this.#numbering.seqOf(offset),
       lagMs: newest === 0 ? null : wallMs(clock) - newest,
       chains: this.#pipeline.chains.size,
-      books: this.#books(),
-      staleBooks: this.#staleBooks(),
+      books: this.#pipeline.chains.books,
+      staleBooks: this.#pipeline.chains.staleBooks(),
       checkpointsSaved: this.#saver.saved,
       checkpointErrors: this.#saver.errors + this.#claim.errors,
       checkpointError: this.#saver.error ?? this.#claim.error,
-      held: this.#held.length,
+      held: this.#held.size,
       failure: this.#failure,
     };
   }
