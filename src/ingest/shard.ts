@@ -203,10 +203,13 @@ export class Shard implements RecordSink {
   }
 
   #take(record: SourceRecord, incarnation: string): void {
-    if (this.#held.size === 0 && this.#numbering.seqOf(record.offset) <= this.#ceiling) {
-      this.#process(record, incarnation);
-      return;
-    }
+    // An offset that is no number passes: it is refused there.
+    const mayPass = this.#held.size === 0 && !(this.#numbering.seqOf(record.offset) > this.#ceiling);
+    if (mayPass) this.#process(record, incarnation);
+    else this.#hold(record, incarnation);
+  }
+
+  #hold(record: SourceRecord, incarnation: string): void {
     this.#held.push({ record, incarnation });
     this.#save();
   }
