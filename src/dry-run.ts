@@ -15,6 +15,7 @@ import {
   type MappedUpdate,
   type Mapper,
   mapperKinds,
+  reasonOf,
 } from "./ingest/mapper/mod.ts";
 import { createRouteMapper } from "./ingest/mapper/route.ts";
 import { createTopicPattern } from "./ingest/topic-pattern.ts";
@@ -54,7 +55,7 @@ export function createDryRun(config: DynamicConfig, choice: DryRunChoice, defaul
 type Mapped = ReturnType<Mapper["map"]>;
 
 function resultOf(mapped: Mapped, catalog: Pick<Catalog, "resolve"> | null): DryRunResult {
-  if ("malformed" in mapped) return { malformed: mapped.malformed };
+  if ("malformed" in mapped) return { malformed: reasonOf(mapped) };
   if ("skipped" in mapped) return { skipped: mapped.skipped };
   const faults = mapped.flatMap((update) => {
     const channel = catalog?.resolve(update.channel);

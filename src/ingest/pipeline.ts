@@ -23,6 +23,7 @@ import { count, type ShardCounters } from "./counters.ts";
 import { DecimalsSeen } from "./decimals-seen.ts";
 import { Derivation, type Derived } from "./derive/derivation.ts";
 import type { HistoryOf } from "./history.ts";
+import { reasonOf } from "./mapper/blame.ts";
 import type { MappedUpdate, Mapper } from "./mapper/mapper.ts";
 import { oneEach } from "./merge.ts";
 import type { ChannelOwners } from "./owners.ts";
@@ -88,7 +89,7 @@ export class Pipeline {
     this.#decimals = new DecimalsSeen((...seen) => options.catalog.seen(...seen));
     this.#derivedKinds = new Set([...DERIVABLE].filter((kind) => !options.provides.has(kind)));
     const bookEvents = (channel: Channel): BookEvents => this.#bookEvents(channel);
-    const malformed = (reason: string, channel: string) => this.#malformed(reason, { channel });
+    const malformed = (reason: string, channel: string) => this.#malformed(reason, () => ({ channel }));
     this.chains = new Chains({ ...options, bookEvents, malformed });
     this.#derivation = this.#newDerivation();
   }
@@ -175,13 +176,13 @@ export class Pipeline {
     try {
       mapped = mapper.map(value);
     } catch (error) {
-      this.#malformed("mapper failed", { offset, record: sample(value), error });
+      this.#malformed("mapper failed", () => ({ offset, record: sample(value), error }));
       this.#options.deadLetter?.(value, "mapper failed");
       return NO_UPDATES;
     }
     if ("malformed" in mapped) {
-      this.#malformed(mapped.malformed, { offset, record: sample(value) });
-      this.#options.deadLetter?.(value, mapped.malformed);
+      this.#malformed(mapped.malformed, () => ({ offset, why: reasonOf(mapped), record: sample(value) }));
+      this.#options.deadLetter?.(value, reasonOf(mapped));
       if (mapped.suspect && this.#options.repairable) this.#suspect(at);
       return NO_UPDATES;
     }
@@ -202,7 +203,7 @@ export class Pipeline {
     if (channel === null || channel.name !== update.channel) return this.#refuse("unknown channel", update.channel);
     if (this.#derivedKinds.has(channel.kind)) return this.#refuse("not provided", update.channel);
     const fault = faultOf(update, channel);
-    if (fault !== null) return this.#malformed(fault, { channel: update.channel });
+    if (fault !== null) return this.#malformed(fault, () => ({ channel: update.channel }));
     return known ?? this.chains.open(channel, update.user) ?? this.#contest(update.channel);
   }
 
@@ -336,7 +337,7 @@ export class Pipeline {
       ignored: () => {
         counters.ignoredDeltas++;
       },
-      refused: (reason) => this.#malformed(reason, { channel: name }),
+      refused: (reason) => this.#malformed(reason, () => ({ channel: name })),
       checksumOf: (book) => mapper.checksumOf?.(book) ?? null,
       repairable,
       isAuction: () => catalog.find(market, symbol)?.status === "auction",
@@ -350,9 +351,9 @@ export class Pipeline {
     else chain.infers = false;
   }
 
-  #malformed(reason: string, fields: Readonly<Record<string, unknown>>): null {
+  #malformed(reason: string, fields: () => Readonly<Record<string, unknown>>): null {
     count(this.#options.counters.malformed, reason);
-    this.#log.warn(`malformed: ${reason}`, () => ({ shard: this.#options.shard, ...fields }));
+    this.#log.warn(`malformed: ${reason}`, () => ({ shard: this.#options.shard, ...fields() }));
     return null;
   }
 

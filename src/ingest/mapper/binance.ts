@@ -13,6 +13,7 @@
  * their elements. Replies and events our kinds cannot say (avgPrice, rolling windows, composite indices) give no update.
  */
 import type { AggTrade, BookTicker, Candle, Liquidation, MarkPrice, MiniTicker, Ticker } from "../../channel/types.ts";
+import { binanceFault } from "./binance-faults.ts";
 import { type Fields, idOf, isFields, type PrefixOf, parsed, prefixes, wholeOf } from "./fields.ts";
 import { isAmount, readDepth } from "./levels.ts";
 import type { Learn, Malformed, MappedUpdate, Mapper } from "./mapper.ts";
@@ -84,11 +85,20 @@ function one(fields: unknown, stream: string, market: string, prefixOf: PrefixOf
   const symbol = fields.s ?? inner ?? (at > 0 ? stream.slice(0, at).toUpperCase() : undefined);
   if (typeof symbol !== "string") return NONE;
   const time = fields.E === undefined ? 0 : wholeOf(fields.E);
-  const bad = { malformed: `bad ${String(fields.e ?? "book")}`, suspect: read === deltaOf || read === snapshotOf };
-  if (Number.isNaN(time)) return bad;
+  const isUsdm = market === "usdm";
+  if (Number.isNaN(time)) return bad(fields, read, isUsdm);
   const prefix = prefixOf(symbol);
   if (prefix === null) return REFUSED;
-  return read({ fields, prefix, time, stream: stream.slice(at + 1), isUsdm: market === "usdm" }) ?? bad;
+  return read({ fields, prefix, time, stream: stream.slice(at + 1), isUsdm }) ?? bad(fields, read, isUsdm);
+}
+
+function bad(fields: Fields, read: Read, isUsdm: boolean): Malformed {
+  const name = String(fields.e ?? (read === bookTickerOf ? "bookTicker" : "book"));
+  return {
+    malformed: `bad ${String(fields.e ?? "book")}`,
+    suspect: read === deltaOf || read === snapshotOf,
+    why: () => binanceFault(name, fields, isUsdm),
+  };
 }
 
 /** Spot's bookTicker and books have no `e`. */

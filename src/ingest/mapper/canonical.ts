@@ -10,6 +10,7 @@
  */
 import { isDecimal } from "../../channel/decimal.ts";
 import type { BookTicker, Candle, Kind, MarkPrice, Trade } from "../../channel/types.ts";
+import { blame, blameEach, type Form as Wants } from "./blame.ts";
 import { type Fields, idOf, isFields, parsed, parsedExactly, wholeOf } from "./fields.ts";
 import { isAmount, readDepth } from "./levels.ts";
 import type { Learn, Malformed, MappedUpdate, Mapper, Skipped } from "./mapper.ts";
@@ -63,17 +64,21 @@ export function createCanonical(name: CanonicalName, tools: CanonicalTools): Map
   return { name, version: 1, placed: tools.place !== undefined, map };
 }
 
-const bad = (name: string): Malformed => ({ malformed: `bad ${name}`, suspect: name === "depth" });
+const bad = (kind: Kind, record: unknown): Malformed => ({
+  malformed: `bad ${kind}`,
+  suspect: kind === "depth",
+  why: () => canonicalFault(kind, record),
+});
 
 function reading({ kind, stream, read }: Form, tools: CanonicalTools): Mapper["map"] {
   const channelOf = channels(tools);
   return (value, symbol = "") => {
     const found = parsedExactly(textOf(value));
     if ("malformed" in found) return found;
-    if (!isFields(found.json)) return bad(kind);
+    if (!isFields(found.json)) return bad(kind, found.json);
     const time = wholeOf(found.json.time);
     const part = Number.isNaN(time) ? null : read(found.json, time);
-    if (part === null) return bad(kind);
+    if (part === null) return bad(kind, found.json);
     const own = kind === "kline" ? `kline_${String(found.json.interval)}` : stream;
     const channel = channelOf(found.json, own, symbol);
     if (typeof channel !== "string") return channel;
@@ -126,6 +131,39 @@ export function channels({
     known.set(key, prefix);
     return `${prefix}@${stream}`;
   };
+}
+
+const TRADE: Wants = { id: "id?", price: "amount", quantity: "amount", side: ["buy", "sell"] };
+const DAY: Wants = { open: "decimal", high: "decimal", low: "decimal", close: "decimal", volume: "decimal" };
+const SUMS: Wants = { quoteVolume: "amount?", takerVolume: "amount?", takerQuoteVolume: "amount?" };
+
+/** What the readers below want of each kind, to name the field of a record that they do not take. */
+const WANTS: Readonly<Partial<Record<Kind, Wants>>> = {
+  trade: { time: "whole", ...TRADE },
+  depth: {
+    ...{ time: "whole", type: ["snapshot", "delta"], bids: "levels??", asks: "levels??" },
+    ...{ seq: "whole?", prev: "whole??", checksum: "absent" },
+  },
+  kline: {
+    ...{ time: "whole", interval: "text", openTime: "whole", closeTime: "whole", closed: "boolean" },
+    ...{ open: "amount", high: "amount", low: "amount", close: "amount", volume: "amount", ...SUMS },
+    ...{ firstId: "whole?", lastId: "whole?", count: "whole?" },
+  },
+  ticker: { time: "whole", ...DAY, quoteVolume: "decimal??", lastQuantity: "decimal?", lastId: "whole?" },
+  bookTicker: { time: "whole", bid: "amount", bidQuantity: "amount", ask: "amount", askQuantity: "amount" },
+  markPrice: {
+    ...{ time: "whole", mark: "amount", index: "amount", markAverage: "amount?", settle: "amount?" },
+    ...{ fundingRate: "decimal?", nextFundingTime: "whole??" },
+  },
+};
+
+/** Which field of a canonical record is not sound; null if all seem to be. */
+export function canonicalFault(kind: Kind, record: unknown): string | null {
+  if (kind === "trade" && isFields(record) && record.trades !== undefined && record.trades !== null) {
+    const each = { ...TRADE, time: "whole??" } as const;
+    return blame(kind, record, { time: "whole" }) ?? blameEach(`${kind}.trades`, record.trades, each);
+  }
+  return blame(kind, record, WANTS[kind] ?? {});
 }
 
 function tradesOf(fields: Fields): Part | null {

@@ -14,6 +14,7 @@
  * `last_match` is the last trade from before the subscription; heartbeat, subscriptions, status and errors give no update.
  */
 import type { Level } from "../../channel/types.ts";
+import { blame, blameEach, blaming, type Form } from "./blame.ts";
 import { type Fields, idOf, isFields, isoUs, type PrefixOf, parsed, prefixes, wholeOf } from "./fields.ts";
 import { isAmount, lastOfEachPrice, readDepth } from "./levels.ts";
 import type { Learn, Malformed, MappedUpdate, Mapper, Sequence } from "./mapper.ts";
@@ -38,19 +39,42 @@ export function createCoinbase(learn: Learn): Mapper {
       if (!isFields(read.json)) return { malformed: "no object", suspect: true };
       switch (read.json.type) {
         case "l2update":
-          return changeOf(read.json, prefixOf);
+          return blaming(changeOf(read.json, prefixOf), read.json, faultOf);
         case "snapshot":
-          return snapshotOf(read.json, prefixOf);
+          return blaming(snapshotOf(read.json, prefixOf), read.json, faultOf);
         case "match":
         case "last_match":
-          return tradeOf(read.json, prefixOf);
+          return blaming(tradeOf(read.json, prefixOf), read.json, faultOf);
         case "ticker":
-          return tickerOf(read.json, prefixOf);
+          return blaming(tickerOf(read.json, prefixOf), read.json, faultOf);
         default:
           return typeof read.json.type === "string" ? NONE : { malformed: "no type", suspect: true };
       }
     },
   };
+}
+
+const TRADE: Form = {
+  ...{ product_id: "text", trade_id: "id", price: "amount", size: "amount" },
+  ...{ side: ["buy", "sell"], time: "iso" },
+};
+const FORMS: Readonly<Record<string, Form>> = {
+  l2update: { product_id: "text", time: "iso" },
+  snapshot: { product_id: "text", bids: "levels", asks: "levels", time: "iso?" },
+  match: TRADE,
+  last_match: TRADE,
+  ticker: {
+    ...{ product_id: "text", time: "iso", open_24h: "decimal", high_24h: "decimal", low_24h: "decimal" },
+    ...{ price: "decimal", volume_24h: "decimal", last_size: "decimal" },
+  },
+};
+/** Of `[side, price, quantity]`. */
+const CHANGE: Form = { side: ["buy", "sell"], price: "amount", quantity: "amount" };
+
+function faultOf(fields: Fields): string | null {
+  const type = String(fields.type);
+  const fault = blame(type, fields, FORMS[type] ?? {});
+  return fault ?? (type === "l2update" ? blameEach(`${type}.changes`, fields.changes, CHANGE) : null);
 }
 
 function changeOf({ product_id, changes, time, sequence }: Fields, prefixOf: PrefixOf): Mapped {

@@ -195,6 +195,6 @@ test("kraken v1 - a spelling is learned once, from a sound message only, and a r
   const [update] = learning.map(delta("KSM/XBT", "1.0")) as readonly MappedUpdate[];
   learning.map(delta("KSM/XBT", "2.0"));
   expect(update?.channel).toBe("ksmxbt@depth");
-  expect(learning.map(delta("NO/NO", "1.0"))).toEqual({ malformed: "instrument refused" });
+  expect(learning.map(delta("NO/NO", "1.0"))).toMatchObject({ malformed: "instrument refused" });
   expect(asked).toEqual(["spot KSM/XBT", "spot NO/NO"]);
 });

@@ -15,6 +15,7 @@
  * instrument is learned only from a message that is sound in all parts.
  */
 import type { Depth, Level, Trade } from "../../channel/types.ts";
+import { blame, blameEach, blaming, type Form } from "./blame.ts";
 import { bookChecksum } from "./kraken-checksum.ts";
 import { bestFirst, isAmount, lastOfEachPrice } from "./levels.ts";
 import type { Learn, Malformed, MappedUpdate, Mapper } from "./mapper.ts";
@@ -77,10 +78,38 @@ function map(value: unknown, namesOf: NamesOf): readonly MappedUpdate[] | Malfor
     return malformed("no channel and pair");
   }
   const window = WINDOWS.get(channel);
-  if (window !== undefined) return bookOf(message, window, pair, namesOf);
-  if (channel === "trade") return tradesOf(message[1], pair, namesOf);
+  if (window !== undefined) return blaming(bookOf(message, window, pair, namesOf), message, bookFault);
+  if (channel === "trade") return blaming(tradesOf(message[1], pair, namesOf), message[1], tradeFault);
   if (channel === "ticker" || channel === "spread" || channel.startsWith("ohlc-")) return NONE;
   return malformed("unknown channel");
+}
+
+const seconds = (value: unknown): string | null =>
+  Number.isNaN(readTimeUs(value)) ? "is not a time in seconds as text" : null;
+const checksum = (value: unknown): string | null =>
+  Number.isNaN(readChecksum(value)) ? "is not a checksum as text" : null;
+
+const LEVEL: Form = { price: "amount", quantity: "amount", time: seconds };
+const TRADE: Form = { ...LEVEL, side: ["b", "s"] };
+const SIDES = ["as", "bs", "a", "b"] as const;
+
+const tradeFault = (raw: unknown): string | null => blameEach("trade", raw, TRADE);
+
+function bookFault(message: readonly unknown[]): string | null {
+  const parts = message.slice(1, -2) as readonly BookDict[];
+  for (const part of parts) {
+    const wrong = blame("book", part, part?.c === undefined ? {} : { c: checksum });
+    if (wrong !== null) return wrong;
+    for (const side of SIDES) {
+      const levels = part[side];
+      const isSound = levels === undefined || (Array.isArray(levels) && levels.length === 0);
+      const found = isSound ? null : blameEach(`book.${side}`, levels, LEVEL);
+      if (found !== null) return found;
+    }
+  }
+  const has = (...sides: (keyof BookDict)[]): boolean =>
+    parts.some((part) => sides.some((side) => part[side] !== undefined));
+  return has("as", "bs") === has("a", "b") ? "book: want either a snapshot (as, bs) or changes (a, b)" : null;
 }
 
 function bookOf(message: unknown[], window: number, pair: string, namesOf: NamesOf): MappedUpdate[] | Malformed {

@@ -13,6 +13,7 @@
  * Rules: docs.kraken.com/api/docs/guides/spot-ws-book-v2. Invariants: as for kraken_v1.
  */
 import type { Level, Trade } from "../../channel/types.ts";
+import { blame, blameEach, blaming, type Form } from "./blame.ts";
 import { type Fields, idOf, isFields, isoUs, type PrefixOf, parsedExactly, prefixes, wholeOf } from "./fields.ts";
 import { bookChecksum } from "./kraken-checksum.ts";
 import { bestFirst, isAmount, lastOfEachPrice } from "./levels.ts";
@@ -38,12 +39,38 @@ export function createKrakenV2(learn: Learn, window: number = KRAKEN_V2_WINDOW):
       const { channel, type, data } = read.json;
       if (channel !== "book" && channel !== "trade") return NONE;
       if ((type !== "snapshot" && type !== "update") || !Array.isArray(data) || !data.every(isFields)) {
-        return channel === "book" ? BAD_BOOK : BAD_TRADE;
+        return blaming(channel === "book" ? BAD_BOOK : BAD_TRADE, read.json, faultOf);
       }
-      return channel === "book" ? booksOf(data, type, window, prefixOf) : tradesOf(data, type, prefixOf);
+      const mapped = channel === "book" ? booksOf(data, type, window, prefixOf) : tradesOf(data, type, prefixOf);
+      return blaming(mapped, read.json, faultOf);
     },
     checksumOf: bookChecksum,
   };
+}
+
+const TRADE: Form = {
+  ...{ symbol: "text", trade_id: "id", price: "amount", qty: "amount" },
+  ...{ side: ["buy", "sell"], timestamp: "iso" },
+};
+const BOOK: Form = { symbol: "text", checksum: "whole", timestamp: "iso?" };
+const LEVEL: Form = { price: "amount", qty: "amount" };
+
+function faultOf(fields: Fields): string | null {
+  const { data } = fields;
+  const name = String(fields.channel);
+  const wrong = blame(name, fields, { type: ["snapshot", "update"] });
+  if (wrong !== null || name === "trade") return wrong ?? blameEach(`${name}.data`, data, TRADE);
+  const found = blameEach(`${name}.data`, data, BOOK);
+  if (found !== null) return found;
+  for (const [index, book] of (data as readonly Fields[]).entries()) {
+    for (const side of ["bids", "asks"]) {
+      const levels = book[side] ?? [];
+      const at = `${name}.data[${index}].${side}`;
+      const level = Array.isArray(levels) && levels.length === 0 ? null : blameEach(at, levels, LEVEL);
+      if (level !== null) return level;
+    }
+  }
+  return null;
 }
 
 function booksOf(data: readonly Fields[], type: "snapshot" | "update", window: number, prefixOf: PrefixOf) {

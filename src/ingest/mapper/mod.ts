@@ -14,6 +14,7 @@ import type { Place } from "./place.ts";
 import { createTyped } from "./typed.ts";
 
 export { createBinanceSpot, createBinanceUsdm, SNAPSHOT_STREAM } from "./binance.ts";
+export { reasonOf } from "./blame.ts";
 export { createCoinbase } from "./coinbase.ts";
 export { createKrakenV1 } from "./kraken-v1.ts";
 export { createKrakenV2 } from "./kraken-v2.ts";

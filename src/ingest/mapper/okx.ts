@@ -14,6 +14,7 @@
  * channels and events give no update.
  */
 import type { BookTicker, Trade } from "../../channel/types.ts";
+import { blame, blameEach, blaming, type Form } from "./blame.ts";
 import { type Fields, idOf, isFields, type PrefixOf, parsed, prefixes, wholeOf } from "./fields.ts";
 import { isAmount, readDepth } from "./levels.ts";
 import type { Learn, Malformed, MappedUpdate, Mapper, Sequence } from "./mapper.ts";
@@ -54,9 +55,32 @@ function map(value: unknown, prefixOf: PrefixOf): Mapped {
   if (!isFields(arg) || typeof arg.instId !== "string") return { malformed: "no instrument", suspect: true };
   const reader = CHANNELS.get(arg.channel);
   if (reader === undefined) return NONE;
-  if (!Array.isArray(data) || data.length === 0 || !data.every(isFields)) return BAD_BOOK;
+  if (!Array.isArray(data) || data.length === 0 || !data.every(isFields)) return blaming(BAD_BOOK, read.json, faultOf);
   const prefix = prefixOf(arg.instId);
-  return prefix === null ? { malformed: "instrument refused" } : reader(prefix, data, read.json);
+  return prefix === null
+    ? { malformed: "instrument refused" }
+    : blaming(reader(prefix, data, read.json), read.json, faultOf);
+}
+
+const BOOK: Form = { bids: "levels", asks: "levels", ts: "whole", checksum: "whole??" };
+const FORMS: readonly (readonly [RegExp, Form])[] = [
+  [/^trades/, { tradeId: "id", px: "amount", sz: "amount", ts: "whole", side: ["buy", "sell"] }],
+  [
+    /^tickers/,
+    {
+      ...{ open24h: "decimal", high24h: "decimal", low24h: "decimal", last: "decimal", vol24h: "decimal" },
+      ...{ volCcy24h: "decimal??", lastSz: "decimal", ts: "whole" },
+    },
+  ],
+  [/^books/, { ...BOOK, seqId: "whole?" }],
+  [/./, BOOK],
+];
+
+function faultOf({ arg, action, data }: Fields): string | null {
+  const channel = String(isFields(arg) ? arg.channel : "");
+  const wanted = { action: ["snapshot", "update"] } as const;
+  const wrong = /^books(-|50|$)/.test(channel) ? blame(channel, { action }, wanted) : null;
+  return wrong ?? blameEach(`${channel}.data`, data, FORMS.find(([names]) => names.test(channel))?.[1] ?? {});
 }
 
 function bookOf(prefix: string, [fields = {}]: readonly Fields[], { action }: Fields): Mapped {

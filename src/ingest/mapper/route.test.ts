@@ -3,7 +3,7 @@ import { InstrumentRegistry } from "../../channel/registry.ts";
 import type { BrokerRecord } from "../broker.ts";
 import { createTopicPattern } from "../topic-pattern.ts";
 import type { DeclarativeSpec } from "./declarative/mod.ts";
-import { createMapper, learnInto, type Mapper, type MapperTools } from "./mod.ts";
+import { createMapper, learnInto, type Malformed, type Mapper, type MapperTools, reasonOf } from "./mod.ts";
 import { createRouteMapper, type RouteMapping } from "./route.ts";
 
 const BTC = { spelling: "BTC/USDT", base: "BTC", quote: "USDT", tick: "0.1", lot: "0.1", status: "trading" } as const;
@@ -97,9 +97,18 @@ test("route mapper - several mappings take of a record what is theirs", () => {
 
 test("route mapper - malformed only if no mapping understood it, for the first reason", () => {
   const { map } = route([TRADES, BOOKS]);
-  expect(map({ symbol: "BTCUSDT" })).toEqual({ malformed: "bad trade", suspect: true });
-  expect(map("no json")).toEqual({ malformed: "not JSON", suspect: true });
-  expect(route([TRADES]).map({ symbol: "BTCUSDT" })).toEqual({ malformed: "bad trade", suspect: false });
+  expect(map({ symbol: "BTCUSDT" })).toMatchObject({ malformed: "bad trade", suspect: true });
+  expect(map("no json")).toMatchObject({ malformed: "not JSON", suspect: true });
+  expect(route([TRADES]).map({ symbol: "BTCUSDT" })).toMatchObject({ malformed: "bad trade", suspect: false });
+});
+
+test("route mapper - people are told the field that each mapping could not use", () => {
+  const told = (value: unknown, ...mappings: RouteMapping[]) => reasonOf(route(mappings).map(value) as Malformed);
+  expect(told(trade("BTCUSDT", { price: "abc" }), TRADES)).toBe('trade.price: "abc" is not a decimal');
+  expect(told(trade("BTCUSDT", { price: "abc" }), TRADES, BOOKS)).toBe(
+    'trade.price: "abc" is not a decimal; depth.type is missing, want snapshot or delta',
+  );
+  expect(told("no json", TRADES, BOOKS)).toBe("not JSON");
 });
 
 test("route mapper - a record without content is skipped, anything but a broker's record is malformed", () => {
@@ -176,7 +185,7 @@ test("route mapper - a mapper of raw bytes gets them untouched, beside one that 
   const { map, channels } = route([TRADES, { mapper: "binary", ws_topic: "{symbol}@trade" }], { create });
   expect(map(bytes)).toMatchObject([{ channel: "btcusdt@trade", data: [{ price: "200", quantity: "4294967295" }] }]);
   expect(channels(trade("ETHUSDT"))).toEqual(["ethusdt@trade"]);
-  expect(map(new Uint8Array([1]))).toEqual({ malformed: "not JSON", suspect: true });
+  expect(map(new Uint8Array([1]))).toMatchObject({ malformed: "not JSON", suspect: true });
 });
 
 test("route mapper - its version follows from what its mappings are, and from nothing else", () => {

@@ -10,6 +10,7 @@
 import { createHash } from "node:crypto";
 import { parseChannelName, symbolOf } from "../../channel/name.ts";
 import { type BrokerRecord, isBrokerRecord, type TopicPattern } from "../broker.ts";
+import { reasonOf } from "./blame.ts";
 import type { Learn, Malformed, MappedUpdate, Mapper, Skipped } from "./mapper.ts";
 import type { MapperTools } from "./mod.ts";
 import { FILTERED, Place, type PlaceTools, UNMATCHED } from "./place.ts";
@@ -132,7 +133,13 @@ function mapWith(parts: readonly Part[], record: BrokerRecord, symbol: string): 
 }
 
 const worse = (first: Malformed | null, next: Malformed): Malformed =>
-  first === null ? next : { ...first, ...(next.suspect === true ? { suspect: true } : {}) };
+  first === null
+    ? next
+    : {
+        malformed: first.malformed,
+        suspect: first.suspect === true || next.suspect === true,
+        why: () => [...new Set([reasonOf(first), reasonOf(next)])].join("; "),
+      };
 
 /** A venue's updates that mappings ask for. */
 class Sorting {

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { symbolOf } from "../../../channel/name.ts";
-import type { MappedUpdate } from "../mapper.ts";
+import { reasonOf } from "../blame.ts";
+import type { Malformed, MappedUpdate } from "../mapper.ts";
 import { createDeclarative } from "./compile.ts";
 import { judgeDeclarative } from "./judge.ts";
 import type { DeclarativeSpec } from "./spec.ts";
@@ -50,7 +51,8 @@ test("declarative - what does not fit is malformed, with the path that failed", 
   expect(reason({ S: "X" })).toEqual({ malformed: "data.S: want one of buy, sell", suspect: false });
   expect(reason({ T: "soon" })).toEqual({ malformed: "data.T: want a time", suspect: false });
   expect(reason({ s: undefined })).toEqual({ malformed: "no channel" });
-  expect(reason({ p: "-1" })).toEqual({ malformed: "m: no sound trade", suspect: false });
+  expect(reason({ p: "-1" })).toMatchObject({ malformed: "m: no sound trade", suspect: false });
+  expect(reasonOf(reason({ p: "-1" }) as Malformed)).toBe('m: trade.price: "-1" is below zero');
   expect(map(TRADE, "{")).toEqual({ malformed: "not JSON", suspect: true });
   expect(map(TRADE, "[]")).toMatchObject({ malformed: "data.T: want a time" });
 });
@@ -121,7 +123,7 @@ test("declarative - levels as lists, with numbers that keep their zeros", () => 
       },
     },
   ]);
-  expect(map(BOOK, { s: "A", x: 1, b: [["x", "1"]] })).toEqual({ malformed: "m: no sound depth", suspect: true });
+  expect(map(BOOK, { s: "A", x: 1, b: [["x", "1"]] })).toMatchObject({ malformed: "m: no sound depth", suspect: true });
   expect(map(BOOK, { s: "A", x: 1, b: 3 })).toEqual({ malformed: "b: want a list of levels", suspect: true });
 });
 

@@ -11,7 +11,7 @@ import type { Interval } from "../../../channel/kinds.ts";
 import { spans } from "../../../channel/spans.ts";
 import { type JsonPath, textAt } from "../../../lib/json-scan.ts";
 import { oneEach } from "../../merge.ts";
-import { type CanonicalTools, canonicalReader, channels, type Part } from "../canonical.ts";
+import { type CanonicalTools, canonicalFault, canonicalReader, channels, type Part } from "../canonical.ts";
 import type { Malformed, MappedUpdate, Mapper, Skipped } from "../mapper.ts";
 import { FILTERED } from "../place.ts";
 import { parsedAll } from "./exact.ts";
@@ -93,12 +93,17 @@ function readerOf(spec: DeclarativeSpec, tools: CanonicalTools): Read {
     const found = fields(piece);
     if (typeof found === "string") return { malformed: found, suspect };
     const made = part(found, piece);
-    if (made === null) return { malformed: `${spec.name}: no sound ${kind}`, suspect };
+    if (made === null) {
+      const why = (): string | null => faultText(spec.name, canonicalFault(kind, found));
+      return { malformed: `${spec.name}: no sound ${kind}`, suspect, why };
+    }
     const channel = channelOf(found, kind === "kline" ? `kline_${String(found.interval)}` : stream, told);
     if (typeof channel !== "string") return channel;
     return { channel, kind, user: "", time: found.time, ...made } as MappedUpdate;
   };
 }
+
+const faultText = (name: string, fault: string | null): string | null => (fault === null ? null : `${name}: ${fault}`);
 
 /** The canonical fields of a piece, or the reason why there are none. */
 function fieldsReader({ kind, fields, items }: DeclarativeSpec): (piece: Piece) => Fields | string {
