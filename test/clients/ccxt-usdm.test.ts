@@ -11,7 +11,6 @@ import type { NativeClient } from "../lib/native-client.ts";
 import { PlainBook } from "../lib/plain-book.ts";
 import { startTestNode, type TestNode } from "../lib/test-node.ts";
 import { TEST_MS_MAX, waitFor } from "../lib/wait.ts";
-import { PATIENT } from "./lib/patient.ts";
 import { patiently, proxyOn, WAYS } from "./lib/way.ts";
 
 setDefaultTimeout(TEST_MS_MAX);
@@ -34,7 +33,7 @@ for (const way of WAYS)
       patiently((error) => way.cuts && error instanceof ccxt.NetworkError, ask);
 
     beforeAll(async () => {
-      node = await startTestNode({ simRate: "1000", seed: "6", config: PATIENT });
+      node = await startTestNode({ simRate: "1000", seed: "6" });
       native = await node.native();
       proxy = await proxyOn(way, node.port);
       const ws = proxy === null ? node.ws : `ws://127.0.0.1:${proxy.port}`;
