@@ -6,9 +6,9 @@ import { createNatsBus, type NatsBus, type NatsBusOptions } from "../../src/bus/
 import { systemClock } from "../../src/lib/clock.ts";
 import { silentLog } from "../../src/lib/log.ts";
 import { type NatsServer, startNats } from "../lib/services/mod.ts";
-import { TEST_MS_MAX, waitFor } from "../lib/wait.ts";
+import { TEST_MS_MAX } from "../lib/wait.ts";
 import { type NatsBusFixture, natsBusFixture } from "./bus-nats-fixture.ts";
-import { Pair } from "./bus-pair.ts";
+import { PATIENT_TEST_MS_MAX, Pair, patiently } from "./bus-pair.ts";
 import { type Recorder, ScriptedOwner, topicOf } from "./bus-scripted.ts";
 
 const TRADES = "btcusdt@trade";
@@ -41,7 +41,7 @@ test(
     const pair = new Pair(one, two);
     const trades = pair.follow(TRADES);
     for (let i = 0; i < 50; i++) pair.owner.publish(TRADES);
-    await waitFor(() => one.status().unacknowledged === 0, "all is acknowledged");
+    await patiently(() => one.status().unacknowledged === 0, "all is acknowledged");
     await one.flushed();
     for (let i = 0; i < 200; i++) pair.owner.publish(TRADES);
     await server.kill();
@@ -51,10 +51,10 @@ test(
       () => (flushed = true),
       () => (flushed = true),
     );
-    await waitFor(() => one.state().name === "connecting", "it knows");
+    await patiently(() => one.state().name === "connecting", "it knows");
     expect(flushed).toBe(false);
     await server.restart();
-    await waitFor(() => one.status().unacknowledged === 0, "all is acknowledged");
+    await patiently(() => one.status().unacknowledged === 0, "all is acknowledged");
     await one.flushed();
     await pair.same(trades);
     expect(trades.runs.map((run) => run.cause)).toEqual(["first"]);
@@ -63,7 +63,7 @@ test(
     pair.close();
     await fixture.close();
   },
-  TEST_MS_MAX,
+  PATIENT_TEST_MS_MAX,
 );
 
 test(
@@ -89,7 +89,7 @@ test(
     await fixture.settle();
     lose = false;
     const has = (recorder: Recorder): boolean => recorder.seq === pair.owner.lastOf(recorder.channel);
-    await waitFor(() => has(trades) && has(depth), "they have it from the stream");
+    await patiently(() => has(trades) && has(depth), "they have it from the stream");
     expect(two.status().counters.streamHeals).toBeGreaterThanOrEqual(2);
     for (const { runs } of [trades, depth]) expect(runs.map((run) => run.cause)).toEqual(["first"]);
     // Of another epoch than the owner's the stream says nothing.
@@ -100,7 +100,7 @@ test(
     pair.close();
     await fixture.close();
   },
-  TEST_MS_MAX,
+  PATIENT_TEST_MS_MAX,
 );
 
 test(
@@ -119,7 +119,7 @@ test(
     await fixture.settle();
     const owner = new ScriptedOwner({ bus: one });
     for (const channel of ["c@trade", "b@trade", "a@trade"]) owner.publish(channel);
-    await waitFor(() => one.status().storing && one.status().unacknowledged === 0, "what is stored is acknowledged");
+    await patiently(() => one.status().storing && one.status().unacknowledged === 0, "what is stored is acknowledged");
     await fixture.settle();
     expect(seen[0]).toEqual(["c@trade", "b@trade", "a@trade"]);
     expect(seen[1]?.sort()).toEqual(["a@trade", "b@trade"]);
@@ -128,7 +128,7 @@ test(
     expect(await storedBy(one, fixture)).toEqual({ [`tg.${fixture.cluster}.${topicOf("a@trade")}`]: 1 });
     await fixture.close();
   },
-  TEST_MS_MAX,
+  PATIENT_TEST_MS_MAX,
 );
 
 test(
@@ -148,7 +148,7 @@ test(
       const state = bus.state();
       return state.name === "connecting" ? state.error : "";
     };
-    await waitFor(() => error().includes("the stream cannot be had"), error);
+    await patiently(() => error().includes("the stream cannot be had"), error);
     const owner = new ScriptedOwner({ bus });
     while (bus.busy() === null) owner.publish(TRADES);
     expect(bus.status().counters.dropped).toBe(0);
@@ -159,5 +159,5 @@ test(
     expect(await bus.flushed().catch((error: { code?: string }) => error.code)).toBe("BUS_NOT_STORED");
     await bus.close();
   },
-  TEST_MS_MAX,
+  PATIENT_TEST_MS_MAX,
 );

@@ -3,9 +3,9 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { subjectOf } from "../../src/bus/subject.ts";
 import { CuttingProxy } from "../lib/cutting-proxy.ts";
 import { type NatsServer, startNats } from "../lib/services/mod.ts";
-import { TEST_MS_MAX, waitFor } from "../lib/wait.ts";
+import { TEST_MS_MAX } from "../lib/wait.ts";
 import { natsBusFixture } from "./bus-nats-fixture.ts";
-import { Pair } from "./bus-pair.ts";
+import { PATIENT_TEST_MS_MAX, Pair, patiently } from "./bus-pair.ts";
 import { topicOf } from "./bus-scripted.ts";
 
 const TRADES = "btcusdt@trade";
@@ -35,7 +35,7 @@ test(
     await pair.same(...recorders, near);
 
     await server.kill();
-    await waitFor(() => one.state().name === "connecting" && two.state().name === "connecting", "they know");
+    await patiently(() => one.state().name === "connecting" && two.state().name === "connecting", "they know");
     for (let i = 0; i < 30; i++) pair.owner.publish(i % 2 === 0 ? TRADES : DEPTH);
     expect(near.seq).toBe(pair.owner.lastOf(TRADES));
     const state = one.state();
@@ -53,7 +53,7 @@ test(
     pair.close();
     await fixture.close();
   },
-  TEST_MS_MAX,
+  PATIENT_TEST_MS_MAX,
 );
 
 test(
@@ -66,7 +66,7 @@ test(
     for (let i = 0; i < 4; i++) pair.owner.publish(i % 2 === 0 ? TRADES : DEPTH);
     await pair.same(trades, depth);
     await server.kill();
-    await waitFor(() => one.state().name === "connecting" && two.state().name === "connecting", "they know");
+    await patiently(() => one.state().name === "connecting" && two.state().name === "connecting", "they know");
     for (let i = 0; i < 40; i++) {
       pair.owner.publish(i % 2 === 0 ? TRADES : DEPTH);
       await Bun.sleep(1);
@@ -78,13 +78,14 @@ test(
     pair.close();
     await fixture.close();
   },
-  TEST_MS_MAX,
+  PATIENT_TEST_MS_MAX,
 );
 
 test(
   "nats bus - a server that hangs is found out, fills no memory, and is used again when it wakes up",
   async () => {
-    const fixture = fixtureOf({ windowBytes: 64 * 1024, heldBytesMax: 256 * 1024 });
+    const nats = { ...FAST.nats, servers: [server.url], pingMs: 100 };
+    const fixture = fixtureOf({ nats, windowBytes: 64 * 1024, heldBytesMax: 256 * 1024 });
     const [one, two] = [await fixture.node(), await fixture.node()];
     const pair = new Pair(one, two);
     const trades = pair.follow(TRADES);
@@ -93,13 +94,13 @@ test(
     server.freeze();
     try {
       for (let i = 0; i < 5000; i++) pair.owner.publish(TRADES);
-      await waitFor(() => one.status().counters.dropped > 0, "what is too much is dropped");
+      await patiently(() => one.status().counters.dropped > 0, "what is too much is dropped");
       expect(one.status().heldBytes).toBeLessThanOrEqual(256 * 1024);
       const error = () => {
         const state = one.state();
         return state.name === "connecting" ? state.error : "";
       };
-      await waitFor(() => /no answer|does not answer|answers at/.test(error()), error);
+      await patiently(() => /no answer|does not answer|answers at/.test(error()), error);
     } finally {
       server.thaw();
     }
@@ -108,7 +109,7 @@ test(
     pair.close();
     await fixture.close();
   },
-  TEST_MS_MAX,
+  PATIENT_TEST_MS_MAX,
 );
 
 test(
@@ -129,7 +130,7 @@ test(
     for (const [at, fault] of [() => proxy.tear(), () => proxy.reset()].entries()) {
       fault();
       publish(50);
-      await waitFor(() => two.status().reconnects > at, "it is connected again");
+      await patiently(() => two.status().reconnects > at, "it is connected again");
       publish(50);
       await pair.same(...recorders);
     }
@@ -144,14 +145,14 @@ test(
       await one.flushed();
     }
     proxy.resume();
-    await waitFor(() => two.status().reconnects > before, "it was cut off and is back");
+    await patiently(() => two.status().reconnects > before, "it was cut off and is back");
     publish(2);
     await pair.same(...recorders);
     expect(recorders[0]?.runs.map((run) => run.cause)).toEqual(["first"]);
     pair.close();
     await fixture.close();
   },
-  TEST_MS_MAX,
+  PATIENT_TEST_MS_MAX,
 );
 
 test(
@@ -184,7 +185,7 @@ test(
     pair.close();
     await fixture.close();
   },
-  TEST_MS_MAX,
+  PATIENT_TEST_MS_MAX,
 );
 
 test(
@@ -207,11 +208,11 @@ test(
     }
     await pair.same(trades);
     await second.same(depth);
-    await waitFor(() => far.status().counters.refusedVersion > 0, "the far one refuses");
-    await waitFor(() => old.status().counters.refusedVersion > 0, "the old one refuses");
+    await patiently(() => far.status().counters.refusedVersion > 0, "the far one refuses");
+    await patiently(() => old.status().counters.refusedVersion > 0, "the old one refuses");
     expect(strange.calls.filter((call) => !call.startsWith("unavailable"))).toEqual([]);
     for (const each of [pair, second, stranger]) each.close();
     await fixture.close();
   },
-  TEST_MS_MAX,
+  PATIENT_TEST_MS_MAX,
 );

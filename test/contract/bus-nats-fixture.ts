@@ -2,8 +2,8 @@
 import { createNatsBus, type NatsBus, type NatsBusOptions } from "../../src/bus/nats/mod.ts";
 import { nextTurn } from "../../src/lib/fake-clock.ts";
 import { silentLog } from "../../src/lib/log.ts";
-import { waitFor } from "../lib/wait.ts";
 import type { BusFixture } from "./bus.ts";
+import { patiently } from "./bus-pair.ts";
 
 export interface NatsBusFixture extends BusFixture {
   node(options?: Partial<NatsBusOptions>): Promise<NatsBus>;
@@ -49,7 +49,7 @@ export function natsBusFixture(url: () => string, defaults: Partial<NatsBusOptio
       nodes.push(bus);
       await bus.link.connected();
       // Until the stream is there publications wait, and would reach those who subscribe later.
-      if (defaults.kind === "jetstream") await waitFor(() => bus.status().storing, "the stream");
+      if (defaults.kind === "jetstream") await patiently(() => bus.status().storing, "the stream");
       await this.settle();
       return bus;
     },

@@ -5,6 +5,12 @@ import { systemClock } from "../../src/lib/clock.ts";
 import { waitFor } from "../lib/wait.ts";
 import { type OwnerOptions, Recorder, ScriptedOwner, topicOf } from "./bus-scripted.ts";
 
+/** Servers that are killed and started again take long where many tests run at once; a wait costs nothing once it holds. */
+export const patiently = (condition: () => boolean, what: string | (() => string)): Promise<void> =>
+  waitFor(condition, what, 60_000);
+/** Of a test with several such waits. */
+export const PATIENT_TEST_MS_MAX = 240_000;
+
 export class Pair {
   readonly owner: ScriptedOwner;
   readonly follower: Follower;
@@ -34,7 +40,7 @@ export class Pair {
   /** Until each has exactly what the source has. */
   async same(...recorders: Recorder[]): Promise<void> {
     const differences = (): string[] => recorders.flatMap((recorder) => recorder.differences(this.owner));
-    await waitFor(
+    await patiently(
       () => differences().length === 0,
       () => differences().join("; ").slice(0, 2000),
     );

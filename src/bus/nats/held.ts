@@ -38,6 +38,8 @@ export class Line {
   readonly #sent = new Fifo();
   readonly #waiting = new Fifo();
   #numbers = 0;
+  /** The newest. */
+  #message = -1;
 
   get length(): number {
     return this.#sent.length + this.#waiting.length;
@@ -45,6 +47,11 @@ export class Line {
 
   get bytes(): number {
     return this.#sent.bytes + this.#waiting.bytes;
+  }
+
+  /** Only one message waits, or what is left of it. */
+  get isLastWaiting(): boolean {
+    return this.#waiting.oldest !== null && this.#waiting.oldest.message === this.#message;
   }
 
   /** Parcels sent and not confirmed, and their bytes. */
@@ -77,6 +84,7 @@ export class Line {
 
   push({ parts, publications, id, ...same }: Message): void {
     const message = this.#numbers;
+    this.#message = message;
     for (const [at, bytes] of parts.entries()) {
       const isLast = at === parts.length - 1;
       const named = { publications: isLast ? publications : 0, id: isLast || id === "" ? id : `${id}#${at}` };

@@ -5,8 +5,9 @@
  * Invariants: everything leaves in the order it came; no more than `windowBytes` are with the server unconfirmed (it
  * confirms by answering a ping), so a server that hangs cannot fill this node's memory; after a reconnect publications
  * that were not confirmed are sent again (receivers drop what they have), HEADs, requests and answers are not.
- * At the limit: of publications that wait, the oldest go when they are older than `heldMsMax` or all hold more than
- * `heldBytesMax`; they are counted and healed by the followers.
+ * At the limit: of messages that wait, the oldest go when they are older than `heldMsMax` or all hold more than
+ * `heldBytesMax`; the newest stays however large it is, else an answer of that size would never leave. Publications that
+ * go are counted and healed by the followers.
  */
 import type { NatsConnection } from "@nats-io/transport-node";
 import type { Clock, Timer } from "../../lib/clock.ts";
@@ -173,7 +174,8 @@ export class Outbox {
     const oldestMs = clock.monotonicMs() - heldMsMax;
     for (;;) {
       const oldest = this.#line.oldestWaiting;
-      if (oldest === null || (this.#line.bytes <= heldBytesMax && oldest.at >= oldestMs)) break;
+      const isTooMuch = this.#line.bytes > heldBytesMax && !this.#line.isLastWaiting;
+      if (oldest === null || !(isTooMuch || oldest.at < oldestMs)) break;
       counters.dropped += this.#line.drop();
     }
     this.#settle(false);

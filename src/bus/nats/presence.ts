@@ -29,7 +29,7 @@ export interface PresenceOptions {
   readonly tick: () => void;
   /** Sends a frame; publications made before it go first. */
   readonly send: (frame: HeadsFrame) => void;
-  /** A node began to serve that did not. */
+  /** A node began to serve that did not, or has a new connection: what it was asked meanwhile it has not heard. */
   readonly begun: () => void;
   /** A node serves no longer. */
   readonly gone: () => void;
@@ -87,7 +87,7 @@ export class Presence {
     if (serves > 0) this.#heard.set(node, clock.monotonicMs());
     else this.#heard.delete(node);
     if (hello) this.say(false);
-    if (serves > 0 && !known) begun();
+    if (serves > 0 && (!known || hello)) begun();
     if (serves === 0 && known) gone();
   }
 
