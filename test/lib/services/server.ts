@@ -82,6 +82,19 @@ export class RealServer implements AsyncDisposable {
     return this.#child !== null && !hasEnded(this.#child);
   }
 
+  /** How its process came to its end: `status 1`, `SIGKILL`; empty while it runs or was ended by us. */
+  get ending(): string {
+    const child = this.#child;
+    if (child === null || !hasEnded(child)) return "";
+    return child.signalCode === null ? `status ${child.exitCode}` : `${child.signalCode}`;
+  }
+
+  /** The last lines of what it wrote, each on a line of its own. */
+  get tail(): string {
+    const lines = this.log.trim().split("\n").slice(-TAIL_LINES);
+    return `\n  ${lines.join("\n  ")}`;
+  }
+
   /** What it wrote. */
   get log(): string {
     return existsSync(this.#logPath) ? readFileSync(this.#logPath, "utf8") : "";
@@ -181,25 +194,20 @@ export class RealServer implements AsyncDisposable {
     const end = performance.now() + readyMsMax;
     let last = "";
     while (true) {
-      if (hasEnded(child)) throw new Error(`${name} ended before it was ready: ${this.#tail()}`);
+      if (hasEnded(child)) throw new Error(`${name} ended before it was ready: ${this.tail}`);
       try {
         if (this.log.slice(this.#logFrom).includes(listens) && (await ready(this.#port))) break;
       } catch (error) {
         last = error instanceof Error ? error.message : String(error);
       }
       if (performance.now() > end)
-        throw new Error(`${name} is not ready on port ${this.#port} after ${readyMsMax} ms (${last}): ${this.#tail()}`);
+        throw new Error(`${name} is not ready on port ${this.#port} after ${readyMsMax} ms (${last}): ${this.tail}`);
       await Bun.sleep(20);
     }
   }
 
   get #logPath(): string {
     return join(this.folder, "output.log");
-  }
-
-  #tail(): string {
-    const lines = this.log.trim().split("\n").slice(-TAIL_LINES);
-    return `\n  ${lines.join("\n  ")}`;
   }
 
   #remove(): void {
