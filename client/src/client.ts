@@ -217,6 +217,8 @@ class StayingClient implements Client, StreamHost, ConnectionListener {
     const { openedMs } = connection;
     const isHarsh = HARSH.has(code) && openedMs !== null && this.clock.nowMs() - openedMs < HARSH_MS;
     if (this.#proven && !isHarsh) this.#backoff.reset();
+    // Good once: attempts that follow and never open do not begin anew.
+    this.#proven = false;
     this.#gone();
     // The one that was to take over is under way already.
     const isCovered = this.#next !== null;

@@ -52,6 +52,18 @@ test("client connection - once it has worked the waits begin anew; not if it was
   expect(await works(1012)).toEqual(["lost 1012, again in 100"]);
 });
 
+test("client connection - a node that has worked and is gone is tried ever more slowly too", async () => {
+  const on = new Stage({ retryMsFirst: 100, retryMsMax: 1000 });
+  on.socket.opens();
+  on.socket.says({ ok: true, op: "pong" });
+  on.news();
+  for (let attempt = 0; attempt < 6; attempt++) {
+    on.socket.ends(1006);
+    await on.clock.advance(1000);
+  }
+  expect(on.news()).toEqual([100, 200, 400, 800, 1000, 1000].map((ms) => `lost 1006, again in ${ms}`));
+});
+
 test("client connection - what does not open, or falls silent, is given up without waiting for the other side", async () => {
   const on = new Stage({ openMsMax: 1000, pingMs: 1000, silenceMsMax: 2500, retryMsFirst: 100 });
   await on.clock.advance(1100);
