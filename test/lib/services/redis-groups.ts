@@ -7,7 +7,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { slotOf } from "../../../src/lib/redis-slot.ts";
 import { RedisDriver } from "../redis-driver.ts";
-import { waitFor } from "../wait.ts";
+import { untilWorks, waitFor } from "../wait.ts";
 import { answer } from "./greeting.ts";
 import { obtain } from "./obtain.ts";
 import { type RedisServer, startRedis } from "./redis.ts";
@@ -166,7 +166,8 @@ export class RedisSentinel extends RealServer {
     // What it knows of the replica is good for three periods.
     await at.call("SENTINEL", "DEBUG", "INFO-PERIOD", usual);
     await master.kill();
-    await at.call("SENTINEL", "FAILOVER", "main");
+    // Refused as long as it has not heard of the replica for a while, on a machine that stood still.
+    await untilWorks(() => at.call("SENTINEL", "FAILOVER", "main"));
     await waitFor(
       async () => ((await at.call("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "main")) as string[])[1] === `${replica.port}`,
       () => `the replica is the master: ${this.log}`,
