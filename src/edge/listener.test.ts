@@ -55,21 +55,6 @@ test("listener - a malformed handshake is a 400, a bad URL option too", async ()
   }
 });
 
-test("listener - half-open handshakes are closed and harm nobody", async () => {
-  h = await harness();
-  const silent = Array.from({ length: 50 }, () => rawSocket(h.edge.port, ""));
-  const partial = Array.from({ length: 50 }, () => rawSocket(h.edge.port, "GET /ws HTTP/1.1\r\nHost: x\r\n"));
-  const dripping = rawSocket(h.edge.port, "GET /ws HTTP/1.1\r\nHost: x\r\nX-Slow: ");
-  const drip = setInterval(() => dripping.socket.write("a"), 500);
-  const client = await h.client();
-  await client.ask(subscribe(1, "a@trade"));
-  const all = [...silent, ...partial, dripping];
-  await until(() => all.every((raw) => raw.closedAfterMs() !== null), "all are closed", 16_000);
-  clearInterval(drip);
-  for (const raw of all) expect(raw.closedAfterMs()!).toBeGreaterThan(7000);
-  expect((await client.ask({ id: 2, op: "ping" })).ok).toBe(true);
-}, 20_000);
-
 test("listener - REST goes to main and back", async () => {
   h = await harness({ limits: { restMsMax: 1500 } });
   const response = await get("/api/v3/depth?symbol=BTCUSDT&limit=5");

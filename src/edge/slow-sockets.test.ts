@@ -1,26 +1,37 @@
 /** Outboxes on real sockets, with a scripted engine: what the kernel hides, what Bun closes, what is sent before a code. */
-import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
-import { type Harness, harness, until } from "./testing/harness.ts";
+import { expect, setDefaultTimeout, test } from "bun:test";
+import { type Harness, type HarnessOptions, harness, until } from "./testing/harness.ts";
 import { clientFrame, closeCode, type RawSocket, rawWebSocket, serverFrames } from "./testing/raw-socket.ts";
 
 setDefaultTimeout(60_000);
 
-let h: Harness;
-const raws: RawSocket[] = [];
+/** Workers of their own, and clients that have stopped reading. */
+class Place implements AsyncDisposable {
+  readonly h: Harness;
+  readonly #raws: RawSocket[] = [];
 
-afterEach(async () => {
-  for (const { socket } of raws.splice(0)) socket.destroy();
-  await h.stop();
-});
+  private constructor(h: Harness) {
+    this.h = h;
+  }
 
-/** A client on `a@trade` that has stopped reading. */
-async function stopped(): Promise<RawSocket> {
-  const raw = await rawWebSocket(h.edge.port, "/ws/quote/v1");
-  raws.push(raw);
-  raw.socket.write(clientFrame(1, '{"id":1,"op":"subscribe","channels":["a@trade"]}'));
-  await until(() => raw.text().includes('"ok":true'), "it has joined");
-  raw.socket.pause();
-  return raw;
+  static async start(options?: HarnessOptions): Promise<Place> {
+    return new Place(await harness(options));
+  }
+
+  /** A client on `a@trade` that has stopped reading. */
+  async stopped(): Promise<RawSocket> {
+    const raw = await rawWebSocket(this.h.edge.port, "/ws/quote/v1");
+    this.#raws.push(raw);
+    raw.socket.write(clientFrame(1, '{"id":1,"op":"subscribe","channels":["a@trade"]}'));
+    await until(() => raw.text().includes('"ok":true'), "it has joined");
+    raw.socket.pause();
+    return raw;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const { socket } of this.#raws) socket.destroy();
+    await this.h.stop();
+  }
 }
 
 const seqsOf = (raw: RawSocket): number[] =>
@@ -31,18 +42,21 @@ const seqsOf = (raw: RawSocket): number[] =>
     .map(({ seq }) => seq ?? 0);
 const PAD = `,"${"x".repeat(20_000)}"`;
 
-test("slow sockets - a burst too fast for the policy is Bun's to close, and counted 4008 all the same", async () => {
-  h = await harness({ limits: { outboxBytesHigh: 64 * 1024, outboxBytesMax: 512 * 1024 } });
-  await stopped();
+// They wait for time to pass: together.
+test.concurrent("slow sockets - a burst too fast for the policy is Bun's to close, and counted 4008 all the same", async () => {
+  await using place = await Place.start({ limits: { outboxBytesHigh: 64 * 1024, outboxBytesMax: 512 * 1024 } });
+  const { h } = place;
+  await place.stopped();
   // All within one turn of the worker.
   for (let n = 0; n < 100; n++) h.engine.publish("a@trade", { pad: PAD, notify: n === 99 });
   await until(() => Object.keys(h.edge.counters().closes).length > 0, "it is closed");
   expect(h.edge.counters().closes).toEqual({ "4008": 1 });
 });
 
-test("slow sockets - what was in the outbox comes before the code, whole and in order, however long it takes", async () => {
-  h = await harness({ limits: { outboxAgeMaxMs: 400 } });
-  const raw = await stopped();
+test.concurrent("slow sockets - what was in the outbox comes before the code, whole and in order, however long it takes", async () => {
+  await using place = await Place.start({ limits: { outboxAgeMaxMs: 400 } });
+  const { h } = place;
+  const raw = await place.stopped();
   for (let n = 0; n < 60; n++) h.engine.publish("a@trade", { pad: PAD });
   await until(() => h.edge.counters().closes["4008"] === 1, "it is closed");
   await until(() => h.edge.counters().outboxBytes > 0 && h.edge.counters().sessions === 0, "its outbox waits");
@@ -59,18 +73,20 @@ test("slow sockets - what was in the outbox comes before the code, whole and in 
   await until(() => h.edge.counters().outboxBytes === 0, "the outbox is empty");
 });
 
-test("slow sockets - who never reads is cut after closeLingerMs", async () => {
-  h = await harness({ limits: { outboxAgeMaxMs: 400, closeLingerMs: 300 } });
-  await stopped();
+test.concurrent("slow sockets - who never reads is cut after closeLingerMs", async () => {
+  await using place = await Place.start({ limits: { outboxAgeMaxMs: 400, closeLingerMs: 300 } });
+  const { h } = place;
+  await place.stopped();
   for (let n = 0; n < 60; n++) h.engine.publish("a@trade", { pad: PAD });
   await until(() => h.edge.counters().slow.cutLate === 1, "it is cut");
   await until(() => h.edge.counters().outboxBytes === 0, "nothing waits");
   expect(h.edge.counters().closes).toEqual({ "4008": 1 });
 });
 
-test("slow sockets - a session that is closed for another reason gets its code behind what waits, too", async () => {
-  h = await harness();
-  const raw = await stopped();
+test.concurrent("slow sockets - a session that is closed for another reason gets its code behind what waits, too", async () => {
+  await using place = await Place.start();
+  const { h } = place;
+  const raw = await place.stopped();
   for (let n = 0; n < 60; n++) h.engine.publish("a@trade", { pad: PAD });
   await until(() => h.edge.counters().outboxBytes > 0, "its outbox waits");
   h.engine.control((topic) => ({ do: "closeTopic", topic, code: 1012, reason: "a reason" }), "a@trade");
@@ -80,8 +96,8 @@ test("slow sockets - a session that is closed for another reason gets its code b
   expect(seqsOf(raw).length).toBe(60);
 });
 
-test("slow sockets - two workers share the node's bytes: the one with the largest outboxes sheds them, 4014", async () => {
-  h = await harness({
+test.concurrent("slow sockets - two workers share the node's bytes: the one with the largest outboxes sheds them, 4014", async () => {
+  await using place = await Place.start({
     workers: 2,
     ringBytes: 16 * 1024 * 1024,
     limits: {
@@ -91,9 +107,10 @@ test("slow sockets - two workers share the node's bytes: the one with the larges
       outboxAgeMaxMs: 60_000,
     },
   });
-  await stopped();
-  await stopped();
-  await stopped();
+  const { h } = place;
+  await place.stopped();
+  await place.stopped();
+  await place.stopped();
   for (let n = 0; n < 200; n++) h.engine.publish("a@trade", { pad: PAD });
   await until(
     () => (h.edge.counters().closes["4014"] ?? 0) > 0,

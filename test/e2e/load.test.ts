@@ -79,7 +79,7 @@ function once(which: (text: string) => boolean, make: (text: string) => string[]
   };
 }
 
-test("load - a real node, two processes: all connected, everything verified, nothing found", async () => {
+test.concurrent("load - a real node, two processes: all connected, everything verified, nothing found", async () => {
   const { status, report } = await loadReport(
     ...["--url", String(node.port), "-c", "30", "--processes", "2", "--subscribe", CHANNELS, "--messages", "3000"],
     ...[
@@ -122,7 +122,7 @@ test("load - a real node, two processes: all connected, everything verified, not
   ]);
 });
 
-test("load - Binance streams, combined by SUBSCRIBE and raw in the URL", async () => {
+test.concurrent("load - Binance streams, combined by SUBSCRIBE and raw in the URL", async () => {
   for (const [path, names, ...more] of [
     ["/stream", "btcusdt@depth@100ms,btcusdt@trade,btcusdt@depth20,btcusdt@bookTicker"],
     ["/ws", "btcusdt@depth@100ms,btcusdt@trade,btcusdt@bookTicker", "--by-url"],
@@ -139,7 +139,7 @@ test("load - Binance streams, combined by SUBSCRIBE and raw in the URL", async (
   }
 });
 
-test("load - jittery clients come back with since: chains, trades and books whole", async () => {
+test.concurrent("load - jittery clients come back with since: chains, trades and books whole", async () => {
   const { status, report } = await loadReport(
     ...["--url", String(node.port), "-c", "20", "--subscribe", CHANNELS, "--jitter", "200ms/1s", "--duration", "3s"],
     ...["--verify", "books"],
@@ -150,7 +150,7 @@ test("load - jittery clients come back with since: chains, trades and books whol
   expect(report.closed).toBe(0);
 });
 
-test("load - slow sessions read what they may and no more", async () => {
+test.concurrent("load - slow sessions read what they may and no more", async () => {
   const { status, report } = await loadReport(
     ...["--url", String(node.port), "-c", "20", "--slow", "50%", "--slow-rate", "2kB/s", "--subscribe", CHANNELS],
     ...["--duration", "4s"],
@@ -162,7 +162,7 @@ test("load - slow sessions read what they may and no more", async () => {
   expect(bytes).toBeGreaterThan(0);
 });
 
-test("load - a relay that loses, doubles and changes frames is found out each time, and the status says so", async () => {
+test.concurrent("load - a relay that loses, doubles and changes frames is found out each time, and the status says so", async () => {
   const relayed = (kind: string) => (text: string) => text.startsWith(`{"channel":"btcusdt@${kind}"`);
   const isDelta = (text: string): boolean => text.startsWith('{"channel":"btcusdt@depth","type":"delta"');
   const crossed = (text: string): string[] => {
@@ -200,7 +200,7 @@ test("load - a relay that loses, doubles and changes frames is found out each ti
   }
 });
 
-test("load - the same in the Binance dialect: a hole in U, a lost and a doubled trade", async () => {
+test.concurrent("load - the same in the Binance dialect: a hole in U, a lost and a doubled trade", async () => {
   const lose: Change = once(
     (text) => text.includes('"e":"depthUpdate"'),
     () => [],
@@ -229,7 +229,7 @@ test("load - the same in the Binance dialect: a hole in U, a lost and a doubled 
   }
 });
 
-test("load - a missed limit is status 1, for people with the word MISSED", async () => {
+test.concurrent("load - a missed limit is status 1, for people with the word MISSED", async () => {
   const { status, out } = await load(
     ...["--url", String(node.port), "-c", "2", "--subscribe", "btcusdt@trade", "--duration", "500ms"],
     ...["--min-rate", "100000000"],
@@ -239,7 +239,7 @@ test("load - a missed limit is status 1, for people with the word MISSED", async
   expect(out).toMatch(/^FAULTS +none$/m);
 });
 
-test("load - refusals and failures are counted by why", async () => {
+test.concurrent("load - refusals and failures are counted by why", async () => {
   const { status, report } = await loadReport(
     ...["--url", String(node.port), "-c", "3", "--subscribe", "nobody@trade", "--duration", "300ms"],
   );
@@ -254,7 +254,7 @@ test("load - refusals and failures are counted by why", async () => {
   expect(nobody.report.connect.failures).toEqual({ ECONNREFUSED: 3 });
 });
 
-test("load - Ctrl-C ends it with a report; without a terminal progress is plain lines", async () => {
+test.concurrent("load - Ctrl-C ends it with a report; without a terminal progress is plain lines", async () => {
   const child = Bun.spawn(
     [
       process.execPath,
@@ -289,7 +289,7 @@ test("load - Ctrl-C ends it with a report; without a terminal progress is plain 
   expect(err).not.toContain("\x1b");
 });
 
-test("load - closes by code; connections that were closed come back unless told not to", async () => {
+test.concurrent("load - closes by code; connections that were closed come back unless told not to", async () => {
   let connections = 0;
   const server = Bun.serve({
     hostname: "127.0.0.1",
@@ -355,7 +355,7 @@ test.skipIf(process.platform !== "linux")(
   },
 );
 
-test("load - wss: a certificate is checked, against --ca too, unless told not to", async () => {
+test.concurrent("load - wss: a certificate is checked, against --ca too, unless told not to", async () => {
   const { key, cert } = selfSigned();
   using folder = new TempFolder();
   const ca = folder.write("ca.pem", cert);
