@@ -1,8 +1,8 @@
 /**
- * The feed of an all-market channel: it follows the channel of every instrument of the market, new ones too, and hands
- * each change on under a counter of its own.
+ * An all-market channel: it follows the channel of every instrument of the market, new ones too, and hands each change
+ * on under a counter of its own.
  *
- * On the path: the instruments' channel states -> ALL-MARKET FEED -> the all-market channel's own state.
+ * On the path: the instruments' channel states -> ALL-MARKET -> the all-market channel's own state.
  * Invariants: the chain is this node's own, it needs no owner and knows no gap; its epoch is the time it began, so that no
  * position of another run or node is taken for one of its own; it is stale only while all its members are.
  * At the limit: interest in it is interest in a channel of every instrument.
@@ -40,22 +40,22 @@ export function followMarket(
   nowUs: number,
   open: (instrument: Instrument) => { readonly member: Member; readonly hold: Subscription } | null,
 ): Subscription {
-  const feed = new AllMarketFeed(channel, consumer, `all-${nowUs.toString(36)}`);
+  const market = new AllMarket(channel, consumer, `all-${nowUs.toString(36)}`);
   const members = new Map<string, readonly Subscription[]>();
   const add = (instrument: Instrument): void => {
     if (members.has(instrument.symbol)) return;
     const opened = open(instrument);
     if (opened === null) return;
-    members.set(instrument.symbol, [feed.listenTo(instrument.symbol, opened.member), opened.hold]);
+    members.set(instrument.symbol, [market.listenTo(instrument.symbol, opened.member), opened.hold]);
   };
   const isInstruments = channel.all === "instrument";
   const stop = instruments.onChange((instrument) => {
     if (instrument.market !== channel.market) return;
-    if (isInstruments) feed.changed(instrument);
+    if (isInstruments) market.changed(instrument);
     else add(instrument);
   });
   if (!isInstruments) for (const instrument of instruments.list(channel.market)) add(instrument);
-  feed.complete();
+  market.complete();
   return {
     close() {
       stop();
@@ -64,7 +64,7 @@ export function followMarket(
   };
 }
 
-class AllMarketFeed {
+class AllMarket {
   readonly #channel: Channel;
   readonly #consumer: ChannelConsumer;
   readonly #header: ShardHeader;

@@ -1,7 +1,7 @@
 /**
  * One channel with interest on this node: its state, its history and its rungs.
  *
- * On the path: follower (or a derived feed) -> CHANNEL STATE -> rungs -> ring.
+ * On the path: follower (or a book it is derived from) -> CHANNEL STATE -> rungs -> ring.
  * Invariants: publications are taken in chain order; every publication reaches every rung; what a rung has flushed and what
  * it still holds always add up to the state.
  * At the limit: history is a bounded cache; where it does not reach back, answers.ts says what the asker is told.
@@ -18,7 +18,7 @@ import { Answers, type Standing } from "./answers.ts";
 import { Burst } from "./burst.ts";
 import { count } from "./counters.ts";
 import type { DepthBody } from "./depth.ts";
-import type { BookFeed, BookListener } from "./derived.ts";
+import type { BookListener, DerivedFrom } from "./derived.ts";
 import { EpochGaps } from "./epoch-gaps.ts";
 import { AllMarketState } from "./family/all-market.ts";
 import { BookState } from "./family/book.ts";
@@ -28,6 +28,7 @@ import { ItemsState } from "./family/items.ts";
 import { ValueState } from "./family/value.ts";
 import type { History } from "./history.ts";
 import { Notices } from "./notices.ts";
+import { type OwnerPatience, Readiness, type WhenReady } from "./readiness.ts";
 import { Rung, type RungPorts } from "./rung.ts";
 import { Staleness } from "./staleness.ts";
 import type { Topic } from "./topics.ts";
@@ -38,25 +39,19 @@ export interface ChannelPorts extends Omit<RungPorts, "epoch" | "flushedBinance"
   dirty(rung: Rung): void;
   /** Everybody who waited for the state has been called. */
   settled(): void;
+  readonly patience: OwnerPatience;
   readonly history: History;
   /** What the topic's settings say of its flushes. */
   readonly pace: Pace | null;
 }
 
-interface Failure {
-  readonly code: number;
-  readonly message: string;
-}
-type WhenReady = (failure: Failure | null) => void;
-
-export class ChannelState implements ChannelConsumer, BookFeed, Standing {
+export class ChannelState implements ChannelConsumer, DerivedFrom, Standing {
   readonly channel: Channel;
   readonly rungs = new Map<Period, Rung>();
   header: ShardHeader = { version: 0, shard: "", token: 0, epoch: "" };
   provides: readonly Kind[] = [];
   seq: number | null = null;
   time = 0;
-  ready = false;
   freshSeq = -1;
   readonly epochGaps = new EpochGaps();
   readonly answers: Answers;
@@ -74,9 +69,7 @@ export class ChannelState implements ChannelConsumer, BookFeed, Standing {
   readonly #family: FamilyState;
   readonly #history: History;
   readonly #listeners = new Set<BookListener>();
-  readonly #whenReady = new Set<WhenReady>();
-  /** Why it is not ready, once that was said. */
-  #failure: Failure | null = null;
+  readonly #readiness: Readiness;
   readonly #staleness: Staleness;
   readonly #notices: Notices;
 
@@ -85,9 +78,15 @@ export class ChannelState implements ChannelConsumer, BookFeed, Standing {
     this.#ports = ports;
     this.#history = ports.history;
     this.#family = this.#makeFamily();
+    this.#readiness = new Readiness(ports.clock, ports.patience, () => ports.settled());
     this.#notices = new Notices(channel.name, this.rungs, ports.control);
     this.#staleness = new Staleness(ports.clock, (reason) => this.#notices.closeStale(reason));
     this.answers = new Answers(this, this.#family, ports.clock);
+  }
+
+  /** Its owner has told the state, or nobody knows of an owner. */
+  get ready(): boolean {
+    return this.#readiness.ready;
   }
 
   get staleReason(): StaleReason | null {
@@ -100,7 +99,7 @@ export class ChannelState implements ChannelConsumer, BookFeed, Standing {
 
   // --- what the follower says -------------------------------------------------------------------------------------
 
-  state(reply: StateReply, cause: "first" | "epoch" | "heal"): void {
+  state(reply: StateReply): void {
     const newEpoch = this.ready && reply.epoch !== this.header.epoch;
     const hadBook = this.channel.family === "book" && (this.seq !== null || this.staleReason !== null);
     if (isMidway(reply))
@@ -115,7 +114,8 @@ export class ChannelState implements ChannelConsumer, BookFeed, Standing {
     // Until the new epoch has a book, clients still show that of the old one.
     if (newEpoch && hadBook && this.seq === null) this.#becomeStale("source", "reconnect");
     for (const listener of this.#listeners) listener.reset(newEpoch ? "epoch" : this.ready ? "heal" : "first");
-    if (cause === "first" || !this.ready) this.#settle(null);
+    // What is derived from a channel that nobody owns has a state too, of no epoch.
+    this.#readiness.settle(null, this.header.epoch !== "");
   }
 
   #load(reply: StateReply, have: number | null): void {
@@ -191,16 +191,19 @@ export class ChannelState implements ChannelConsumer, BookFeed, Standing {
     for (const listener of this.#listeners) listener.unavailable(code, message);
     if (this.ready) this.#becomeStale("bus", "disconnected");
     // Known, but nobody feeds it yet: subscribed at once, its first publication is its snapshot.
-    else this.#settle(code === ERRORS.UNKNOWN_CHANNEL.code ? null : { code, message });
+    else this.#readiness.settle(code === ERRORS.UNKNOWN_CHANNEL.code ? null : { code, message }, false);
   }
 
   // --- what the engine asks ---------------------------------------------------------------------------------------
 
   /** Calls back when the state is known (null), or cannot be had; closing it ends the wait. */
   whenReady(call: WhenReady): Subscription {
-    if (this.ready || this.#failure !== null) call(this.#failure);
-    else this.#whenReady.add(call);
-    return { close: () => this.#whenReady.delete(call) };
+    return this.#readiness.when(call);
+  }
+
+  /** The same for one who comes back with a position: where no owner was heard of yet, a while later. */
+  whenOwned(call: WhenReady): void {
+    this.#readiness.whenOwned(call);
   }
 
   /** The rung of this period, opened at the channel's present position. */
@@ -265,17 +268,19 @@ export class ChannelState implements ChannelConsumer, BookFeed, Standing {
 
   listen(listener: BookListener): Subscription {
     this.#listeners.add(listener);
+    const { failure } = this.#readiness;
     if (this.ready) listener.reset("first");
-    else if (this.#failure !== null) listener.unavailable(this.#failure.code, this.#failure.message);
+    else if (failure !== null) listener.unavailable(failure.code, failure.message);
     return { close: () => this.#listeners.delete(listener) };
   }
 
   /** Nobody needs this state for topics or derived channels, or waits for it. */
   get unused(): boolean {
-    return this.rungs.size === 0 && this.#listeners.size === 0 && this.#whenReady.size === 0;
+    return this.rungs.size === 0 && this.#listeners.size === 0 && this.#readiness.idle;
   }
 
   close(): void {
+    this.#readiness.close();
     this.#staleness.stop();
     this.#history.close();
   }
@@ -369,16 +374,6 @@ export class ChannelState implements ChannelConsumer, BookFeed, Standing {
 
   #flushAll(): void {
     for (const rung of this.rungs.values()) rung.flush();
-  }
-
-  #settle(failure: Failure | null): void {
-    this.ready = failure === null;
-    this.#failure = failure;
-    if (this.#whenReady.size === 0) return;
-    // The state counts as used until the last has had its turn.
-    for (const call of this.#whenReady) call(failure);
-    this.#whenReady.clear();
-    this.#ports.settled();
   }
 }
 

@@ -1,7 +1,7 @@
 /**
  * Channels that are pure functions of a book: bookTicker and depth5/10/20, made on each node under the book's seq.
  *
- * On the path: book's channel state -> DERIVED FEED -> the derived channel's own state.
+ * On the path: book's channel state -> DERIVED -> the derived channel's own state.
  * Invariants: published only when the value changed; `prev` is the last seq of the derived channel on this node; gaps and
  * healing are the book's business alone.
  */
@@ -11,8 +11,8 @@ import type { Book } from "../channel/book.ts";
 import type { Channel } from "../channel/channel.ts";
 import type { BookTicker, Depth, Kind, Publication, StaleReason, Value } from "../channel/types.ts";
 
-/** What a derived feed listens to: the book's channel state. */
-export interface BookFeed {
+/** What a derived channel listens to: the book's channel state. */
+export interface DerivedFrom {
   readonly book: Book;
   readonly header: ShardHeader;
   readonly provides: readonly Kind[];
@@ -44,11 +44,11 @@ export function topOf(book: Book): BookTicker {
   };
 }
 
-/** Feeds `consumer` with the values of `channel` made from the book. */
-export function deriveFrom(feed: BookFeed, channel: Channel, consumer: ChannelConsumer): Subscription {
+/** Gives `consumer` the values of `channel` made from the book. */
+export function deriveFrom(from: DerivedFrom, channel: Channel, consumer: ChannelConsumer): Subscription {
   const isTop = channel.kind === "bookTicker";
   const { levels } = channel;
-  const make = (): Value => (isTop ? topOf(feed.book) : { bids: feed.book.bids(levels), asks: feed.book.asks(levels) });
+  const make = (): Value => (isTop ? topOf(from.book) : { bids: from.book.bids(levels), asks: from.book.asks(levels) });
   const same = isTop ? sameTop : sameDepth;
   let last: Value | null = null;
   let lastSeq: number | null = null;
@@ -69,16 +69,16 @@ export function deriveFrom(feed: BookFeed, channel: Channel, consumer: ChannelCo
     };
     last = value;
     lastSeq = p.seq;
-    consumer.publication(publication, feed.header);
+    consumer.publication(publication, from.header);
   };
 
-  return feed.listen({
+  return from.listen({
     reset(cause) {
-      const value = feed.seq === null ? null : make();
+      const value = from.seq === null ? null : make();
       // Whatever ends a staleness is published.
-      last = feed.staleReason === null ? value : null;
-      lastSeq = feed.seq;
-      consumer.state(replyOf(feed, channel.name, value), cause);
+      last = from.staleReason === null ? value : null;
+      lastSeq = from.seq;
+      consumer.state(replyOf(from, channel.name, value), cause);
     },
     changed: emit,
     stale: (reason) => {
@@ -91,18 +91,18 @@ export function deriveFrom(feed: BookFeed, channel: Channel, consumer: ChannelCo
   });
 }
 
-function replyOf(feed: BookFeed, channel: string, value: Value | null): StateReply {
+function replyOf(from: DerivedFrom, channel: string, value: Value | null): StateReply {
   return {
-    ...feed.header,
+    ...from.header,
     channel,
     user: "",
-    seq: feed.seq,
-    provides: feed.provides,
+    seq: from.seq,
+    provides: from.provides,
     after: null,
     state: value === null ? null : { type: "value", data: value },
-    time: feed.time,
+    time: from.time,
     history: [],
-    stale: feed.staleReason !== null,
+    stale: from.staleReason !== null,
   };
 }
 

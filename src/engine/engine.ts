@@ -8,35 +8,31 @@
 import type { Subscription } from "../bus/bus.ts";
 import type { ChannelConsumer } from "../bus/consumer.ts";
 import type { Catalog, Channel } from "../channel/channel.ts";
-import type { Instrument } from "../channel/instruments.ts";
 import type { Pace } from "../channel/topic-settings.ts";
 import type { Position } from "../channel/types.ts";
-import type { Clock, Timer } from "../lib/clock.ts";
+import type { Clock } from "../lib/clock.ts";
 import { assert, GatewayError } from "../lib/errors.ts";
 import { ERRORS } from "../protocol/codes.ts";
 import type { EncoderFactory } from "../protocol/encoder.ts";
 import type { Control, DirectHead, EdgeToMain, Later, TopicKey } from "../ring/messages.ts";
 import { RecordKind } from "../ring/messages.ts";
 import type { RingWriter } from "../ring/ring.ts";
-import { followMarket, type Instruments, type Member } from "./all-market.ts";
+import type { Instruments } from "./all-market.ts";
 import type { Answer } from "./answers.ts";
 import { Cadence } from "./cadence.ts";
 import { ChannelState } from "./channel-state.ts";
 import { type EngineCounters, engineCounters } from "./counters.ts";
 import { type DepthReply, depthReply } from "./depth.ts";
-import { deriveFrom, topOf } from "./derived.ts";
 import { History } from "./history.ts";
 import { HISTORY_LIMITS, HISTORY_TOTAL_MAX, type HistoryOf, HistoryShares } from "./history-limits.ts";
-import { followInstruments } from "./instrument-feed.ts";
-import { makeFrom } from "./made.ts";
+import { Interest } from "./interest.ts";
 import { type Question, Questions } from "./questions.ts";
 import { reached } from "./reach.ts";
+import { type Failure, OwnerPatience } from "./readiness.ts";
 import { Snapshots } from "./snapshots.ts";
 import { type Topic, Topics } from "./topics.ts";
 import { WakingRing } from "./waking-ring.ts";
 
-/** A book asked for by REST stays followed this long after the last request. */
-const REST_LINGER_MS = 60_000;
 /** A REST request waits this long for the book. */
 const REST_WAIT_MS = 300;
 
@@ -56,16 +52,6 @@ export interface EngineOptions {
   readonly historyTotalMax?: number;
 }
 
-interface Entry {
-  readonly state: ChannelState;
-  /** Closes the follower's subscription, derived feed or held book. */
-  readonly feeds: Subscription[];
-  /** Kept for REST until then (monotonic ms). */
-  keepUntil: number;
-  /** Looks again when that time has come; one for all requests. */
-  keeper: Timer | null;
-}
-
 const NO_INSTRUMENTS: Instruments = { list: () => [], onChange: () => () => undefined };
 
 type Joining = Extract<EdgeToMain, { is: "join" }>;
@@ -73,25 +59,31 @@ type Joining = Extract<EdgeToMain, { is: "join" }>;
 export class Engine {
   readonly counters: EngineCounters = engineCounters();
   readonly #options: EngineOptions;
-  readonly #instruments: Instruments;
-  readonly #entries = new Map<string, Entry>();
+  readonly #interest: Interest;
   readonly #topics: Topics;
   readonly #cadence: Cadence;
   readonly #snapshots: Snapshots;
   readonly #questions = new Questions();
   readonly #ring: RingWriter;
   readonly #shares: HistoryShares;
+  readonly #patience: OwnerPatience;
   /** How many workers have died in each place: a late answer must not reach a successor. */
   readonly #deaths = new Map<number, number>();
 
   constructor(options: EngineOptions) {
     this.#options = options;
-    this.#instruments = options.instruments ?? NO_INSTRUMENTS;
     this.#ring = new WakingRing(options.ring);
     this.#topics = new Topics(this.#ring, options.encoders);
     this.#cadence = new Cadence(options.clock, this.#ring);
     this.#snapshots = new Snapshots(options.clock, this.#ring);
     this.#shares = new HistoryShares(options.historyTotalMax ?? HISTORY_TOTAL_MAX);
+    this.#patience = new OwnerPatience(options.clock);
+    this.#interest = new Interest({
+      ...{ clock: options.clock, catalog: options.catalog, follower: options.follower },
+      instruments: options.instruments ?? NO_INSTRUMENTS,
+      stateOf: (channel, settled) => this.#stateOf(channel, settled),
+      closed: (channel) => this.#snapshots.forget(channel),
+    });
   }
 
   /** What an edge worker says. Messages of one worker come in order. */
@@ -133,43 +125,31 @@ export class Engine {
   async depth(name: string, limit: number, atLeast = -1): Promise<DepthReply> {
     const channel = this.#options.catalog.resolve(name);
     if (channel?.family !== "book") return { is: "unknown" };
-    const entry = this.#open(channel);
+    const entry = this.#interest.open(channel);
     const { clock } = this.#options;
-    this.#keep(entry);
+    this.#interest.keep(entry);
     const failed = !entry.state.ready && (await this.#readyWithin(entry.state, REST_WAIT_MS));
     return failed ? { is: "unavailable" } : depthReply(entry.state, limit, clock.monotonicMs(), atLeast);
   }
 
   /** Whether the book that REST keeps comes to `position` within `ms`, and can be trusted there. */
   reaches(name: string, position: Position, ms: number): Promise<boolean> {
-    const state = this.#entries.get(name)?.state;
+    const state = this.#interest.find(name)?.state;
     return state === undefined ? Promise.resolve(false) : reached(state, position, this.#options.clock, ms);
-  }
-
-  /** REST has asked for it: it stays open for a while. */
-  #keep(entry: Entry): void {
-    const { clock } = this.#options;
-    entry.keepUntil = clock.monotonicMs() + REST_LINGER_MS;
-    const look = (): void => {
-      const leftMs = entry.keepUntil - clock.monotonicMs();
-      entry.keeper = leftMs > 0 ? clock.after(leftMs, look) : null;
-      if (leftMs <= 0) this.#closeIfUnused(entry);
-    };
-    entry.keeper ??= clock.after(REST_LINGER_MS, look);
   }
 
   /** Channels with interest, and which of them are stale. */
   status(): { channels: number; topics: number; stale: { channel: string; reason: string }[] } {
     const stale: { channel: string; reason: string }[] = [];
-    for (const { state } of this.#entries.values()) {
+    for (const { state } of this.#interest.all()) {
       if (state.staleReason !== null) stale.push({ channel: state.channel.name, reason: state.staleReason });
     }
-    return { channels: this.#entries.size, topics: this.#topics.size, stale };
+    return { channels: this.#interest.size, topics: this.#topics.size, stale };
   }
 
   close(): void {
     this.#cadence.stop();
-    for (const entry of this.#entries.values()) this.#closeEntry(entry);
+    this.#interest.close();
   }
 
   // --- joins ------------------------------------------------------------------------------------------------------
@@ -181,32 +161,34 @@ export class Engine {
       this.#direct(worker, 0, request, { is: "unknown" });
       return;
     }
-    const entry = this.#open(channel);
+    const entry = this.#interest.open(channel);
     const { state } = entry;
     const alive = this.#lifeOf(worker);
     const question = this.#questions.begin(worker, request);
-    state.whenReady((failure) => {
+    const ready = (failure: Failure | null): void => {
       if (!alive()) return;
       if (failure) {
         this.#questions.end(question);
         this.#direct(worker, 0, question.request, { is: "refused", ...failure });
-        this.#closeIfUnused(entry);
+        this.#interest.closeIfUnused(entry);
         return;
       }
       const topic = this.#openTopic(state, key, worker);
-      this.#holdBookFor(state, topic);
+      if (key.dialect === "binance") this.#interest.showTop(entry);
       const answer = () => alive() && this.#answerJoin(question, topic, since);
       // Only whole books are dear enough to be paced.
       if (channel.family === "book" && key.dialect === "native") this.#snapshots.paced(channel.name, answer);
       else if (key.dialect === "binance") state.whenTop(() => this.#snapshots.unpaced(answer));
       else this.#snapshots.unpaced(answer);
-    });
+    };
+    if (since === null) state.whenReady(ready);
+    else state.whenOwned(ready);
   }
 
   #answerJoin(question: Question, topic: Topic, since: Position | null): void {
     const { worker, request } = question;
     this.#questions.end(question);
-    const state = this.#entries.get(topic.info.channel)?.state;
+    const state = this.#interest.find(topic.info.channel)?.state;
     // The worker left, or died, while the answer waited.
     if (!state || !topic.workers.has(worker)) return;
     const { frames, seq, exact } = state.answers.join(topic, since);
@@ -242,7 +224,7 @@ export class Engine {
 
   #move(worker: number, request: number, from: number, key: TopicKey): void {
     const old = this.#topics.get(from);
-    const state = old && this.#entries.get(old.info.channel)?.state;
+    const state = old && this.#interest.find(old.info.channel)?.state;
     const rung = old && state?.rungs.get(old.info.rung);
     if (!state || !rung) {
       this.#direct(worker, from, request, { is: "unknown" });
@@ -270,7 +252,7 @@ export class Engine {
       this.#snapshots.unpaced(() => {
         if (!alive()) return;
         const topic = this.#topics.get(number);
-        const state = topic && this.#entries.get(topic.info.channel)?.state;
+        const state = topic && this.#interest.find(topic.info.channel)?.state;
         const answer: Answer | null = topic && state ? state.answers.catchUp(topic, seen) : null;
         if (!answer) {
           this.#direct(worker, number, request, { is: "lost" });
@@ -292,12 +274,10 @@ export class Engine {
 
   // --- interest ---------------------------------------------------------------------------------------------------
 
-  #open(channel: Channel): Entry {
-    const known = this.#entries.get(channel.name);
-    if (known) return known;
+  #stateOf(channel: Channel, settled: () => void): ChannelState {
     const { clock, historyOf, paceOf } = this.#options;
     const limits = { ...HISTORY_LIMITS[channel.family], ...historyOf?.(channel) };
-    const state = new ChannelState(channel, {
+    return new ChannelState(channel, {
       history: new History(limits, this.#shares),
       pace: paceOf?.(channel) ?? null,
       ring: this.#ring,
@@ -305,100 +285,17 @@ export class Engine {
       counters: this.counters,
       control: (control) => this.#control(control),
       dirty: (rung) => this.#cadence.dirty(rung),
-      settled: () => this.#closeIfUnused(entry),
+      settled,
+      patience: this.#patience,
     });
-    const entry: Entry = { state, feeds: [], keepUntil: 0, keeper: null };
-    this.#entries.set(channel.name, entry);
-    const { follower } = this.#options;
-    if (channel.all !== undefined) this.#followMarket(entry, channel.all);
-    else if (channel.ofRegistry) entry.feeds.push(followInstruments(channel, state, this.#instruments, clock));
-    else if (channel.made) entry.feeds.push(follower.follow(channel.made.from, makeFrom(channel, channel.made, state)));
-    else if (channel.derivedFrom === "") entry.feeds.push(follower.follow(channel.name, state));
-    else this.#derive(entry);
-    return entry;
-  }
-
-  /** An all-market channel is made of the channel `stream` of every instrument. */
-  #followMarket({ state, feeds }: Entry, stream: string): void {
-    const { channel } = state;
-    const open = ({ symbol }: Instrument): { member: Member; hold: Subscription } | null => {
-      const own = this.#options.catalog.resolve(`${channel.market}:${symbol}@${stream}`);
-      if (own === null) return null;
-      const member = this.#open(own);
-      this.#showTop(member);
-      return { member: member.state, hold: { close: () => this.#closeIfUnused(member) } };
-    };
-    feeds.push(followMarket(channel, state, this.#instruments, this.#options.clock.wallUs(), open));
-  }
-
-  /** A derivable channel comes from the book on this node, unless its source provides it itself. */
-  #derive(entry: Entry): void {
-    const { channel } = entry.state;
-    const base = this.#options.catalog.resolve(channel.derivedFrom);
-    assert(base, `${channel.name} is derived from a channel that exists`);
-    const book = this.#open(base);
-    let feed: Subscription | null = null;
-    const waiting = book.state.whenReady((failure) => {
-      if (failure) entry.state.unavailable(failure.code, failure.message);
-      else if (!book.state.provides.includes(channel.kind)) feed = deriveFrom(book.state, channel, entry.state);
-      else feed = this.#options.follower.follow(channel.name, entry.state);
-      // Its first state may have told everybody who waited, and nobody lives who did.
-      if (this.#entries.get(channel.name) !== entry) feed?.close();
-    });
-    entry.feeds.push({
-      close: () => {
-        waiting.close();
-        feed?.close();
-        this.#closeIfUnused(book);
-      },
-    });
-  }
-
-  #holdBookFor(state: ChannelState, topic: Topic): void {
-    const entry = this.#entries.get(state.channel.name);
-    if (entry && topic.info.dialect === "binance") this.#showTop(entry);
-  }
-
-  /** Spot tickers show the best bid and ask: while one is open, so is the book. */
-  #showTop({ state, feeds }: Entry): void {
-    const { channel } = state;
-    if (channel.kind !== "ticker" || channel.all !== undefined || feeds.length > 1) return;
-    const base = this.#options.catalog.resolve(channel.name.replace(/@.*$/, "@depth"));
-    if (base?.family !== "book") return;
-    const book = this.#open(base);
-    const nothing = () => undefined;
-    const hold = book.state.listen({
-      reset: nothing,
-      changed: nothing,
-      stale: nothing,
-      fresh: nothing,
-      unavailable: nothing,
-    });
-    state.top = () => (book.state.seq === null ? null : topOf(book.state.book));
-    state.whenTop = (call) => book.state.whenReady(() => call());
-    feeds.push(hold, { close: () => this.#closeIfUnused(book) });
   }
 
   #leave(topic: Topic, worker: number): void {
     if (!this.#topics.leave(topic, worker)) return;
-    const entry = this.#entries.get(topic.info.channel);
+    const entry = this.#interest.find(topic.info.channel);
     if (!entry) return;
     entry.state.detach(topic);
-    this.#closeIfUnused(entry);
-  }
-
-  #closeIfUnused(entry: Entry): void {
-    if (!entry.state.unused || entry.keepUntil > this.#options.clock.monotonicMs()) return;
-    if (this.#entries.get(entry.state.channel.name) !== entry) return;
-    this.#closeEntry(entry);
-  }
-
-  #closeEntry(entry: Entry): void {
-    this.#entries.delete(entry.state.channel.name);
-    this.#snapshots.forget(entry.state.channel.name);
-    entry.keeper?.cancel();
-    entry.state.close();
-    for (const feed of entry.feeds) feed.close();
+    this.#interest.closeIfUnused(entry);
   }
 
   #readyWithin(state: ChannelState, ms: number): Promise<boolean> {

@@ -1,8 +1,8 @@
 /**
- * The feed of the channel `instrument`: every instrument that is added or changes, in every market, as this node's registry
+ * The channel `instrument`: every instrument that is added or changes, in every market, as this node's registry
  * has it.
  *
- * On the path: instruments registry -> INSTRUMENT FEED -> the channel's own state.
+ * On the path: instruments registry -> INSTRUMENT CHANNEL -> the channel's own state.
  * Invariants: the chain is this node's own and knows no gap; its epoch is the time it began, so that no position of another
  * run or node is taken for one of its own.
  */

@@ -3,7 +3,7 @@ import type { StateReply } from "../bus/bus.ts";
 import { InstrumentRegistry } from "../channel/registry.ts";
 import type { Publication } from "../channel/types.ts";
 import { createFakeClock } from "../lib/fake-clock.ts";
-import { followInstruments } from "./instrument-feed.ts";
+import { followInstruments } from "./instrument-channel.ts";
 
 test("instruments - each one that is added or changes, in any market, in a chain of its own; nothing once it is closed", () => {
   const registry = new InstrumentRegistry();
@@ -22,13 +22,13 @@ test("instruments - each one that is added or changes, in any market, in a chain
     unavailable: never,
   };
   const channel = registry.resolve("instrument")!;
-  const feed = followInstruments(channel, consumer, registry, clock);
+  const following = followInstruments(channel, consumer, registry, clock);
   expect(states).toMatchObject([{ channel: "instrument", seq: null, state: null, stale: false }]);
   clock.advance(5);
   registry.learn("usdm", "ETHUSDT");
   registry.update("spot", "btcusdt", { status: "halt" });
   registry.update("spot", "btcusdt", { status: "halt" });
-  feed.close();
+  following.close();
   registry.update("spot", "btcusdt", { status: "trading" });
   expect(told.map(({ prev, seq, time, type }) => [type, prev, seq, time])).toEqual([
     ["items", null, 1, 1_795_321_300_005],
