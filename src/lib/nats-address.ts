@@ -29,7 +29,8 @@ export function parseNatsAddress(text: string): NatsAddress {
     !(secure || scheme.toLowerCase() === "nats") ||
     !/^\/?$/.test(url.pathname)
   ) {
-    throw new GatewayError("NATS_ADDRESS", `${JSON.stringify(text)} is no NATS server, want nats://host:4222`);
+    const shown = JSON.stringify(text.replace(/^\s*([a-z]+:\/\/)?.*@/is, "$1***@"));
+    throw new GatewayError("NATS_ADDRESS", `${shown} is no NATS server, want nats://host:4222`);
   }
   return {
     host: url.hostname.replace(/^\[(.*)\]$/, "$1"),

@@ -49,6 +49,9 @@ test("nats address - as people write them", () => {
   for (const bad of ["", "http://a", "nats://", "a:99999", "a/b", "nats://a b"]) {
     expect(() => parseNatsAddress(bad)).toThrow(GatewayError);
   }
+  for (const bad of ["http://us:p@ss/word@box", "us:p@ss/word@bo x", "nats://p@ss/word@box:99999"]) {
+    expect(() => parseNatsAddress(bad)).toThrow(/^"(\w+:\/\/)?\*\*\*@b[^@]*" is no NATS server/);
+  }
 });
 
 test("nats link - wrong addresses are told by name, and tried again", async () => {

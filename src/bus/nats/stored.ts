@@ -47,6 +47,7 @@ export class Stored {
   /** Numbers acknowledged before older ones were. */
   readonly #early = new Set<number>();
   #connection: NatsConnection | null = null;
+  /** Where acknowledgements come on this connection; '' while nothing is stored: a user may not be allowed to listen there. */
   #inbox = "";
   #ready = false;
   #preparing = false;
@@ -91,12 +92,7 @@ export class Stored {
 
   up(connection: NatsConnection): void {
     this.#connection = connection;
-    this.#inbox = `_INBOX.${nuid.next()}`;
-    connection.subscribe(`${this.#inbox}.*`, {
-      callback: (error, message) => {
-        if (error === null) this.#acknowledged(message);
-      },
-    });
+    this.#inbox = "";
     if (this.#subjects.size > 0) this.#prepare();
   }
 
@@ -155,14 +151,24 @@ export class Stored {
 
   /** Asks for the stream and then sends; again and again until it works. */
   #prepare(): void {
-    if (this.#preparing || this.#connection === null) return;
     const connection = this.#connection;
+    if (this.#preparing || connection === null || connection.isClosed()) return;
+    if (this.#inbox === "") this.#listen(connection);
     this.#preparing = true;
     const asked = [...this.#subjects];
     this.#options.ensure(connection, asked).then(
       () => this.#prepared(connection, asked.length),
       (error: unknown) => this.#unprepared(connection, error),
     );
+  }
+
+  #listen(connection: NatsConnection): void {
+    this.#inbox = `_INBOX.${nuid.next()}`;
+    connection.subscribe(`${this.#inbox}.*`, {
+      callback: (error, message) => {
+        if (error === null) this.#acknowledged(message);
+      },
+    });
   }
 
   #prepared(connection: NatsConnection, subjects: number): void {
