@@ -9,7 +9,6 @@
  */
 import type { Clock } from "../lib/clock.ts";
 import { type Checkpoint, type CheckpointHead, type CheckpointStore, mayReplace } from "./checkpoint.ts";
-import type { IngestLog } from "./sampled-log.ts";
 import type { Saver } from "./saver.ts";
 import { sleep } from "./wait.ts";
 
@@ -22,7 +21,6 @@ export interface ClaimPorts {
   readonly store: CheckpointStore;
   readonly saver: Pick<Saver, "save" | "error">;
   readonly clock: Clock;
-  readonly log: IngestLog;
   /** The shard is stopped, or lost. */
   readonly signal: AbortSignal;
   /** The token is that of a lease. */
@@ -126,9 +124,7 @@ export class Claim {
   }
 
   #notRead(error: unknown): void {
-    const { shard, log } = this.#ports;
     this.#errors++;
-    if (this.#error === null) log.warn("checkpoint not loaded: tried again every second", { shard, error });
     this.#error = error instanceof Error ? error.message : String(error);
   }
 }

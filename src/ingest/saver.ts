@@ -5,12 +5,10 @@
  * in the wrong order. At the limit: while the store is slow or away, further requests are dropped; the next one holds more.
  */
 import type { Checkpoint, CheckpointStore } from "./checkpoint.ts";
-import type { IngestLog } from "./sampled-log.ts";
 
 export interface SaverPorts {
   readonly shard: string;
   readonly store: CheckpointStore;
-  readonly log: IngestLog;
   /** Settles when what the cut holds is with the bus too; rejects if it cannot get there. */
   readonly flushed: () => Promise<void>;
   readonly cut: () => Checkpoint;
@@ -48,7 +46,7 @@ export class Saver {
     while (this.#saving !== null) await this.#saving;
   }
 
-  /** Saves a cut as of now, unless one is on its way. Never rejects: an error is counted and logged. */
+  /** Saves a cut as of now, unless one is on its way. Never rejects: an error is counted (the store tells it). */
   save(): Promise<void> {
     if (this.#saving !== null) return this.#saving;
     const saving = this.#store(this.#ports.cut());
@@ -57,22 +55,17 @@ export class Saver {
   }
 
   async #store(checkpoint: Checkpoint): Promise<void> {
-    const { store, shard, log, flushed, stored, refused } = this.#ports;
+    const { store, shard, flushed, stored, refused } = this.#ports;
     let outcome: "stored" | "refused" | "error" = "error";
     try {
       await flushed();
       outcome = (await store.save(shard, checkpoint)) ? "stored" : "refused";
     } catch (error) {
       this.#errors++;
-      // Once per outage; how it goes on is told by the counter and the status.
-      if (this.#error === null) log.warn("checkpoint not saved: tried again every second", { shard, error });
       this.#error = error instanceof Error ? error.message : String(error);
     }
     this.#saving = null;
-    if (outcome !== "error" && this.#error !== null) {
-      this.#error = null;
-      log.info("checkpoints are saved again", { shard });
-    }
+    if (outcome !== "error") this.#error = null;
     if (outcome === "stored") {
       this.#saved++;
       stored(checkpoint);

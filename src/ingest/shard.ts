@@ -90,7 +90,7 @@ export class Shard implements RecordSink {
       ...(options.historyOf === undefined ? {} : { historyOf: options.historyOf }),
     });
     this.#saver = new Saver({
-      ...{ shard: id, store: checkpoints, log },
+      ...{ shard: id, store: checkpoints },
       // A claim is made before anything was published.
       flushed: () => (this.#claim.made ? bus.flushed() : Promise.resolve()),
       cut: () => this.#cut(),
@@ -98,7 +98,7 @@ export class Shard implements RecordSink {
       refused: () => this.#claim.refused(),
     });
     this.#claim = new Claim({
-      ...{ shard: id, store: checkpoints, saver: this.#saver, clock, log, signal: this.#abort.signal },
+      ...{ shard: id, store: checkpoints, saver: this.#saver, clock, signal: this.#abort.signal },
       leased: options.token !== undefined,
       takeOver: (checkpoint) => this.#takeOver(checkpoint),
       mine: () => ({ token: this.#token, owner: this.#owner }),
