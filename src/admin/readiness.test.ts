@@ -55,6 +55,37 @@ test("readiness - stale books are told with their channels, and the node goes on
   });
 });
 
+test("readiness - what is stale and no book is not told as one; nor a book that nobody has fed yet", () => {
+  const booksOf = (channel: string, reason: string, bus = aView().bus()) =>
+    readiness(aView({ engine: () => anEngine({ stale: [{ channel, reason }] }), bus: () => bus })).parts.books;
+  const none = { state: "ok", reason: "", stale: 0, channels: [] };
+  expect(booksOf("btcusdt@trade", "no-head")).toMatchObject(none);
+  expect(booksOf("btcusdt@depth5", "checksum")).toMatchObject(none);
+  expect(booksOf("btcusdt@depth", "no-head", [])).toMatchObject(none);
+  expect(booksOf("btcusdt@depth", "no-head")).toMatchObject({ state: "degraded", reason: "1 stale", stale: 1 });
+  expect(booksOf("usdm:btcusdt@depth", "checksum", [])).toMatchObject({ reason: "1 stale" });
+});
+
+test("readiness - times are whole milliseconds", () => {
+  const { parts } = readiness(
+    aView({
+      bus: () => [{ shard: "sim", headAgeMs: 160.6976679999998, silent: false }],
+      shards: () => [
+        aShard({ status: { state: { name: "connected" }, lagMs: 1.25, records: 1, reconnects: 0 } }),
+        aShard({ status: { state: { name: "connected" }, lagMs: null, records: 1, reconnects: 0 } }),
+      ],
+      edge: () => anEdge({ workers: [{ worker: 0, up: true, restarts: 0, loopLagMs: 0.7 }] }),
+      loopLagMs: () => 3.2,
+    }),
+  );
+  expect(parts).toMatchObject({
+    bus: { shards: [{ headAgeMs: 161 }] },
+    sources: { shards: [{ lagMs: 1 }, { lagMs: null }] },
+    edge: { workers: [{ loopLagMs: 1 }] },
+    loop: { lagMs: 3 },
+  });
+});
+
 test("readiness - bad records are shown with their source", () => {
   const state = readiness(aView({ shards: () => [aShard({ badRecords: { json: 7 } })] }));
   expect(state.parts.sources).toMatchObject({ shards: [{ shard: "sim", badRecords: { json: 7 } }] });

@@ -4,6 +4,7 @@
  * Invariants: `ok` and `degraded` may take traffic, `down` may not; a node that lost a source it had goes on serving
  * (its subscribers were told), a node that never had one does not begin to.
  */
+import type { StaleReason } from "../channel/types.ts";
 import type { ConfigView, NodeView, RoutesView, ShardView } from "./view.ts";
 
 export type PartState = "ok" | "degraded" | "down";
@@ -25,6 +26,10 @@ export interface Readiness {
 export const LOOP_LAG_MS_MAX = 1000;
 /** Stale channels named in the answer; the rest is a number. */
 const NAMES_MAX = 20;
+
+/** How the channels of books end, and why they are stale if it is not their source that said so. */
+const BOOK = "@depth";
+const UNHEARD: readonly string[] = ["no-head", "disconnected"] satisfies StaleReason[];
 
 export function readiness(view: NodeView): Readiness {
   const parts: Record<string, Part> = {
@@ -50,6 +55,9 @@ export function readiness(view: NodeView): Readiness {
   return { ready: Object.values(parts).every(({ state }) => state !== "down"), node: view.nodeId, parts };
 }
 
+/** Parts of a millisecond tell nobody anything. */
+const rounded = (ms: number | null): number | null => (ms === null ? null : Math.round(ms));
+
 const worst = (states: readonly PartState[]): PartState =>
   states.includes("down") ? "down" : states.includes("degraded") ? "degraded" : "ok";
 
@@ -64,7 +72,7 @@ function sources(shards: readonly ShardView[]): Part {
       state,
       epoch,
       status: status.state,
-      lagMs: status.lagMs,
+      lagMs: rounded(status.lagMs),
       lagRecords: status.lagRecords ?? null,
       records: status.records,
       reconnects: status.reconnects,
@@ -92,20 +100,23 @@ function books(view: NodeView): Part {
     staleAtSource += shard.staleBooks;
     for (const [cause, count] of Object.entries(shard.resyncs)) resyncs[cause] = (resyncs[cause] ?? 0) + count;
   }
-  const count = Math.max(stale.length, staleAtSource);
+  // Trades and values may be stale too, and so may a book that nobody feeds yet: none of them is a book that is wrong.
+  const isFed = view.bus().length > 0;
+  const wrong = stale.filter(({ channel, reason }) => channel.endsWith(BOOK) && (isFed || !UNHEARD.includes(reason)));
+  const count = Math.max(wrong.length, staleAtSource);
   return {
     state: count === 0 ? "ok" : "degraded",
     reason: count === 0 ? "" : `${count} stale`,
     known,
     staleAtSource,
-    stale: stale.length,
-    channels: stale.slice(0, NAMES_MAX),
+    stale: wrong.length,
+    channels: wrong.slice(0, NAMES_MAX),
     resyncs,
   };
 }
 
 function bus(view: NodeView): Part {
-  const shards = view.bus();
+  const shards = view.bus().map((shard) => ({ ...shard, headAgeMs: rounded(shard.headAgeMs) }));
   const { kind, connected, reason: why } = view.busLink();
   const silent = shards.filter((shard) => shard.silent).map(({ shard }) => shard);
   const reasons = [
@@ -153,10 +164,18 @@ function configPart(config: ConfigView): Part {
 function workers(list: NonNullable<ReturnType<NodeView["edge"]>>["workers"]): Part {
   const down = list.filter(({ up }) => !up).map(({ worker }) => worker);
   const state = down.length === 0 && list.length > 0 ? "ok" : down.length < list.length ? "degraded" : "down";
-  return { state, reason: state === "ok" ? "" : `workers down: ${down.join(", ") || "all"}`, workers: list };
+  return {
+    state,
+    reason: state === "ok" ? "" : `workers down: ${down.join(", ") || "all"}`,
+    workers: list.map((worker) => ({ ...worker, loopLagMs: rounded(worker.loopLagMs) })),
+  };
 }
 
 function loop(lagMs: number): Part {
   const down = lagMs > LOOP_LAG_MS_MAX;
-  return { state: down ? "down" : "ok", reason: down ? `main thread lags ${Math.round(lagMs)} ms` : "", lagMs };
+  return {
+    state: down ? "down" : "ok",
+    reason: down ? `main thread lags ${Math.round(lagMs)} ms` : "",
+    lagMs: Math.round(lagMs),
+  };
 }
