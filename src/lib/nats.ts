@@ -8,57 +8,23 @@
  * server that does not answer pings for 4.5 s is given up.
  * At the limit: attempts are 0.1 to 2 s apart, so that a server that is back is found within 2 s.
  */
-import { readFileSync } from "node:fs";
-import {
-  type ConnectionOptions,
-  connect,
-  credsAuthenticator,
-  errors,
-  type NatsConnection,
-  nkeyAuthenticator,
-  type TlsOptions,
-} from "@nats-io/transport-node";
+import type { NatsConnection } from "@nats-io/transport-node";
 import { createBackoff } from "./backoff.ts";
 import { type Clock, wallMs } from "./clock.ts";
 import { GatewayError } from "./errors.ts";
 import type { Log } from "./log.ts";
-import { hostPort, lookForNats, type NatsAddress, parseNatsAddress } from "./nats-address.ts";
+import { hostPort, type NatsAddress, parseNatsAddress } from "./nats-address.ts";
+import { connectNats, type NatsConnectOptions, PING_MS, PINGS_OUT_MAX } from "./nats-connect.ts";
 
-/** What an operator says. */
-export interface NatsSettings {
-  /** As parseNatsAddress reads them; one of them is used, others when it fails. */
-  readonly servers: readonly string[];
-  readonly user?: string | undefined;
-  readonly password?: string | undefined;
-  readonly token?: string | undefined;
-  /** Path of a credentials file (JWT and key); read again for each connection. */
-  readonly credentials?: string | undefined;
-  /** Path of a file with an nkey's seed; read again for each connection. */
-  readonly nkeySeed?: string | undefined;
-  /** Paths of PEM files; `{}` asks for TLS with the system's authorities. */
-  readonly tls?:
-    | { readonly ca?: string | undefined; readonly cert?: string | undefined; readonly key?: string | undefined }
-    | undefined;
-}
+export type { NatsSettings } from "./nats-connect.ts";
 
-export interface NatsLinkOptions extends NatsSettings {
-  /** What the server's monitoring calls us. */
-  readonly name: string;
+export interface NatsLinkOptions extends NatsConnectOptions {
   readonly clock: Clock;
   /** Uniform in [0, 1): spreads attempts, picks the first server. */
   readonly random: () => number;
   readonly log: Pick<Log, "info" | "warn">;
-  /** Where `host:port` is really dialled. */
-  readonly resolveAddress?: (hostPort: string) => string;
-  /** The server sends us nothing of what we publish. */
-  readonly noEcho?: boolean;
-  /** How long one attempt may take. Default 3000. */
-  readonly timeoutMs?: number;
   /** The longest pause between two attempts. Default 2000. */
   readonly retryMaxMs?: number;
-  /** How often the server is asked for a sign of life, and how many may stay unanswered. Default 1500 and 2. */
-  readonly pingMs?: number;
-  readonly pingsOutMax?: number;
 }
 
 export type NatsLinkState =
@@ -106,8 +72,6 @@ export interface NatsLink {
   close(): Promise<void>;
 }
 
-const PING_MS = 1500;
-const PINGS_OUT_MAX = 2;
 const RETRY_MIN_MS = 100;
 const RETRY_MAX_MS = 2000;
 /** A connection that lived so long was a good one: attempts start from the shortest pause again. */
@@ -201,7 +165,9 @@ class Link implements NatsLink {
     while (!signal.aborted) {
       let error: GatewayError;
       try {
-        const [connection, server] = await this.#attempt();
+        const address = this.#addresses[this.#turn++ % this.#addresses.length] as NatsAddress;
+        const server = hostPort(address.host, address.port);
+        const connection = await connectNats(address, this.#options, signal);
         const since = clock.monotonicMs();
         attempt = 0;
         if (++connects > 1) this.counters.reconnects++;
@@ -239,49 +205,6 @@ class Link implements NatsLink {
       signal.addEventListener("abort", done);
       if (signal.aborted) done();
     });
-  }
-
-  /** A connection to the next server, or why there is none. */
-  async #attempt(): Promise<[NatsConnection, string]> {
-    const { resolveAddress = (same: string) => same, timeoutMs = 3000 } = this.#options;
-    const address = this.#addresses[this.#turn++ % this.#addresses.length] as NatsAddress;
-    const named = hostPort(address.host, address.port);
-    const dialled = resolveAddress(named);
-    const real = dialled === named ? address : parseNatsAddress(dialled);
-    await lookForNats(real.host, real.port, timeoutMs, this.#closing.signal);
-    const options = { ...this.#library(address), servers: hostPort(real.host, real.port), timeout: timeoutMs };
-    try {
-      return [await connect(options), named];
-    } catch (cause) {
-      throw refusal(cause, named);
-    }
-  }
-
-  #library(address: NatsAddress): ConnectionOptions {
-    const { name, user, password, token, credentials, nkeySeed, tls, noEcho = false } = this.#options;
-    const asked = tls !== undefined || address.tls;
-    // `servername` goes through to the runtime; the certificate is for the name, not for where it is dialled.
-    const secure: TlsOptions & { servername: string } = {
-      ...pem("ca", tls?.ca),
-      ...pem("cert", tls?.cert),
-      ...pem("key", tls?.key),
-      servername: address.host,
-    };
-    const who = address.user === "" ? { user, pass: password } : { user: address.user, pass: address.password };
-    return {
-      name,
-      noEcho,
-      reconnect: false,
-      ignoreClusterUpdates: true,
-      noAsyncTraces: true,
-      pingInterval: this.#options.pingMs ?? PING_MS,
-      maxPingOut: this.#options.pingsOutMax ?? PINGS_OUT_MAX,
-      ...(who.user === undefined ? {} : { user: who.user, pass: who.pass ?? "" }),
-      ...(token === undefined ? {} : { token }),
-      ...(credentials === undefined ? {} : { authenticator: credsAuthenticator(read(credentials)) }),
-      ...(nkeySeed === undefined ? {} : { authenticator: nkeyAuthenticator(seedIn(nkeySeed)) }),
-      ...(asked ? { tls: secure } : {}),
-    };
   }
 
   /** Until the connection is gone; returns why. */
@@ -346,40 +269,4 @@ class Link implements NatsLink {
     else this.counters.serverErrors++;
     this.#options.log.warn("NATS server says", { error: error.message });
   }
-}
-
-/** The file's text as the library wants it; nothing for no path. */
-const pem = (field: string, path: string | undefined): Record<string, string> =>
-  path === undefined ? {} : { [field]: read(path).toString("utf8") };
-
-function read(path: string): Buffer {
-  try {
-    return readFileSync(path);
-  } catch (cause) {
-    throw new GatewayError("NATS_FILE", `cannot read ${path} (${cause instanceof Error ? cause.message : cause})`, {
-      cause,
-    });
-  }
-}
-
-/** The seed: the first word of the file that begins as one. */
-const seedIn = (path: string): Uint8Array =>
-  new TextEncoder().encode(/\bS[A-Z2-7]{50,}/.exec(read(path).toString("utf8"))?.[0] ?? "");
-
-function refusal(cause: unknown, server: string): GatewayError {
-  const message = cause instanceof Error ? cause.message : String(cause);
-  if (cause instanceof GatewayError) return cause;
-  if (cause instanceof errors.AuthorizationError || cause instanceof errors.UserAuthenticationExpiredError) {
-    const what = "check user and password, token or credentials file";
-    return new GatewayError("NATS_AUTH", `${server} refuses us (${message}): ${what}`, { cause });
-  }
-  if (/credentials|nkey|jwt/i.test(message)) {
-    return new GatewayError("NATS_AUTH", `the credentials file or nkey seed cannot be used (${message})`, { cause });
-  }
-  if (/tls|certificate|ssl/i.test(message)) {
-    return new GatewayError("NATS_TLS", `no TLS with ${server} (${message}): check tls.ca, tls.cert, tls.key`, {
-      cause,
-    });
-  }
-  return new GatewayError("NATS_UNREACHABLE", `${server} cannot be reached (${message})`, { cause });
 }
