@@ -109,6 +109,10 @@ export class ChannelState implements ChannelConsumer, DerivedFrom, Standing {
     this.header = headerOf(reply);
     if (newEpoch) this.#notices.epoch(this.header.epoch);
     this.provides = reply.provides;
+    const isFirst = this.ready && !newEpoch && this.seq === null && this.channel.family === "items";
+    const start = reply.history[0] ? reply.history[0].prev : reply.seq;
+    // Who waits for the first item of the epoch is not to take a later one for it.
+    if (isFirst && start !== null) this.epochGaps.lost(start, reply.time, this.rungs.values());
     if (reply.stale && this.channel.family === "book") this.#loadStale();
     else this.#load(reply, this.ready && !newEpoch ? this.seq : null);
     // Until the new epoch has a book, clients still show that of the old one.

@@ -45,6 +45,15 @@ export class EpochGaps {
     this.#owed.clear();
   }
 
+  /** Nothing of this epoch had come, and what can still be had of it begins behind `end`. */
+  lost(end: number, time: number, rungs: Iterable<Rung>): void {
+    for (const rung of rungs) {
+      if (this.#owed.has(rung)) continue;
+      rung.write(gapSegment(this.floor, end, time, { missed: null, reason: "source" }));
+    }
+    this.tell(end + 1, time);
+  }
+
   /** Sessions go from one rung to another: if they are owed the gap, they are owed it there too. */
   moving(from: Rung, to: Rung): void {
     const owed = this.#owed.get(from);
