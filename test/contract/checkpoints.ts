@@ -8,6 +8,9 @@ import { Random } from "../../sim/random.ts";
 import type { Publication } from "../../src/channel/types.ts";
 import { type Checkpoint, type CheckpointStore, mayReplace } from "../../src/ingest/checkpoint.ts";
 import { withoutState } from "../../src/ingest/checkpoints/serialise.ts";
+import { ToldCheckpoints } from "../../src/ingest/checkpoints/told.ts";
+import { RecordingLog } from "../../src/ingest/testing/rig.ts";
+import { systemClock } from "../../src/lib/clock.ts";
 import { GatewayError } from "../../src/lib/errors.ts";
 import { TEST_MS_MAX, waitFor } from "../lib/wait.ts";
 
@@ -191,7 +194,9 @@ export function checkpointsContract(name: string, { open, server }: CheckpointsC
   test(
     `${name} - a server that is away or hangs rejects within seconds; it is found again with what it had`,
     () =>
-      using(async (store) => {
+      using(async (bare) => {
+        const log = new RecordingLog();
+        const store = new ToldCheckpoints(bare as Required<CheckpointStore>, systemClock(), log);
         const shard = freshShard();
         // It may give up before a busy machine answers.
         const isStored = (offset: number) => (): Promise<boolean> =>
@@ -224,6 +229,12 @@ export function checkpointsContract(name: string, { open, server }: CheckpointsC
             () => false,
           );
         await waitFor(has, "what was stored last");
+        // What is told is taken back in the end; nobody wants to see a stack.
+        expect([log.lines[0]?.level, log.lines.at(-1)?.level]).toEqual(["warn", "info"]);
+        const errors = log.lines.flatMap(({ level, fields }) =>
+          level === "warn" ? [(fields as { error: unknown }).error] : [],
+        );
+        expect(errors.filter((error) => typeof error !== "string")).toEqual([]);
       }, server.open),
     TEST_MS_MAX,
   );

@@ -15,6 +15,7 @@ import type { NatsConnection } from "@nats-io/transport-node";
 import { GatewayError } from "../../lib/errors.ts";
 import type { NatsLink } from "../../lib/nats.ts";
 import { type Checkpoint, type CheckpointHead, type CheckpointStore, mayReplace } from "../checkpoint.ts";
+import { sentenceOf } from "../jetstream/streams.ts";
 import type { IngestLog } from "../sampled-log.ts";
 import {
   type Body,
@@ -156,9 +157,9 @@ export class JetstreamCheckpoints implements CheckpointStore {
     try {
       const connection = await this.#connected();
       return await ask(await this.#open(connection), connection);
-    } catch (cause) {
-      const said = cause instanceof Error ? cause.message : String(cause);
-      throw new GatewayError("CHECKPOINT_STORE", `the checkpoint of ${shard}: ${said}`, { cause });
+    } catch (error) {
+      const cause = sentenceOf(error, { subject: "", stream: `KV_${this.#bucket}`, domain: null });
+      throw new GatewayError("CHECKPOINT_STORE", `the checkpoint of ${shard}: ${cause.message}`, { cause });
     }
   }
 

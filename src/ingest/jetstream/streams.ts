@@ -71,6 +71,11 @@ export function sentenceOf(cause: unknown, { stream, domain }: StreamChoice): Ga
     const where = domain === null ? "this server or account" : `the domain ${domain}`;
     return new GatewayError("JETSTREAM_API", `JetStream is not enabled for ${where}`, { cause });
   }
+  if (/^timeout$/i.test(message)) {
+    return new GatewayError("JETSTREAM_API", "JetStream does not answer in time: it hangs, or has no leader", {
+      cause,
+    });
+  }
   if (/permissions violation/i.test(message)) {
     return new GatewayError("JETSTREAM_API", `the user may not use JetStream (${message})`, { cause });
   }
