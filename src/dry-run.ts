@@ -16,6 +16,7 @@ import {
   type Mapper,
   mapperKinds,
   reasonOf,
+  type Skipped,
 } from "./ingest/mapper/mod.ts";
 import { createRouteMapper } from "./ingest/mapper/route.ts";
 import { createTopicPattern } from "./ingest/topic-pattern.ts";
@@ -35,7 +36,7 @@ export interface DryRunChoice {
 export type DryRunResult =
   | { readonly updates: readonly MappedUpdate[]; readonly faults: readonly string[] }
   | { readonly malformed: string }
-  | { readonly skipped: string };
+  | Skipped;
 
 export type DryRun = (record: string) => DryRunResult;
 
@@ -56,7 +57,7 @@ type Mapped = ReturnType<Mapper["map"]>;
 
 function resultOf(mapped: Mapped, catalog: Pick<Catalog, "resolve"> | null): DryRunResult {
   if ("malformed" in mapped) return { malformed: reasonOf(mapped) };
-  if ("skipped" in mapped) return { skipped: mapped.skipped };
+  if ("skipped" in mapped) return mapped;
   const faults = mapped.flatMap((update) => {
     const channel = catalog?.resolve(update.channel);
     if (channel === undefined) return [];

@@ -29,6 +29,7 @@ import { oneEach } from "./merge.ts";
 import type { ChannelOwners } from "./owners.ts";
 import { type IngestLog, SampledLog, sample } from "./sampled-log.ts";
 import type { SourceRecord } from "./source.ts";
+import { UnmatchedLog } from "./unmatched-log.ts";
 
 export interface PipelineOptions {
   readonly shard: string;
@@ -70,6 +71,7 @@ export class Pipeline {
   readonly chains: Chains;
   readonly #options: PipelineOptions;
   readonly #log: SampledLog;
+  readonly #unmatched: UnmatchedLog;
   readonly #decimals: DecimalsSeen;
   readonly #derivedKinds: ReadonlySet<Kind>;
   #derivation: Derivation;
@@ -86,6 +88,7 @@ export class Pipeline {
   constructor(options: PipelineOptions) {
     this.#options = options;
     this.#log = new SampledLog(options.log, options.clock);
+    this.#unmatched = new UnmatchedLog(options.log, options.shard);
     this.#decimals = new DecimalsSeen((...seen) => options.catalog.seen(...seen));
     this.#derivedKinds = new Set([...DERIVABLE].filter((kind) => !options.provides.has(kind)));
     const bookEvents = (channel: Channel): BookEvents => this.#bookEvents(channel);
@@ -188,6 +191,7 @@ export class Pipeline {
     }
     if ("skipped" in mapped) {
       count(counters.refused, mapped.skipped);
+      if (mapped.skipped === "unmatched") this.#unmatched.tell(mapped, value);
       return NO_UPDATES;
     }
     return oneEach(mapped, () => {

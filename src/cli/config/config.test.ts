@@ -134,7 +134,11 @@ test("config dry-run - and why it becomes nothing", async () => {
     "",
   ]);
   const other = await config(["dry-run", document, "--json", "--topic", "md.trade.ethusdt"], trade);
-  expect(other).toEqual({ status: 0, out: '{"skipped":"unmatched"}\n', err: "" });
+  expect(other).toEqual({
+    status: 0,
+    out: '{"skipped":"unmatched","advice":"list its symbol in instruments"}\n',
+    err: "",
+  });
 });
 
 test("config dry-run - one mapper alone, and what cannot be run", async () => {

@@ -130,7 +130,13 @@ const SKIPPED: Readonly<Record<string, string>> = {
 
 function said(result: DryRunResult, number: number): string[] {
   if ("malformed" in result) return [`record ${number}: malformed: ${result.malformed}`];
-  if ("skipped" in result) return [`record ${number}: skipped as ${result.skipped}: ${SKIPPED[result.skipped]}`];
+  if ("skipped" in result) {
+    const { skipped, symbol, advice } = result;
+    const whose = symbol === undefined ? "" : ` (${symbol})`;
+    return [
+      `record ${number}: skipped as ${skipped}: ${SKIPPED[skipped]}${whose}${advice === undefined ? "" : `: ${advice}`}`,
+    ];
+  }
   const { updates, faults } = result;
   return [
     `record ${number}: ${count(updates.length, "update")}`,

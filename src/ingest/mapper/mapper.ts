@@ -43,6 +43,9 @@ export interface Malformed {
 export interface Skipped {
   /** The symbol is no instrument of ours, the record is of another mapper (`when`, another interval), or has no content. */
   readonly skipped: "unmatched" | "filtered" | "empty";
+  /** unmatched: whose record it is, as the record or its topic spells it, and what would make it one of ours. */
+  readonly symbol?: string;
+  readonly advice?: string;
 }
 
 export interface Mapper {

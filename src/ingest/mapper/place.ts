@@ -16,7 +16,8 @@ import type { Learn, Malformed, Skipped } from "./mapper.ts";
 const SYMBOL = "{symbol}";
 const CACHED_MAX = 100_000;
 
-export const UNMATCHED: Skipped = { skipped: "unmatched" };
+/** Of a topic that stands for no symbol of ours. */
+export const UNMATCHED: Skipped = { skipped: "unmatched", advice: "list its symbol in instruments" };
 export const FILTERED: Skipped = { skipped: "filtered" };
 const NO_SYMBOL: Malformed = { malformed: "no symbol" };
 const REFUSED: Malformed = { malformed: "refused symbol" };
@@ -36,6 +37,8 @@ export class Place {
   readonly #symbol: string;
   readonly #isTemplate: boolean;
   readonly #tools: PlaceTools;
+  readonly #unlisted: string;
+  readonly #another: string;
   readonly #known = new Map<string, string>();
 
   /** `topic` has passed the checks of the configuration. */
@@ -49,6 +52,8 @@ export class Place {
     this.#symbol = this.#isTemplate ? "" : parsed.symbol;
     this.topic = this.#isTemplate ? topic : channelName(parsed.market, parsed.symbol, parsed.stream, defaultMarket);
     this.#tools = tools;
+    this.#unlisted = `list it in instruments, market ${this.market}`;
+    this.#another = `give it a mapping of its own: this one is for ${this.topic}`;
   }
 
   /**
@@ -56,11 +61,14 @@ export class Place {
    * `market` are what the record says itself, undefined where it is silent.
    */
   channelOf(told: string, spelling: unknown, market: unknown): string | Malformed | Skipped {
-    if (typeof market === "string" && this.market !== "" && market !== this.market) return UNMATCHED;
     const named = typeof spelling === "string" ? spelling : "";
+    if (typeof market === "string" && this.market !== "" && market !== this.market) {
+      return { skipped: "unmatched", symbol: `${market}:${told || named}`, advice: this.#another };
+    }
     if (!this.#isTemplate) {
       if (this.#symbol === "" || (told === "" && named === "")) return this.topic;
-      return symbolOf(told || named) === this.#symbol ? this.topic : UNMATCHED;
+      if (symbolOf(told || named) === this.#symbol) return this.topic;
+      return { skipped: "unmatched", symbol: told || named, advice: this.#another };
     }
     const asked = told || named;
     if (asked === "") return NO_SYMBOL;
@@ -72,7 +80,7 @@ export class Place {
     const { registry, learn, listed } = this.#tools;
     const symbol = symbolOf(asked);
     if (registry.find(this.market, symbol) === null) {
-      if (listed(this.market)) return UNMATCHED;
+      if (listed(this.market)) return { skipped: "unmatched", symbol: named || asked, advice: this.#unlisted };
       const spelling = symbolOf(named) === symbol ? named : symbol.toUpperCase();
       if (learn(this.market, spelling) === null) return REFUSED;
     }

@@ -31,7 +31,8 @@ function route(mappings: readonly RouteMapping[], options: Options = {}) {
   const map = (value: unknown, on = topic) => mapper.map(record(value, on));
   const channels = (value: unknown, on = topic): unknown => {
     const mapped = map(value, on);
-    return "malformed" in mapped || "skipped" in mapped ? mapped : mapped.map(({ channel }) => channel);
+    if ("skipped" in mapped) return { skipped: mapped.skipped };
+    return "malformed" in mapped ? mapped : mapped.map(({ channel }) => channel);
   };
   return { mapper, map, channels, registry, refused };
 }
@@ -93,6 +94,23 @@ test("route mapper - several mappings take of a record what is theirs", () => {
   expect(channels(depth("BTCUSDT"))).toEqual(["btcusdt@depth"]);
   expect(channels({ ...depth("BTCUSDT"), ...trade("BTCUSDT") })).toEqual(["btcusdt@trade", "btcusdt@depth"]);
   expect(channels(trade("ETHUSDT"))).toEqual(UNMATCHED);
+});
+
+test("route mapper - an unmatched record says whose it is, and what would make it ours", () => {
+  const one = route([{ mapper: "trade_v1", ws_topic: "spot:btcusdt@trade" }]);
+  expect(one.map(trade("ETH/USDT"))).toEqual({
+    skipped: "unmatched",
+    symbol: "ETH/USDT",
+    advice: "give it a mapping of its own: this one is for btcusdt@trade",
+  });
+  expect(one.map(trade("BTCUSDT", { market: "usdm" }))).toMatchObject({ symbol: "usdm:BTCUSDT" });
+  const listed = { instruments: ["spot"], listed: ["spot"] };
+  const unlisted = { skipped: "unmatched", symbol: "ETH-USDT", advice: "list it in instruments, market spot" } as const;
+  expect(route([TRADES, BOOKS], listed).map(trade("ETH-USDT"))).toEqual(unlisted);
+  expect(route([{ mapper: "kraken_v2", ws_topic: "{symbol}@depth" }], listed).map(KRAKEN_BOOK)).toMatchObject({
+    skipped: "unmatched",
+    symbol: "btcusd",
+  });
 });
 
 test("route mapper - malformed only if no mapping understood it, for the first reason", () => {

@@ -119,17 +119,17 @@ function mapWith(parts: readonly Part[], record: BrokerRecord, symbol: string): 
   };
   if (parts.length === 1) return (parts[0] as Part)(record, text, symbol);
   let updates: readonly MappedUpdate[] | null = null;
-  let isUnmatched = false;
+  let unmatched: Skipped | null = null;
   let malformed: Malformed | null = null;
   for (const part of parts) {
     const mapped = part(record, text, symbol);
     if ("malformed" in mapped) malformed = worse(malformed, mapped);
-    else if ("skipped" in mapped) isUnmatched ||= mapped.skipped === "unmatched";
+    else if ("skipped" in mapped) unmatched = mapped.skipped === "unmatched" ? mapped : unmatched;
     else updates = updates === null ? mapped : [...updates, ...mapped];
   }
   if (updates !== null) return updates;
   // A record of an unknown symbol was understood.
-  return isUnmatched ? UNMATCHED : (malformed ?? FILTERED);
+  return unmatched ?? malformed ?? FILTERED;
 }
 
 const worse = (first: Malformed | null, next: Malformed): Malformed =>
@@ -171,10 +171,11 @@ class Sorting {
       if (parsed === null || place.stream !== parsed.stream || place.market !== parsed.market) continue;
       const found = place.channelOf(parsed.symbol, parsed.symbol, parsed.market);
       if (found === channel) decision = "taken";
-      else if (decision === FILTERED) decision = UNMATCHED;
+      else if (decision === FILTERED) decision = typeof found === "object" && "skipped" in found ? found : UNMATCHED;
     }
     // An unknown symbol may become known.
-    if (decision !== UNMATCHED && this.#decided.size < DECIDED_MAX) this.#decided.set(channel, decision);
+    const isFinal = decision === "taken" || decision.skipped !== "unmatched";
+    if (isFinal && this.#decided.size < DECIDED_MAX) this.#decided.set(channel, decision);
     return decision;
   }
 }
