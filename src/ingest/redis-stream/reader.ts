@@ -11,6 +11,7 @@
 import { createBackoff } from "../../lib/backoff.ts";
 import { type Clock, wallMs } from "../../lib/clock.ts";
 import { GatewayError } from "../../lib/errors.ts";
+import { Outage } from "../../lib/outage.ts";
 import type { RedisArgument } from "../../lib/redis.ts";
 import type { BrokerState } from "../broker.ts";
 import type { IngestLog } from "../sampled-log.ts";
@@ -118,6 +119,12 @@ export class Reader {
     const { clock, random, source, log, connect } = this.#options;
     const backoff = createBackoff(BACKOFF_FIRST_MS, BACKOFF_MAX_MS, random);
     const { signal } = this.#abort;
+    const [away, back] = ["redis streams are not read", "redis streams are read again"];
+    const outage = new Outage({ log, clock, away, back, fields: { source } });
+    const worked = (): void => {
+      backoff.reset();
+      outage.worked();
+    };
     while (!signal.aborted && this.#readings.size > 0) {
       try {
         const connection = await connect();
@@ -125,7 +132,7 @@ export class Reader {
         this.#connections++;
         this.#failures = 0;
         for (const reading of this.#readings.values()) reading.admitted = false;
-        await this.#serve(connection, backoff.reset);
+        await this.#serve(connection, worked);
       } catch (error) {
         this.#connection?.close();
         if (signal.aborted) return;
@@ -135,7 +142,7 @@ export class Reader {
         const pauseMs = backoff.next();
         const retryAt = wallMs(clock) + Math.ceil(pauseMs);
         this.#state = { name: "connecting", attempt: backoff.attempts + 1, retryAt, error: said };
-        log.warn("redis streams are not read", { source, error: said, attempt: backoff.attempts, pauseMs });
+        outage.failed(error);
         await sleep(clock, pauseMs, signal);
       } finally {
         this.#connection?.close();
