@@ -237,7 +237,12 @@ test("config - faults of the file name the file and the field", () => {
   expect(of({ source: { kind: "simm" } })).toContain('c.json: source.kind: "simm" is wrong');
   expect(of({ source: { kind: "replay" } })).toContain("is missing, want the path of a recorded feed");
   expect(of([])).toBe("--config c.json: want one JSON object with settings");
-  expect(refusal({ config: "c.json" }, {}, { "/here/c.json": "{" })).toStartWith("--config c.json: not JSON");
+  const ofText = (text: string) => refusal({ config: "c.json" }, {}, { "/here/c.json": text });
+  expect(ofText("{")).toBe('--config c.json: not JSON, line 1, column 2: want a name in "" here');
+  expect(ofText('{\n  "port": 1, // mine\n}')).toBe(
+    "--config c.json: not JSON, line 2, column 14: comments are not allowed in JSON: leave this one out",
+  );
+  expect(ofText('\uFEFF{"prot":1}')).toBe('c.json: prot: no such field, did you mean "port"?');
   expect(refusal({ config: "no.json" })).toStartWith("--config no.json: cannot read it");
 });
 

@@ -9,6 +9,7 @@ import { availableParallelism, hostname } from "node:os";
 import { dirname, resolve } from "node:path";
 import type { z } from "zod";
 import { canonicalTopic } from "../channel/topic-settings.ts";
+import { Lines, scanJson, withoutMark } from "../lib/json-scan.ts";
 import { nearest } from "../lib/nearest.ts";
 import { checkBus, locateBus } from "./bus.ts";
 import { checkCheckpoints, locateCheckpoints } from "./checkpoints.ts";
@@ -88,16 +89,16 @@ function readConfigFile(
   const path = resolve(world.cwd, given);
   let text: string;
   try {
-    text = world.readFile(path);
+    text = withoutMark(world.readFile(path));
   } catch (error) {
     throw refuse(`--config ${given}: cannot read it (${error instanceof Error ? error.message : String(error)})`);
   }
-  let content: unknown;
-  try {
-    content = JSON.parse(text);
-  } catch (error) {
-    throw refuse(`--config ${given}: not JSON (${error instanceof Error ? error.message : String(error)})`);
+  const { fault } = scanJson(text);
+  if (fault !== null) {
+    const { line, column } = new Lines(text).of(fault.offset);
+    throw refuse(`--config ${given}: not JSON, line ${line}, column ${column}: ${fault.message}`);
   }
+  const content: unknown = JSON.parse(text);
   if (typeof content !== "object" || content === null || Array.isArray(content)) {
     throw refuse(`--config ${given}: want one JSON object with settings`);
   }

@@ -19,7 +19,7 @@ test("json scan - a fault is told where it stands", () => {
     ["[1 2]", 3, 'want a comma or "]" here'],
     ["{a:1}", 1, 'want a name in "" here'],
     ["['a']", 1, "texts stand in \"\", not in ''"],
-    ["// x\n1", 0, "JSON has no comments"],
+    ["// x\n1", 0, "comments are not allowed in JSON: leave this one out"],
     ['["a\nb"]', 3, "a text ends on its line"],
     ['["a', 3, "the text has no end"],
     ['["\\x"]', 2, "no such escape in a text"],

@@ -28,6 +28,9 @@ export interface Twice {
   readonly offset: number;
 }
 
+/** Text as it is meant: some editors put a byte order mark before it, which JSON does not know. */
+export const withoutMark = (text: string): string => (text.startsWith("\uFEFF") ? text.slice(1) : text);
+
 /** One pass over the text: what is wrong with it, and members whose name their object has already. */
 export function scanJson(text: string): { readonly fault: JsonFault | null; readonly twice: readonly Twice[] } {
   const twice: Twice[] = [];
@@ -107,6 +110,7 @@ const BLANK = /[ \t\n\r]*/y;
 const STRING_BODY = /(?:[^"\\\p{Cc}]|[\x7f-\x9f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*/uy;
 const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 const WORD = /[A-Za-z_]+/y;
+const COMMENT = /^(?:\/\/|\/\*|#)/;
 
 class Scanner {
   readonly #text: string;
@@ -205,7 +209,6 @@ class Scanner {
     this.#at = start;
     const rest = this.#text.slice(start, start + 2);
     if (rest === "") throw this.#fault("the document ends too early");
-    if (rest === "//" || rest === "/*") throw this.#fault("JSON has no comments");
     if (rest.startsWith("'")) throw this.#fault("texts stand in \"\", not in ''");
     throw this.#fault("want a value here");
   }
@@ -227,8 +230,10 @@ class Scanner {
     return true;
   }
 
+  /** A comment may stand where anything else is wanted. */
   #fault(message: string): Fault {
-    return new Fault(this.#at, message);
+    const isComment = COMMENT.test(this.#text.slice(this.#at, this.#at + 2));
+    return new Fault(this.#at, isComment ? "comments are not allowed in JSON: leave this one out" : message);
   }
 }
 

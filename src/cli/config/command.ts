@@ -9,6 +9,7 @@ import { type Command, Option } from "commander";
 import { isMarket } from "../../channel/name.ts";
 import type { DryRunChoice } from "../../dry-run.ts";
 import { GatewayError } from "../../lib/errors.ts";
+import { withoutMark } from "../../lib/json-scan.ts";
 import type * as Tools from "./tools.ts";
 
 export interface ConfigWorld {
@@ -91,7 +92,7 @@ function marketOf({ defaultMarket }: Flags): string {
 
 function read(file: string): string {
   try {
-    return readFileSync(file, "utf8");
+    return withoutMark(readFileSync(file, "utf8"));
   } catch (error) {
     throw new GatewayError(
       "USAGE",

@@ -123,6 +123,22 @@ test("config dry-run - a record becomes updates of a route's channels", async ()
   expect(news.out).toContain('  announcement  json value, time 0\n    {"json":"{\\"text\\": \\"hello\\"}"}');
 });
 
+test("config - a byte order mark is no mistake; a comment is one, with its place", async () => {
+  const path = join(folder, "marked.json");
+  writeFileSync(path, `\uFEFF${JSON.stringify(DOCUMENT)}`);
+  expect((await config(["show", path])).status).toBe(0);
+  expect(await config(["validate", path])).toMatchObject({
+    status: 0,
+    out: expect.stringContaining("marked.json: valid"),
+  });
+  writeFileSync(path, '{\n  "topics": [] // none\n}');
+  const { status, out } = await config(["validate", path]);
+  expect([status, out.split("\n")[1]]).toEqual([
+    1,
+    "  2:16 not JSON: comments are not allowed in JSON: leave this one out",
+  ]);
+});
+
 test("config dry-run - and why it becomes nothing", async () => {
   const records = [trade.replace('"t"', '"x"'), trade.replace("1.50", "1,50"), "{"].join("\n");
   const { status, out } = await config(["dry-run", document, "--topic", "md.trade.btcusdt"], records);

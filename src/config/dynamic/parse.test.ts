@@ -84,6 +84,14 @@ test("dynamic config - what is left out is filled in", () => {
   expect(configOf({})).toMatchObject({ datasource: [], topics: [], routes: [], limits: context.limits });
 });
 
+const COMMENT = "comments are not allowed in JSON: leave this one out";
+
+test("dynamic config - a byte order mark before the document is no mistake, and moves none", () => {
+  expect(configOf(`\uFEFF${JSON.stringify({ limits: { subscriptionsMax: 5 } })}`).limits.subscriptionsMax).toBe(5);
+  const broken = parse("\uFEFF{x}");
+  expect("mistakes" in broken && broken.mistakes[0]).toMatchObject({ line: 1, column: 2 });
+});
+
 test("dynamic config - faults of the document as a whole", () => {
   expect(mistakesOf("[]")).toEqual([
     ": want one JSON object with datasource, topics, routes, mappers, instruments, limits",
@@ -95,7 +103,10 @@ test("dynamic config - faults of the document as a whole", () => {
   for (const [text, message] of [
     ['{"a":1,}', "the comma before it is one too many"],
     ["{'a':1}", 'want a name in "" here'],
-    ['{"a":1 // no\n}', 'want a comma or "}" here'],
+    ['{"a":1 // no\n}', COMMENT],
+    ['{ /* no */ "a":1}', COMMENT],
+    ["[1, # no\n2]", COMMENT],
+    ["{} // no", COMMENT],
     ["", "the document ends too early"],
     [`${"[".repeat(200)}`, "nested deeper than 100"],
   ] as const) {

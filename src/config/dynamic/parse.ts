@@ -9,7 +9,7 @@
 import type { InstrumentSpec } from "../../channel/registry.ts";
 import { splitSpelling } from "../../channel/registry.ts";
 import type { EdgeLimits } from "../../edge/config.ts";
-import { Lines, scanJson } from "../../lib/json-scan.ts";
+import { Lines, scanJson, withoutMark } from "../../lib/json-scan.ts";
 import { limitsSchemaOver } from "../limits.ts";
 import { checkLists } from "./check-lists.ts";
 import { checkRoutes } from "./check-routes.ts";
@@ -21,7 +21,8 @@ import { type DynamicConfig, type DynamicContext, ENTRY_VERSION, type Parsed, ty
 /** Of the text in UTF-16 units; an operator's document has a few thousand. */
 export const DOCUMENT_LENGTH_MAX = 32 * 1024 * 1024;
 
-export function parseDynamic(text: string, context: DynamicContext): Parsed {
+export function parseDynamic(given: string, context: DynamicContext): Parsed {
+  const text = withoutMark(given);
   const whole = (message: string, offset = 0): Parsed => ({
     mistakes: [{ path: "", message, ...new Lines(text).of(offset) }],
     warnings: [],
