@@ -28,48 +28,48 @@ interface Question {
 
 export class Asker {
   inFlight = 0;
-  private readonly options: AskerOptions;
-  private queue: Question[] = [];
+  readonly #options: AskerOptions;
+  #queue: Question[] = [];
   /** First of the queue that was not sent yet. */
-  private next = 0;
-  private readonly timers = new Set<Timer>();
-  private closed = false;
+  #next = 0;
+  readonly #timers = new Set<Timer>();
+  #closed = false;
 
   constructor(options: AskerOptions) {
-    this.options = options;
+    this.#options = options;
   }
 
   get queued(): number {
-    return this.queue.length - this.next;
+    return this.#queue.length - this.#next;
   }
 
   /** `write` may return null when the time comes: then nobody wants the answer any more. */
   ask(write: Question["write"], answered: Question["answered"]): void {
-    this.queue.push({ write, answered });
-    this.sendNext();
+    this.#queue.push({ write, answered });
+    this.#sendNext();
   }
 
   /** No answer is handed on any more, no question sent. */
   close(): void {
-    this.closed = true;
-    for (const timer of this.timers) timer.cancel();
-    this.timers.clear();
+    this.#closed = true;
+    for (const timer of this.#timers) timer.cancel();
+    this.#timers.clear();
   }
 
-  private sendNext(): void {
-    while (this.inFlight < this.options.inFlightMax && this.next < this.queue.length) {
-      const question = this.queue[this.next++]!;
+  #sendNext(): void {
+    while (this.inFlight < this.#options.inFlightMax && this.#next < this.#queue.length) {
+      const question = this.#queue[this.#next++]!;
       const request = question.write();
-      if (request !== null) this.send(request, question.answered);
+      if (request !== null) this.#send(request, question.answered);
     }
-    if (this.next === this.queue.length || this.next > 1000) {
-      this.queue = this.queue.slice(this.next);
-      this.next = 0;
+    if (this.#next === this.#queue.length || this.#next > 1000) {
+      this.#queue = this.#queue.slice(this.#next);
+      this.#next = 0;
     }
   }
 
-  private send(request: StateRequest, answered: Question["answered"]): void {
-    const { bus, clock, timeoutMs, counters } = this.options;
+  #send(request: StateRequest, answered: Question["answered"]): void {
+    const { bus, clock, timeoutMs, counters } = this.#options;
     this.inFlight++;
     counters.requests++;
     let open = true;
@@ -80,17 +80,17 @@ export class Asker {
       }
       open = false;
       timer.cancel();
-      this.timers.delete(timer);
+      this.#timers.delete(timer);
       this.inFlight--;
-      if (this.closed) return;
+      if (this.#closed) return;
       answered(answer);
-      this.sendNext();
+      this.#sendNext();
     };
     const timer = clock.after(timeoutMs, () => {
       const message = `no owner answered for ${request.channel} within ${timeoutMs} ms`;
       end({ ok: false, error: new GatewayError("BUS_NO_ANSWER", message) });
     });
-    this.timers.add(timer);
+    this.#timers.add(timer);
     bus.request(request).then(
       (reply) => end({ ok: true, reply }),
       (error: unknown) => end({ ok: false, error: asGatewayError(error) }),

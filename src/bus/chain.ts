@@ -16,8 +16,8 @@ import type { ShardHeader, StateReply, StateRequest } from "./bus.ts";
 import type { ChannelConsumer, StateCause } from "./consumer.ts";
 import { continuation } from "./continuation.ts";
 import type { FollowerCounters } from "./follower-status.ts";
+import type { HeardShard } from "./heard-shard.ts";
 import { Inquiry, type InquiryHost } from "./inquiry.ts";
-import type { Shard } from "./shard-table.ts";
 
 /** Numbers of protocol/codes.ts, which the bus does not import. */
 export const UNKNOWN_CHANNEL = 1203;
@@ -35,7 +35,7 @@ export interface ChainHost extends InquiryHost {
   readonly heldTotalMax: number;
   /** Publications held in all chains. */
   heldTotal: number;
-  shard(name: string): Shard<Chain>;
+  shard(name: string): HeardShard<Chain>;
 }
 
 interface Held {
@@ -47,63 +47,63 @@ export class Chain {
   readonly channel: string;
   readonly user: string;
   readonly consumer: ChannelConsumer;
-  private readonly host: ChainHost;
+  readonly #host: ChainHost;
 
   /** The follower hands publications straight on while this is set; then `shard` is. */
   open = false;
   closed = false;
   /** Null until the first state. */
-  shard: Shard<Chain> | null = null;
+  shard: HeardShard<Chain> | null = null;
   epoch = "";
   /** The consumer's position in the epoch. */
   last: number | null = null;
 
   /** What the consumer was told and has not been taken back. */
-  private toldStale: StaleReason | null = null;
-  private toldUnavailable = false;
-  private held: Held[] = [];
+  #toldStale: StaleReason | null = null;
+  #toldUnavailable = false;
+  #held: Held[] = [];
   /** Highest seq a HEAD named in this epoch. */
-  private headSeq = -1;
+  #headSeq = -1;
 
-  private readonly inquiry: Inquiry;
-  private failures = 0;
+  readonly #inquiry: Inquiry;
+  #failures = 0;
   /** Questions in a row that were asked from the same position. */
-  private stuck = 0;
-  private whole = false;
+  #stuck = 0;
+  #whole = false;
   /** Questions because of other shards, since the channel was found in its shard. */
-  private doubts = 0;
+  #doubts = 0;
   /** Where we stood, and which epochs we had heard of, when the question was sent. */
-  private asked: { epoch: string; last: number | null; heardOf: readonly string[] } | null = null;
+  #asked: { epoch: string; last: number | null; heardOf: readonly string[] } | null = null;
   /** An epoch other than ours that a publication named. */
-  private hint = "";
+  #hint = "";
 
   constructor(channel: string, user: string, consumer: ChannelConsumer, host: ChainHost) {
     this.channel = channel;
     this.user = user;
     this.consumer = consumer;
-    this.host = host;
-    this.inquiry = new Inquiry(
+    this.#host = host;
+    this.#inquiry = new Inquiry(
       host,
-      () => this.question(),
-      (answer) => this.answered(answer),
+      () => this.#question(),
+      (answer) => this.#answered(answer),
     );
   }
 
   get stale(): boolean {
-    return this.toldStale !== null;
+    return this.#toldStale !== null;
   }
 
   /** First interest. */
   start(): void {
-    this.inquiry.ask();
+    this.#inquiry.ask();
   }
 
   close(): void {
     this.closed = true;
     this.open = false;
-    this.inquiry.close();
+    this.#inquiry.close();
     this.shard?.chains.delete(this);
-    this.takeHeld();
+    this.#takeHeld();
   }
 
   /** A publication that is not simply the next one of an open chain. */
@@ -112,61 +112,64 @@ export class Chain {
       if (!this.step(p, header)) this.heal();
       return;
     }
-    const shard = this.host.shard(header.shard);
+    const shard = this.#host.shard(header.shard);
     const refusal = shard.refusal(header);
-    if (refusal !== null) this.host.counters[refusal]++;
-    else if (this.shard !== null && this.shard !== shard) this.doubtShard();
-    else this.holdWhileClosed(p, header);
+    if (refusal !== null) this.#host.counters[refusal]++;
+    else if (this.shard !== null && this.shard !== shard) this.#doubtShard();
+    else this.#holdWhileClosed(p, header);
   }
 
   /** A HEAD of our shard named our channel's last seq. */
   headSays(epoch: string, seq: number): void {
     if (epoch === this.epoch) {
-      this.headSeq = Math.max(this.headSeq, seq);
-      if (this.open) this.check();
+      this.#headSeq = Math.max(this.#headSeq, seq);
+      if (this.open) this.#check();
     }
-    this.inquiry.askNow();
+    this.#inquiry.askNow();
   }
 
   /** A HEAD of our shard came with another epoch than ours. */
   epochChanged(): void {
-    if (this.open) this.check();
+    if (this.open) this.#check();
   }
 
   /** A HEAD of our shard is missing for too long. */
   shardSilent(): void {
     this.open = false;
-    this.tellStale("no-head");
+    this.#tellStale("no-head");
   }
 
   /** HEADs are back. `seq`: what the HEAD says our last is; undefined if it does not name us. */
   shardBack(epoch: string, seq: number | undefined, full: boolean): void {
-    if (this.inquiry.asking) return;
-    if (this.inquiry.pausing) {
-      this.inquiry.askNow();
+    if (this.#inquiry.asking) return;
+    if (this.#inquiry.pausing) {
+      this.#inquiry.askNow();
       return;
     }
     const confirmed = epoch === this.epoch && (seq === undefined ? full && this.last === null : seq === this.last);
-    if (confirmed) this.resume([], null);
-    else this.inquiry.ask();
+    if (confirmed) this.#resume([], null);
+    else this.#inquiry.ask();
   }
 
   /** Asks at once if it pauses now: somebody new may answer. */
   retryNow(): void {
-    this.inquiry.askNow();
+    this.#inquiry.askNow();
   }
 
-  /** Hands `p` on or drops it; false if something must be healed first. */
+  /**
+   * Hands `p` on or drops it; false if something must be healed first. This one and `heal` are private and not #, so that
+   * the simulation's own tests can put mistakes in their place.
+   */
   private step(p: Publication, header: ShardHeader): boolean {
-    const { counters } = this.host;
-    const shard = this.host.shard(header.shard);
+    const { counters } = this.#host;
+    const shard = this.#host.shard(header.shard);
     const refusal = shard.refusal(header);
     if (refusal !== null) {
       counters[refusal]++;
       return true;
     }
     if (shard !== this.shard) {
-      this.doubtShard();
+      this.#doubtShard();
       return true;
     }
     if (this.last !== null && p.seq <= this.last) {
@@ -174,7 +177,7 @@ export class Chain {
       return true;
     }
     if (header.epoch !== this.epoch) {
-      this.hint = header.epoch;
+      this.#hint = header.epoch;
       return false;
     }
     if (p.prev !== this.last) {
@@ -187,32 +190,32 @@ export class Chain {
   }
 
   /** Another shard speaks for our channel: refused, but it may have moved there, which only an owner can say. */
-  private doubtShard(): void {
-    this.host.counters.foreign++;
-    if (!this.inquiry.busy) this.inquiry.askLater(++this.doubts);
+  #doubtShard(): void {
+    this.#host.counters.foreign++;
+    if (!this.#inquiry.busy) this.#inquiry.askLater(++this.#doubts);
   }
 
-  private holdWhileClosed(p: Publication, header: ShardHeader): void {
-    this.hold(p, header);
+  #holdWhileClosed(p: Publication, header: ShardHeader): void {
+    this.#hold(p, header);
     // Nobody knew the channel, or not in its new epoch; now somebody does. Once, not for each that follows.
-    if (this.held.length === 1 && header.epoch !== this.epoch) this.inquiry.askNow();
+    if (this.#held.length === 1 && header.epoch !== this.epoch) this.#inquiry.askNow();
   }
 
-  private hold(p: Publication, header: ShardHeader): void {
-    const { host } = this;
-    if (this.held.length >= host.heldMax || host.heldTotal >= host.heldTotalMax) {
-      this.takeHeld();
+  #hold(p: Publication, header: ShardHeader): void {
+    const host = this.#host;
+    if (this.#held.length >= host.heldMax || host.heldTotal >= host.heldTotalMax) {
+      this.#takeHeld();
       host.counters.overflows++;
-      this.tellStale("sequence");
+      this.#tellStale("sequence");
     }
-    this.held.push({ p, header });
+    this.#held.push({ p, header });
     host.heldTotal++;
   }
 
-  private takeHeld(): Held[] {
-    const { held } = this;
-    this.held = [];
-    this.host.heldTotal -= held.length;
+  #takeHeld(): Held[] {
+    const held = this.#held;
+    this.#held = [];
+    this.#host.heldTotal -= held.length;
     return held;
   }
 
@@ -222,108 +225,108 @@ export class Chain {
    */
   private heal(): void {
     this.open = false;
-    if (this.closed || this.inquiry.busy) return;
-    const progress = this.asked === null || this.asked.epoch !== this.epoch || this.asked.last !== this.last;
+    if (this.closed || this.#inquiry.busy) return;
+    const progress = this.#asked === null || this.#asked.epoch !== this.epoch || this.#asked.last !== this.last;
     if (progress) {
-      this.stuck = 0;
-      this.whole = false;
-      this.inquiry.ask();
+      this.#stuck = 0;
+      this.#whole = false;
+      this.#inquiry.ask();
       return;
     }
-    this.stuck++;
-    this.whole = this.stuck >= STUCK_MAX;
-    this.tellStale("sequence");
-    this.inquiry.askLater(this.stuck);
+    this.#stuck++;
+    this.#whole = this.#stuck >= STUCK_MAX;
+    this.#tellStale("sequence");
+    this.#inquiry.askLater(this.#stuck);
   }
 
-  private question(): StateRequest {
-    this.asked = { epoch: this.epoch, last: this.last, heardOf: [this.hint, this.shard?.epoch ?? ""] };
-    this.hint = "";
-    const since = this.last === null || this.whole ? null : { epoch: this.epoch, seq: this.last };
+  #question(): StateRequest {
+    this.#asked = { epoch: this.epoch, last: this.last, heardOf: [this.#hint, this.shard?.epoch ?? ""] };
+    this.#hint = "";
+    const since = this.last === null || this.#whole ? null : { epoch: this.epoch, seq: this.last };
     return { channel: this.channel, user: this.user, since };
   }
 
-  private answered(answer: Answer): void {
+  #answered(answer: Answer): void {
     if (!answer.ok) {
-      this.failed(UNAVAILABLE, answer.error.message);
+      this.#failed(UNAVAILABLE, answer.error.message);
     } else if (answer.reply !== null) {
-      this.replied(answer.reply);
+      this.#replied(answer.reply);
     } else if (this.shard === null) {
-      this.failed(UNKNOWN_CHANNEL, `no owner knows ${this.channel}`);
+      this.#failed(UNKNOWN_CHANNEL, `no owner knows ${this.channel}`);
     } else {
       // An owner knew it: that one is away and the others cannot know, or its new epoch has nothing on it yet. That may
       // end at once (a replay that starts over), so the first time nobody is told.
-      this.failed(UNAVAILABLE, `no owner answers for ${this.channel}`, this.failures > 0);
+      this.#failed(UNAVAILABLE, `no owner answers for ${this.channel}`, this.#failures > 0);
     }
   }
 
-  private replied(reply: StateReply): void {
-    const shard = this.host.shard(reply.shard);
+  #replied(reply: StateReply): void {
+    const shard = this.#host.shard(reply.shard);
     const refusal = shard.refusal(reply);
     if (refusal === null) {
-      this.apply(reply, shard);
+      this.#apply(reply, shard);
       return;
     }
-    this.host.counters[refusal]++;
-    this.failed(UNAVAILABLE, `only a former owner of ${this.channel} answers`);
+    this.#host.counters[refusal]++;
+    this.#failed(UNAVAILABLE, `only a former owner of ${this.channel} answers`);
   }
 
-  private failed(code: number, message: string, tell = true): void {
-    this.failures++;
-    this.host.counters.requestFailures++;
-    if (tell) this.tellStale("sequence");
+  #failed(code: number, message: string, tell = true): void {
+    this.#failures++;
+    this.#host.counters.requestFailures++;
+    if (tell) this.#tellStale("sequence");
     if (this.closed) return;
-    if (!this.toldUnavailable && (code === UNKNOWN_CHANNEL || this.failures >= FAILURES_MAX)) {
-      this.toldUnavailable = true;
+    if (!this.#toldUnavailable && (code === UNKNOWN_CHANNEL || this.#failures >= FAILURES_MAX)) {
+      this.#toldUnavailable = true;
       this.consumer.unavailable(code, message);
     }
-    this.inquiry.askLater(this.failures);
+    this.#inquiry.askLater(this.#failures);
   }
 
-  private apply(reply: StateReply, shard: Shard<Chain>): void {
+  #apply(reply: StateReply, shard: HeardShard<Chain>): void {
     this.open = false;
-    this.failures = 0;
+    this.#failures = 0;
     const sameShard = shard === this.shard;
-    if (sameShard || this.shard === null) this.judgeEpochs(reply, shard);
+    if (sameShard || this.shard === null) this.#judgeEpochs(reply, shard);
     if (!sameShard || reply.epoch !== this.epoch) {
-      this.restart(reply, shard, this.shard === null ? "first" : "epoch");
+      this.#restart(reply, shard, this.shard === null ? "first" : "epoch");
       return;
     }
     const missing = continuation(reply, this.last);
     if (missing !== null) {
       // While the shard is silent nothing may follow; its next HEAD asks again.
-      if (!shard.silent) this.resume(missing, reply);
+      if (!shard.silent) this.#resume(missing, reply);
     } else if (reply.after === null) {
-      this.restart(reply, shard, "heal");
+      this.#restart(reply, shard, "heal");
     } else {
-      this.host.counters.badReplies++;
+      this.#host.counters.badReplies++;
       this.heal();
     }
   }
 
   /** Every other epoch we had heard of before we asked has ended. */
-  private judgeEpochs(reply: StateReply, shard: Shard<Chain>): void {
-    for (const epoch of [this.epoch, ...(this.asked?.heardOf ?? [])]) {
+  #judgeEpochs(reply: StateReply, shard: HeardShard<Chain>): void {
+    for (const epoch of [this.epoch, ...(this.#asked?.heardOf ?? [])]) {
       if (epoch !== reply.epoch) shard.retire(epoch);
     }
     if (shard.epoch === "" || shard.isRetired(shard.epoch)) shard.epoch = reply.epoch;
   }
 
   /** The chain is whole with `missing`: hands them on, then what was held. */
-  private resume(missing: readonly Publication[], header: ShardHeader | null): void {
-    this.toldUnavailable = false;
-    if (this.toldStale !== null) {
-      this.toldStale = null;
+  #resume(missing: readonly Publication[], header: ShardHeader | null): void {
+    this.#toldUnavailable = false;
+    if (this.#toldStale !== null) {
+      this.#toldStale = null;
       this.consumer.fresh();
     }
     if (header !== null && missing.length > 0) {
-      this.host.counters.heals++;
-      this.handOn(missing, header);
+      this.#host.counters.heals++;
+      this.#handOn(missing, header);
     }
-    this.drain();
+    this.#drain();
   }
 
-  private handOn(publications: readonly Publication[], header: ShardHeader): void {
+  #handOn(publications: readonly Publication[], header: ShardHeader): void {
     for (const p of publications) {
       if (this.closed) return;
       this.last = p.seq;
@@ -332,38 +335,38 @@ export class Chain {
   }
 
   /** Starts over from the owner's state. */
-  private restart(reply: StateReply, shard: Shard<Chain>, cause: StateCause): void {
-    const { counters } = this.host;
+  #restart(reply: StateReply, shard: HeardShard<Chain>, cause: StateCause): void {
+    const { counters } = this.#host;
     const before = cause === "heal" && this.last !== null ? this.last : -1;
-    this.moveTo(shard);
+    this.#moveTo(shard);
     this.epoch = reply.epoch;
-    if (cause !== "heal") this.headSeq = -1;
-    this.toldStale = null;
-    this.toldUnavailable = false;
+    if (cause !== "heal") this.#headSeq = -1;
+    this.#toldStale = null;
+    this.#toldUnavailable = false;
     counters.states++;
     if (cause === "epoch") counters.epochs++;
 
     const items = cause === "first" || reply.state !== null ? [] : reply.history.filter((p) => p.seq > before);
     this.last = items.length > 0 ? items[0]!.prev : reply.seq;
     this.consumer.state(items.length > 0 ? { ...reply, seq: this.last, history: [] } : reply, cause);
-    this.handOn(items, reply);
+    this.#handOn(items, reply);
     if (this.closed) return;
-    if (shard.silent) this.tellStale("no-head");
-    else this.drain();
+    if (shard.silent) this.#tellStale("no-head");
+    else this.#drain();
   }
 
-  private moveTo(shard: Shard<Chain>): void {
+  #moveTo(shard: HeardShard<Chain>): void {
     if (shard === this.shard) return;
     this.shard?.chains.delete(this);
     this.shard = shard;
-    this.doubts = 0;
+    this.#doubts = 0;
     shard.chains.add(this);
   }
 
   /** Hands on what was held and opens the chain; stops at the next thing to heal. Stays closed meanwhile. */
-  private drain(): void {
-    while (this.held.length > 0) {
-      const batch = this.takeHeld().sort((a, b) => a.p.seq - b.p.seq);
+  #drain(): void {
+    while (this.#held.length > 0) {
+      const batch = this.#takeHeld().sort((a, b) => a.p.seq - b.p.seq);
       for (let i = 0; i < batch.length; i++) {
         if (this.closed) return;
         const { p, header } = batch[i]!;
@@ -374,25 +377,25 @@ export class Chain {
     }
     if (this.closed) return;
     this.open = true;
-    this.check();
+    this.#check();
   }
 
   /** Whether what HEADs said agrees with where we stand. */
-  private check(): void {
+  #check(): void {
     const { shard } = this;
     if (shard === null) return;
     if (shard.epoch !== this.epoch && !shard.isRetired(shard.epoch)) {
       this.heal();
-    } else if (this.headSeq > (this.last ?? -1)) {
-      this.host.counters.headGaps++;
+    } else if (this.#headSeq > (this.last ?? -1)) {
+      this.#host.counters.headGaps++;
       this.heal();
     }
   }
 
-  private tellStale(reason: StaleReason): void {
-    if (this.shard === null || this.toldStale !== null) return;
-    this.toldStale = reason;
-    this.host.counters.staled++;
+  #tellStale(reason: StaleReason): void {
+    if (this.shard === null || this.#toldStale !== null) return;
+    this.#toldStale = reason;
+    this.#host.counters.staled++;
     this.consumer.stale(reason);
   }
 }

@@ -15,7 +15,7 @@ import type { Bus, BusMessage, Head, Subscription } from "./bus.ts";
 import { Chain, type ChainHost } from "./chain.ts";
 import type { ChannelConsumer } from "./consumer.ts";
 import { type FollowerStatus, newCounters, type ShardHealth } from "./follower-status.ts";
-import { Shard } from "./shard-table.ts";
+import { HeardShard } from "./heard-shard.ts";
 
 export type { ChannelConsumer, StateCause } from "./consumer.ts";
 export type { FollowerCounters, FollowerStatus, ShardHealth } from "./follower-status.ts";
@@ -75,157 +75,157 @@ export const createFollower = (options: FollowerOptions): Follower => new BusFol
 const keyOf = (channel: string, user: string): string => (user === "" ? channel : `${channel}\n${user}`);
 
 class BusFollower implements Follower {
-  private readonly options: FollowerOptions;
-  private readonly clock: Clock;
-  private readonly headTimeoutMs: number;
+  readonly #options: FollowerOptions;
+  readonly #clock: Clock;
+  readonly #headTimeoutMs: number;
   /** By keyOf. Lists are replaced, never changed, so that they can be walked while consumers come and go. */
-  private readonly chains = new Map<string, readonly Chain[]>();
-  private readonly topics = new Map<string, Topic>();
-  private readonly shardTable = new Map<string, Shard<Chain>>();
-  private readonly counters = newCounters();
-  private readonly asker: Asker;
-  private readonly host: ChainHost;
-  private readonly headSubscription: Subscription;
-  private watchTimer: Timer;
-  private watchedAt: number;
-  private closed = false;
+  readonly #chains = new Map<string, readonly Chain[]>();
+  readonly #topics = new Map<string, Topic>();
+  readonly #shardTable = new Map<string, HeardShard<Chain>>();
+  readonly #counters = newCounters();
+  readonly #asker: Asker;
+  readonly #host: ChainHost;
+  readonly #headSubscription: Subscription;
+  #watchTimer: Timer;
+  #watchedAt: number;
+  #closed = false;
 
   constructor(options: FollowerOptions) {
-    this.options = options;
+    this.#options = options;
     const { bus, clock } = options;
     const random = options.random ?? Math.random;
-    this.clock = clock;
-    this.headTimeoutMs = options.headTimeoutMs ?? 2000;
-    this.asker = new Asker({
+    this.#clock = clock;
+    this.#headTimeoutMs = options.headTimeoutMs ?? 2000;
+    this.#asker = new Asker({
       bus,
       clock,
       timeoutMs: options.requestTimeoutMs ?? 2000,
       inFlightMax: options.requestsInFlightMax ?? 64,
-      counters: this.counters,
+      counters: this.#counters,
     });
-    this.host = {
-      counters: this.counters,
+    this.#host = {
+      counters: this.#counters,
       heldMax: options.heldMax ?? 10_000,
       heldTotalMax: options.heldTotalMax ?? 200_000,
       heldTotal: 0,
-      shard: (name) => this.shard(name),
-      ask: (write, answered) => this.asker.ask(write, answered),
+      shard: (name) => this.#shard(name),
+      ask: (write, answered) => this.#asker.ask(write, answered),
       later: (attempt, call) => {
         const pause = Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** Math.min(attempt - 1, 10));
         return clock.after(pause * (0.75 + 0.25 * random()), call);
       },
     };
-    this.headSubscription = bus.heads((head) => this.heard(head));
-    this.watchedAt = clock.monotonicMs();
-    this.watchTimer = clock.after(this.watchMs, this.watch);
+    this.#headSubscription = bus.heads((head) => this.heard(head));
+    this.#watchedAt = clock.monotonicMs();
+    this.#watchTimer = clock.after(this.#watchMs, this.#watch);
   }
 
   follow(channel: string, consumer: ChannelConsumer, user = ""): Subscription {
     const key = keyOf(channel, user);
-    const topic = this.options.topicOf(channel, user);
-    const chain = new Chain(channel, user, consumer, this.host);
-    this.chains.set(key, [...(this.chains.get(key) ?? []), chain]);
-    this.enter(topic);
+    const topic = this.#options.topicOf(channel, user);
+    const chain = new Chain(channel, user, consumer, this.#host);
+    this.#chains.set(key, [...(this.#chains.get(key) ?? []), chain]);
+    this.#enter(topic);
     chain.start();
     return {
       close: () => {
         if (chain.closed) return;
         chain.close();
-        const rest = (this.chains.get(key) ?? []).filter((other) => other !== chain);
-        if (rest.length === 0) this.chains.delete(key);
-        else this.chains.set(key, rest);
-        this.leave(topic);
+        const rest = (this.#chains.get(key) ?? []).filter((other) => other !== chain);
+        if (rest.length === 0) this.#chains.delete(key);
+        else this.#chains.set(key, rest);
+        this.#leave(topic);
       },
     };
   }
 
   shardOf(channel: string, user = ""): ShardHealth | null {
-    const chain = this.chains.get(keyOf(channel, user))?.find((one) => one.shard !== null);
-    return chain?.shard?.health(this.clock.monotonicMs()) ?? null;
+    const chain = this.#chains.get(keyOf(channel, user))?.find((one) => one.shard !== null);
+    return chain?.shard?.health(this.#clock.monotonicMs()) ?? null;
   }
 
   shards(): readonly ShardHealth[] {
-    const now = this.clock.monotonicMs();
-    return [...this.shardTable.values()].map((shard) => shard.health(now));
+    const now = this.#clock.monotonicMs();
+    return [...this.#shardTable.values()].map((shard) => shard.health(now));
   }
 
   status(): FollowerStatus {
-    const chains = this.allChains();
+    const chains = this.#allChains();
     return {
       chains: chains.length,
       staleChains: chains.filter((chain) => chain.stale).length,
-      topics: this.topics.size,
-      held: this.host.heldTotal,
-      requestsInFlight: this.asker.inFlight,
-      requestsQueued: this.asker.queued,
-      counters: { ...this.counters },
+      topics: this.#topics.size,
+      held: this.#host.heldTotal,
+      requestsInFlight: this.#asker.inFlight,
+      requestsQueued: this.#asker.queued,
+      counters: { ...this.#counters },
       shards: this.shards(),
     };
   }
 
   close(): void {
-    if (this.closed) return;
-    this.closed = true;
-    this.watchTimer.cancel();
-    this.headSubscription.close();
-    this.asker.close();
-    for (const chain of this.allChains()) chain.close();
-    this.chains.clear();
-    for (const topic of this.topics.values()) {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#watchTimer.cancel();
+    this.#headSubscription.close();
+    this.#asker.close();
+    for (const chain of this.#allChains()) chain.close();
+    this.#chains.clear();
+    for (const topic of this.#topics.values()) {
       topic.linger?.cancel();
       topic.subscription.close();
     }
-    this.topics.clear();
+    this.#topics.clear();
   }
 
-  private enter(name: string): void {
-    let topic = this.topics.get(name);
+  #enter(name: string): void {
+    let topic = this.#topics.get(name);
     if (topic === undefined) {
-      topic = { subscription: this.options.bus.subscribe(name, this.onMessage), chains: 0, linger: null };
-      this.topics.set(name, topic);
+      topic = { subscription: this.#options.bus.subscribe(name, this.#onMessage), chains: 0, linger: null };
+      this.#topics.set(name, topic);
     }
     topic.linger?.cancel();
     topic.linger = null;
     topic.chains++;
   }
 
-  private leave(name: string): void {
-    const topic = this.topics.get(name);
+  #leave(name: string): void {
+    const topic = this.#topics.get(name);
     if (topic === undefined || --topic.chains > 0) return;
-    topic.linger = this.clock.after(this.options.lingerMs ?? 60_000, () => {
-      this.topics.delete(name);
+    topic.linger = this.#clock.after(this.#options.lingerMs ?? 60_000, () => {
+      this.#topics.delete(name);
       topic.subscription.close();
     });
   }
 
-  private readonly onMessage = (message: BusMessage): void => {
+  readonly #onMessage = (message: BusMessage): void => {
     const { publications } = message;
     for (let i = 0; i < publications.length; i++) {
       const p = publications[i]!;
-      const chains = this.chains.get(p.user === "" ? p.channel : keyOf(p.channel, p.user));
+      const chains = this.#chains.get(p.user === "" ? p.channel : keyOf(p.channel, p.user));
       if (chains !== undefined) handOver(chains, p, message);
     }
   };
 
   heard(head: Head): void {
-    const fresh = !this.shardTable.has(head.shard);
-    const shard = this.shard(head.shard);
+    const fresh = !this.#shardTable.has(head.shard);
+    const shard = this.#shard(head.shard);
     const refusal = shard.refusal(head);
     if (refusal !== null) {
-      this.counters[refusal]++;
+      this.#counters[refusal]++;
       return;
     }
     const wasSilent = shard.silent;
     const newEpoch = head.epoch !== shard.headEpoch;
-    shard.heard(head, this.clock.monotonicMs());
-    if (fresh || wasSilent) this.retryUnplaced();
+    shard.heard(head, this.#clock.monotonicMs());
+    if (fresh || wasSilent) this.#retryUnplaced();
     if (wasSilent) {
-      this.options.log?.warn({ shard: shard.name, chains: shard.chains.size }, "HEADs of the shard are back");
-      this.bringBack(shard, head);
+      this.#options.log?.warn({ shard: shard.name, chains: shard.chains.size }, "HEADs of the shard are back");
+      this.#bringBack(shard, head);
       return;
     }
     for (const [channel, user, seq] of head.last) {
-      for (const chain of this.chains.get(keyOf(channel, user)) ?? []) {
+      for (const chain of this.#chains.get(keyOf(channel, user)) ?? []) {
         if (chain.shard === shard) chain.headSays(head.epoch, seq);
         else if (chain.shard === null) chain.retryNow();
       }
@@ -233,7 +233,7 @@ class BusFollower implements Follower {
     if (newEpoch) for (const chain of [...shard.chains]) chain.epochChanged();
   }
 
-  private bringBack(shard: Shard<Chain>, head: Head): void {
+  #bringBack(shard: HeardShard<Chain>, head: Head): void {
     const seqs = new Map(head.last.map(([channel, user, seq]) => [keyOf(channel, user), seq]));
     for (const chain of [...shard.chains]) {
       chain.shardBack(head.epoch, seqs.get(keyOf(chain.channel, chain.user)), head.full);
@@ -241,48 +241,48 @@ class BusFollower implements Follower {
   }
 
   /** Somebody new may know the channels that nobody knew. */
-  private retryUnplaced(): void {
-    for (const chain of this.allChains()) if (chain.shard === null) chain.retryNow();
+  #retryUnplaced(): void {
+    for (const chain of this.#allChains()) if (chain.shard === null) chain.retryNow();
   }
 
-  private get watchMs(): number {
-    return Math.min(250, this.headTimeoutMs / 8);
+  get #watchMs(): number {
+    return Math.min(250, this.#headTimeoutMs / 8);
   }
 
   /** Looks for shards without HEADs. A stall of this very node is not counted against them: their HEADs wait in line. */
-  private readonly watch = (): void => {
-    const now = this.clock.monotonicMs();
-    const stalledMs = now - this.watchedAt - this.watchMs;
-    this.watchedAt = now;
-    for (const shard of [...this.shardTable.values()]) {
-      if (stalledMs > this.watchMs) shard.headAt += stalledMs;
-      this.watchShard(shard, now - shard.headAt);
+  readonly #watch = (): void => {
+    const now = this.#clock.monotonicMs();
+    const stalledMs = now - this.#watchedAt - this.#watchMs;
+    this.#watchedAt = now;
+    for (const shard of [...this.#shardTable.values()]) {
+      if (stalledMs > this.#watchMs) shard.headAt += stalledMs;
+      this.#watchShard(shard, now - shard.headAt);
     }
-    if (!this.closed) this.watchTimer = this.clock.after(this.watchMs, this.watch);
+    if (!this.#closed) this.#watchTimer = this.#clock.after(this.#watchMs, this.#watch);
   };
 
-  private watchShard(shard: Shard<Chain>, ageMs: number): void {
+  #watchShard(shard: HeardShard<Chain>, ageMs: number): void {
     if (ageMs > FORGET_SHARD_MS && shard.chains.size === 0) {
-      this.shardTable.delete(shard.name);
-    } else if (ageMs > this.headTimeoutMs && !shard.silent) {
+      this.#shardTable.delete(shard.name);
+    } else if (ageMs > this.#headTimeoutMs && !shard.silent) {
       shard.silent = true;
       const chains = [...shard.chains];
-      this.options.log?.warn({ shard: shard.name, ageMs, chains: chains.length }, "no HEAD of the shard: stale");
+      this.#options.log?.warn({ shard: shard.name, ageMs, chains: chains.length }, "no HEAD of the shard: stale");
       for (const chain of chains) chain.shardSilent();
     }
   }
 
-  private shard(name: string): Shard<Chain> {
-    let shard = this.shardTable.get(name);
+  #shard(name: string): HeardShard<Chain> {
+    let shard = this.#shardTable.get(name);
     if (shard === undefined) {
-      shard = new Shard<Chain>(name, this.clock.monotonicMs(), this.options.raised);
-      this.shardTable.set(name, shard);
+      shard = new HeardShard<Chain>(name, this.#clock.monotonicMs(), this.#options.raised);
+      this.#shardTable.set(name, shard);
     }
     return shard;
   }
 
-  private allChains(): Chain[] {
-    return [...this.chains.values()].flat();
+  #allChains(): Chain[] {
+    return [...this.#chains.values()].flat();
   }
 }
 

@@ -18,65 +18,65 @@ export interface InquiryHost {
 export class Inquiry {
   /** A question is out, or waits for its turn. */
   asking = false;
-  private readonly host: InquiryHost;
-  private readonly write: () => StateRequest;
-  private readonly answered: (answer: Answer) => void;
-  private generation = 0;
-  private pause: Timer | null = null;
-  private closed = false;
+  readonly #host: InquiryHost;
+  readonly #write: () => StateRequest;
+  readonly #answered: (answer: Answer) => void;
+  #generation = 0;
+  #pause: Timer | null = null;
+  #closed = false;
 
   constructor(host: InquiryHost, write: () => StateRequest, answered: (answer: Answer) => void) {
-    this.host = host;
-    this.write = write;
-    this.answered = answered;
+    this.#host = host;
+    this.#write = write;
+    this.#answered = answered;
   }
 
   get pausing(): boolean {
-    return this.pause !== null;
+    return this.#pause !== null;
   }
 
   /** Under way in either way. */
   get busy(): boolean {
-    return this.asking || this.pause !== null;
+    return this.asking || this.#pause !== null;
   }
 
   ask(): void {
-    if (this.closed) return;
+    if (this.#closed) return;
     this.asking = true;
-    const generation = ++this.generation;
-    this.host.ask(
-      () => (generation === this.generation ? this.write() : null),
+    const generation = ++this.#generation;
+    this.#host.ask(
+      () => (generation === this.#generation ? this.#write() : null),
       (answer) => {
-        if (generation !== this.generation) {
-          this.host.counters.lateAnswers++;
+        if (generation !== this.#generation) {
+          this.#host.counters.lateAnswers++;
           return;
         }
         this.asking = false;
-        this.answered(answer);
+        this.#answered(answer);
       },
     );
   }
 
   askLater(attempt: number): void {
-    if (this.closed) return;
-    this.pause = this.host.later(attempt, () => {
-      this.pause = null;
+    if (this.#closed) return;
+    this.#pause = this.#host.later(attempt, () => {
+      this.#pause = null;
       this.ask();
     });
   }
 
   /** Ends the pause, if there is one: somebody new may answer. */
   askNow(): void {
-    if (this.pause === null) return;
-    this.pause.cancel();
-    this.pause = null;
+    if (this.#pause === null) return;
+    this.#pause.cancel();
+    this.#pause = null;
     this.ask();
   }
 
   close(): void {
-    this.closed = true;
-    this.generation++;
-    this.pause?.cancel();
-    this.pause = null;
+    this.#closed = true;
+    this.#generation++;
+    this.#pause?.cancel();
+    this.#pause = null;
   }
 }

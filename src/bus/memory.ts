@@ -107,60 +107,60 @@ class Hub {
   /** The newest owner first: after a take-over it answers before the old one. */
   owners: readonly Owner[] = [];
   readonly waiting = new Set<Waiting>();
-  private readonly codec = createCodec();
-  private readonly throughBytes: boolean;
-  private readonly onError: (error: unknown) => void;
-  private delivering = false;
-  private readonly nested: (() => void)[] = [];
+  readonly #codec = createCodec();
+  readonly #throughBytes: boolean;
+  readonly #onError: (error: unknown) => void;
+  #delivering = false;
+  readonly #nested: (() => void)[] = [];
 
   constructor(options: MemoryBusOptions) {
     this.clock = options.clock ?? systemClock();
     this.requestTimeoutMs = options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS;
-    this.throughBytes = options.throughBytes ?? false;
-    this.onError = options.onError ?? throwAlone;
+    this.#throughBytes = options.throughBytes ?? false;
+    this.#onError = options.onError ?? throwAlone;
   }
 
   publish(header: ShardHeader, topic: string, publication: BusMessage["publications"][number]): void {
     const receivers = this.topics.get(topic);
     if (receivers === undefined) return;
     const { version, shard, token, epoch } = header;
-    this.send(receivers, { version, shard, token, epoch, publications: [publication] }, this.messageThroughBytes);
+    this.#send(receivers, { version, shard, token, epoch, publications: [publication] }, this.#messageThroughBytes);
   }
 
   deliver(topic: string, message: BusMessage): void {
     const receivers = this.topics.get(topic);
-    if (receivers !== undefined) this.send(receivers, message, this.messageThroughBytes);
+    if (receivers !== undefined) this.#send(receivers, message, this.#messageThroughBytes);
   }
 
   head(head: Head): void {
-    this.send(this.headReceivers, head, this.headThroughBytes);
+    this.#send(this.headReceivers, head, this.#headThroughBytes);
   }
 
-  private send<T>(receivers: readonly Receiver<T>[], value: T, throughBytes: (value: T) => T | GatewayError): void {
-    if (this.delivering) {
-      if (this.nested.length >= NESTED_MAX) this.counters.nestedDrops++;
-      else this.nested.push(() => this.hand(receivers, value, throughBytes));
+  #send<T>(receivers: readonly Receiver<T>[], value: T, throughBytes: (value: T) => T | GatewayError): void {
+    if (this.#delivering) {
+      if (this.#nested.length >= NESTED_MAX) this.counters.nestedDrops++;
+      else this.#nested.push(() => this.#hand(receivers, value, throughBytes));
       return;
     }
-    this.delivering = true;
+    this.#delivering = true;
     try {
-      this.hand(receivers, value, throughBytes);
-      if (this.nested.length > 0) this.handNested();
+      this.#hand(receivers, value, throughBytes);
+      if (this.#nested.length > 0) this.#handNested();
     } finally {
-      this.delivering = false;
+      this.#delivering = false;
     }
   }
 
-  private handNested(): void {
-    for (let i = 0; i < this.nested.length; i++) this.nested[i]!();
-    this.nested.length = 0;
+  #handNested(): void {
+    for (let i = 0; i < this.#nested.length; i++) this.#nested[i]!();
+    this.#nested.length = 0;
   }
 
-  private hand<T>(receivers: readonly Receiver<T>[], value: T, throughBytes: (value: T) => T | GatewayError): void {
+  #hand<T>(receivers: readonly Receiver<T>[], value: T, throughBytes: (value: T) => T | GatewayError): void {
     for (let i = 0; i < receivers.length; i++) {
       const receiver = receivers[i]!;
       if (receiver.closed) continue;
-      const received = this.throughBytes ? throughBytes(value) : value;
+      const received = this.#throughBytes ? throughBytes(value) : value;
       if (received instanceof GatewayError) {
         this.counters.malformed++;
         continue;
@@ -168,21 +168,21 @@ class Hub {
       try {
         receiver.receive(received);
       } catch (error) {
-        this.onError(error);
+        this.#onError(error);
       }
     }
   }
 
-  private readonly messageThroughBytes = (message: BusMessage) =>
-    this.codec.decodeMessage(this.codec.encodeMessage(message));
-  private readonly headThroughBytes = (head: Head) => this.codec.decodeHead(this.codec.encodeHead(head));
+  readonly #messageThroughBytes = (message: BusMessage) =>
+    this.#codec.decodeMessage(this.#codec.encodeMessage(message));
+  readonly #headThroughBytes = (head: Head) => this.#codec.decodeHead(this.#codec.encodeHead(head));
 
   headNow(shard: string): Head | null {
     return this.owners.find((one) => one.shard === shard)?.head?.() ?? null;
   }
 
   throughBytesOf(head: Head): Head {
-    const received = this.throughBytes ? this.headThroughBytes(head) : head;
+    const received = this.#throughBytes ? this.#headThroughBytes(head) : head;
     if (received instanceof GatewayError) throw received;
     return received;
   }
@@ -204,7 +204,7 @@ class Hub {
   askOwners(request: StateRequest): StateReply | null | undefined {
     let all = this.owners.length > 0;
     for (const owner of this.owners) {
-      const reply = this.askOwner(owner, request);
+      const reply = this.#askOwner(owner, request);
       if (reply === undefined) all = false;
       else if (reply !== null) return reply;
     }
@@ -212,16 +212,16 @@ class Hub {
   }
 
   /** The owner's answer; undefined if it failed to give one. */
-  private askOwner(owner: Owner, request: StateRequest): StateReply | null | undefined {
+  #askOwner(owner: Owner, request: StateRequest): StateReply | null | undefined {
     try {
-      if (!this.throughBytes) return owner.answer(request);
-      const asked = this.codec.decodeRequest(this.codec.encodeRequest(request));
+      if (!this.#throughBytes) return owner.answer(request);
+      const asked = this.#codec.decodeRequest(this.#codec.encodeRequest(request));
       if (asked instanceof GatewayError) throw asked;
-      const reply = this.codec.decodeReply(this.codec.encodeReply(owner.answer(asked)));
+      const reply = this.#codec.decodeReply(this.#codec.encodeReply(owner.answer(asked)));
       if (reply instanceof GatewayError) throw reply;
       return reply;
     } catch (error) {
-      this.onError(error);
+      this.#onError(error);
       return undefined;
     }
   }
@@ -242,41 +242,41 @@ class Receiver<T> {
 }
 
 class MemoryNode implements Bus {
-  private readonly hub: Hub;
-  private readonly open = new Set<Subscription>();
-  private closed = false;
+  readonly #hub: Hub;
+  readonly #open = new Set<Subscription>();
+  #closed = false;
 
   constructor(hub: Hub) {
-    this.hub = hub;
+    this.#hub = hub;
   }
 
   publish(header: ShardHeader, topic: string, publication: BusMessage["publications"][number]): void {
-    if (!this.closed) this.hub.publish(header, topic, publication);
+    if (!this.#closed) this.#hub.publish(header, topic, publication);
   }
 
   wanted(topic: string): boolean {
-    return this.hub.topics.has(topic);
+    return this.#hub.topics.has(topic);
   }
 
   head(head: Head): void {
-    if (!this.closed) this.hub.head(head);
+    if (!this.#closed) this.#hub.head(head);
   }
 
   serve(shard: string, answer: StateHandler, head?: HeadHandler): Subscription {
-    const { hub } = this;
+    const hub = this.#hub;
     const owner: Owner = { shard, answer, head };
     hub.owners = [owner, ...hub.owners];
     for (const waiting of hub.waiting) queueMicrotask(() => hub.ask(waiting));
-    return this.keep(() => {
+    return this.#keep(() => {
       hub.owners = hub.owners.filter((other) => other !== owner);
     });
   }
 
   subscribe(topic: string, receive: (message: BusMessage) => void): Subscription {
-    const { topics } = this.hub;
+    const { topics } = this.#hub;
     const receiver = new Receiver(receive);
     topics.set(topic, [...(topics.get(topic) ?? []), receiver]);
-    return this.keep(() => {
+    return this.#keep(() => {
       receiver.closed = true;
       const rest = (topics.get(topic) ?? []).filter((other) => other !== receiver);
       if (rest.length === 0) topics.delete(topic);
@@ -285,18 +285,18 @@ class MemoryNode implements Bus {
   }
 
   heads(receive: (head: Head) => void): Subscription {
-    const { hub } = this;
+    const hub = this.#hub;
     const receiver = new Receiver(receive);
     hub.headReceivers = [...hub.headReceivers, receiver];
-    return this.keep(() => {
+    return this.#keep(() => {
       receiver.closed = true;
       hub.headReceivers = hub.headReceivers.filter((other) => other !== receiver);
     });
   }
 
   request(request: StateRequest): Promise<StateReply | null> {
-    const { hub } = this;
-    if (this.closed) return Promise.reject(busClosed());
+    const hub = this.#hub;
+    if (this.#closed) return Promise.reject(busClosed());
     return new Promise((resolve, reject) => {
       const waiting: Waiting = { request, node: this, resolve, reject, timer: null };
       hub.waiting.add(waiting);
@@ -305,11 +305,11 @@ class MemoryNode implements Bus {
   }
 
   async headOf(shard: string): Promise<Head> {
-    if (this.closed) throw busClosed();
+    if (this.#closed) throw busClosed();
     await null;
-    const head = this.hub.headNow(shard);
+    const head = this.#hub.headNow(shard);
     if (head === null) throw new GatewayError("BUS_NO_ANSWER", `no owner of ${shard} answered`);
-    return this.hub.throughBytesOf(head);
+    return this.#hub.throughBytesOf(head);
   }
 
   flushed(): Promise<void> {
@@ -321,25 +321,25 @@ class MemoryNode implements Bus {
   }
 
   close(): Promise<void> {
-    this.closed = true;
-    for (const subscription of [...this.open]) subscription.close();
-    for (const waiting of [...this.hub.waiting]) {
-      if (waiting.node === this) this.hub.settle(waiting, () => waiting.reject(busClosed()));
+    this.#closed = true;
+    for (const subscription of [...this.#open]) subscription.close();
+    for (const waiting of [...this.#hub.waiting]) {
+      if (waiting.node === this) this.#hub.settle(waiting, () => waiting.reject(busClosed()));
     }
     return Promise.resolve();
   }
 
-  private keep(end: () => void): Subscription {
-    if (this.closed) {
+  #keep(end: () => void): Subscription {
+    if (this.#closed) {
       end();
       throw busClosed();
     }
     const subscription: Subscription = {
       close: () => {
-        if (this.open.delete(subscription)) end();
+        if (this.#open.delete(subscription)) end();
       },
     };
-    this.open.add(subscription);
+    this.#open.add(subscription);
     return subscription;
   }
 }

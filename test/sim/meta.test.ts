@@ -6,7 +6,7 @@
 import { expect, test } from "bun:test";
 import type { ShardHeader } from "../../src/bus/bus.ts";
 import { Chain } from "../../src/bus/chain.ts";
-import { Shard } from "../../src/bus/shard-table.ts";
+import { HeardShard } from "../../src/bus/heard-shard.ts";
 import type { Publication } from "../../src/channel/types.ts";
 import { EpochGaps } from "../../src/engine/epoch-gaps.ts";
 import { Notices } from "../../src/engine/notices.ts";
@@ -67,11 +67,11 @@ const MISTAKES: Readonly<Record<string, Mistake>> = {
     ),
   "former owners are believed": () =>
     replace(
-      Shard.prototype,
+      HeardShard.prototype,
       "refusal",
       () =>
         function (header) {
-          (this as Shard<unknown>).token = (header as ShardHeader).token;
+          (this as HeardShard<unknown>).token = (header as ShardHeader).token;
           return null;
         },
     ),

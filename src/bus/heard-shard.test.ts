@@ -1,11 +1,11 @@
 import { expect, test } from "bun:test";
 import { BUS_VERSION, type ShardHeader } from "./bus.ts";
-import { Shard } from "./shard-table.ts";
+import { HeardShard } from "./heard-shard.ts";
 
 const header = (token: number, epoch: string): ShardHeader => ({ version: BUS_VERSION, shard: "s1", token, epoch });
 
 test("shard table - a token never falls", () => {
-  const shard = new Shard("s1", 0);
+  const shard = new HeardShard("s1", 0);
   expect(shard.refusal(header(3, "e1"))).toBeNull();
   expect(shard.refusal(header(2, "e1"))).toBe("refusedTokens");
   expect(shard.refusal(header(2, "e9"))).toBe("refusedTokens");
@@ -14,7 +14,7 @@ test("shard table - a token never falls", () => {
 });
 
 test("shard table - an ended epoch is refused until another owner's token", () => {
-  const shard = new Shard("s1", 0);
+  const shard = new HeardShard("s1", 0);
   shard.refusal(header(3, "e1"));
   shard.retire("e1");
   shard.retire("");
@@ -25,7 +25,7 @@ test("shard table - an ended epoch is refused until another owner's token", () =
 });
 
 test("shard table - the last sixteen ended epochs are remembered", () => {
-  const shard = new Shard("s1", 0);
+  const shard = new HeardShard("s1", 0);
   for (let i = 0; i < 40; i++) {
     shard.retire(`e${i}`);
     shard.retire(`e${i}`);

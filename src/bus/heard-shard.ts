@@ -1,5 +1,5 @@
 /**
- * The shards a node hears of: who may speak for each (token), which numberings have ended, when the last HEAD came.
+ * A shard as a node hears of it: who may speak for it (token), which numberings have ended, when the last HEAD came.
  *
  * Invariants: a token never falls; an epoch that ended under a token is refused for as long as that token rules (a later
  * owner's token voids the list: what the old owner still says is refused by its token).
@@ -11,7 +11,7 @@ import type { ShardHealth } from "./follower-status.ts";
 
 const ENDED_MAX = 16;
 
-export class Shard<Member> {
+export class HeardShard<Member> {
   readonly name: string;
   token = 0;
   /** As the last HEAD or reply named it; '' before. */
@@ -25,13 +25,13 @@ export class Shard<Member> {
   hadHead = false;
   silent = false;
   readonly chains = new Set<Member>();
-  private ended: string[] = [];
-  private readonly raised: ((shard: string, token: number) => void) | undefined;
+  #ended: string[] = [];
+  readonly #raised: ((shard: string, token: number) => void) | undefined;
 
   constructor(name: string, now: number, raised?: (shard: string, token: number) => void) {
     this.name = name;
     this.headAt = now;
-    this.raised = raised;
+    this.#raised = raised;
   }
 
   /** Null if what carries this header may pass; else the counter it is refused under. Raises the token. */
@@ -39,21 +39,21 @@ export class Shard<Member> {
     if (header.token < this.token) return "refusedTokens";
     if (header.token > this.token) {
       this.token = header.token;
-      this.ended = [];
-      this.raised?.(this.name, header.token);
+      this.#ended = [];
+      this.#raised?.(this.name, header.token);
     }
-    return this.ended.includes(header.epoch) ? "oldEpochs" : null;
+    return this.#ended.includes(header.epoch) ? "oldEpochs" : null;
   }
 
   /** The owner's reply proved that this epoch is not the current one. */
   retire(epoch: string): void {
-    if (epoch === "" || this.ended.includes(epoch)) return;
-    this.ended.push(epoch);
-    if (this.ended.length > ENDED_MAX) this.ended.shift();
+    if (epoch === "" || this.#ended.includes(epoch)) return;
+    this.#ended.push(epoch);
+    if (this.#ended.length > ENDED_MAX) this.#ended.shift();
   }
 
   isRetired(epoch: string): boolean {
-    return this.ended.includes(epoch);
+    return this.#ended.includes(epoch);
   }
 
   heard(head: Head, now: number): void {
