@@ -6,7 +6,7 @@
  */
 import { nearest } from "../../lib/nearest.ts";
 import { symbolsOf } from "../symbols.ts";
-import { type FeedListener, openFeed } from "./feed.ts";
+import { type ConnectionListener, openConnection } from "./connection.ts";
 import { duration } from "./text.ts";
 import { httpOrigin } from "./url.ts";
 import { jsonView, type Outputs, plainView, type Size, screenView, type View } from "./view.ts";
@@ -53,13 +53,13 @@ export function tail(options: TailOptions, world: TailWorld): Promise<number> {
     function end(status: number, sentence?: string): void {
       if (ended) return;
       ended = true;
-      feed.close();
+      connection.close();
       if (sentence !== undefined) view.note(sentence);
       view.close();
       resolve(status);
     }
 
-    const listener: FeedListener = {
+    const listener: ConnectionListener = {
       connected: () => view.note(`connected to ${url}`),
       lost(reason, retryMs, first) {
         view.distrust();
@@ -91,7 +91,7 @@ export function tail(options: TailOptions, world: TailWorld): Promise<number> {
       drain: ({ afterMs }) => view.note(`the node is stopping, it will close this connection in ${duration(afterMs)}`),
       odd: (frame) => view.note(`not a frame of the native protocol: ${frame.slice(0, 80)}`),
     };
-    const feed = openFeed({ url, channels, cadence, ca }, listener);
+    const connection = openConnection({ url, channels, cadence, ca }, listener);
     world.onEnd(() => end(0));
   });
 }

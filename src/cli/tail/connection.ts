@@ -12,7 +12,7 @@ import { trusting } from "./trusting.ts";
 const pingMs = 5000;
 const silenceMsMax = 15_000;
 
-export interface FeedListener {
+export interface ConnectionListener {
   connected(): void;
   /** `first`: it never was connected before. */
   lost(reason: string, retryMs: number, first: boolean): void;
@@ -26,7 +26,7 @@ export interface FeedListener {
   odd(frame: string): void;
 }
 
-export interface FeedOptions {
+export interface ConnectionOptions {
   readonly url: string;
   readonly channels: readonly string[];
   /** ms; null: real time. */
@@ -35,11 +35,11 @@ export interface FeedOptions {
   readonly ca: string | null;
 }
 
-export interface Feed {
+export interface Connection {
   close(): void;
 }
 
-export function openFeed({ channels, ...options }: FeedOptions, listener: FeedListener): Feed {
+export function openConnection({ channels, ...options }: ConnectionOptions, listener: ConnectionListener): Connection {
   const client = connected(options);
   client.on("connected", () => listener.connected());
   client.on("lost", ({ reason, retryMs, first }) => listener.lost(reason, retryMs, first));
@@ -52,7 +52,7 @@ export function openFeed({ channels, ...options }: FeedOptions, listener: FeedLi
   return client;
 }
 
-function connected({ url, cadence, ca }: Omit<FeedOptions, "channels">): Client {
+function connected({ url, cadence, ca }: Omit<ConnectionOptions, "channels">): Client {
   const own = { ...(cadence === null ? {} : { cadence }), ...(ca === null ? {} : { WebSocket: trusting(ca) }) };
   try {
     return connect(url, { pingMs, silenceMsMax, ...own });

@@ -1,16 +1,16 @@
 import { afterEach, expect, test } from "bun:test";
 import type { ServerWebSocket } from "bun";
 import type { ChannelPush } from "../../../client/src/frames.ts";
-import { type Feed, openFeed } from "./feed.ts";
+import { type Connection, openConnection } from "./connection.ts";
 
 type Frame = Record<string, unknown>;
 
-/** A server that says what the test tells it to, and what a feed made of it. */
+/** A server that says what the test tells it to, and what a connection made of it. */
 class Stage {
   readonly seen: string[] = [];
   readonly commands: Frame[] = [];
   readonly #server: Bun.Server<undefined>;
-  readonly #feed: Feed;
+  readonly #connection: Connection;
   #socket: ServerWebSocket<undefined> | null = null;
   #waiting: (() => void)[] = [];
 
@@ -34,7 +34,7 @@ class Stage {
       this.seen.push(text);
       this.#stir();
     };
-    this.#feed = openFeed(
+    this.#connection = openConnection(
       { url: `ws://127.0.0.1:${this.#server.port}/`, channels, cadence: null, ca: null },
       {
         connected: () => note("connected"),
@@ -66,7 +66,7 @@ class Stage {
   }
 
   async close(): Promise<void> {
-    this.#feed.close();
+    this.#connection.close();
     await this.#server.stop(true);
   }
 }
@@ -115,7 +115,7 @@ const running = (channel: string, seq: number, id = 1): Frame => ({
   channels: { [channel]: { epoch: "k1", seq, cadence: 0, recovered: false } },
 });
 
-test("tail feed - subscribes in real time and shows what comes", async () => {
+test("tail connection - subscribes in real time and shows what comes", async () => {
   const on = await stage("b@depth", "b@trade");
   expect(on.commands[0]).toEqual({ id: 1, op: "subscribe", channels: ["b@depth", "b@trade"] });
   on.say(running("b@depth", 10), snapshot(10), delta(10, 11), delta(10, 11), { type: "drain", afterMs: 9 }, "[]");
@@ -123,7 +123,7 @@ test("tail feed - subscribes in real time and shows what comes", async () => {
   expect(on.seen).toEqual(["connected", "snapshot 10", "delta 11", "drain 9", "odd []"]);
 });
 
-test("tail feed - a break in a book's chain is told once and a snapshot is asked for, which mends it", async () => {
+test("tail connection - a break in a book's chain is told once and a snapshot is asked for, which mends it", async () => {
   const on = await stage("b@depth");
   on.say(running("b@depth", 10), snapshot(10), delta(12, 13), delta(13, 14), delta(14, 15));
   await on.until(() => on.commands.length === 2);
@@ -133,7 +133,7 @@ test("tail feed - a break in a book's chain is told once and a snapshot is asked
   expect(on.seen.slice(1)).toEqual(["snapshot 10", "broken delta", "snapshot 16", "delta 17", "broken delta"]);
 });
 
-test("tail feed - missing items are asked for from what it has", async () => {
+test("tail connection - missing items are asked for from what it has", async () => {
   const on = await stage("b@trade");
   on.say(running("b@trade", 10), items(10, 12), items(13, 14));
   await on.until(() => on.commands.length === 3);
@@ -146,7 +146,7 @@ test("tail feed - missing items are asked for from what it has", async () => {
   expect(on.seen.slice(1)).toEqual(["items 12", "broken items", "items 14", "items 15"]);
 });
 
-test("tail feed - after a lost connection it subscribes again from where it stood", async () => {
+test("tail connection - after a lost connection it subscribes again from where it stood", async () => {
   const on = await stage("b@depth", "b@trade");
   on.say(running("b@depth", 10), snapshot(10));
   await on.until(() => on.seen.includes("snapshot 10"));
@@ -158,7 +158,7 @@ test("tail feed - after a lost connection it subscribes again from where it stoo
   await on.until(() => on.seen.includes("delta 12"));
 });
 
-test("tail feed - a refused channel is told, and not asked for again", async () => {
+test("tail connection - a refused channel is told, and not asked for again", async () => {
   const on = await stage("b@depth", "foo@bar");
   on.say({ ...running("b@depth", 10), errors: [{ channel: "foo@bar", code: 1203, message: "unknown channel" }] });
   await on.until(() => on.seen.includes("refused foo@bar 1203"));
@@ -167,11 +167,11 @@ test("tail feed - a refused channel is told, and not asked for again", async () 
   expect(on.commands[1]?.channels).toEqual(["b@depth"]);
 });
 
-test("tail feed - a node that is not there is tried again until it is", async () => {
+test("tail connection - a node that is not there is tried again until it is", async () => {
   const probe = Bun.serve({ port: 0, fetch: () => new Response("no socket here") });
   const lost: boolean[] = [];
   const twice = Promise.withResolvers<void>();
-  const feed = openFeed(
+  const connection = openConnection(
     { url: `ws://127.0.0.1:${probe.port}/`, channels: ["a"], cadence: 100, ca: null },
     {
       connected: () => twice.reject(new Error("connected to something that is no gateway")),
@@ -188,7 +188,7 @@ test("tail feed - a node that is not there is tried again until it is", async ()
     },
   );
   await twice.promise;
-  feed.close();
+  connection.close();
   await probe.stop(true);
   expect(lost).toEqual([true, true]);
 });
