@@ -84,11 +84,13 @@ test("nats credentials - a source reads with them, under the name its configurat
 
 test("nats credentials - those that are refused or cannot be used are told with a code, never with what is in them", async () => {
   const [user, other, stranger] = [operator.user(), operator.user(), new NatsOperator().user()];
+  const expired = operator.user({ exp: 1_700_000_000 });
   const damaged = { ...user, seed: `${user.seed.slice(0, -4)}AAAA` };
   const cases: readonly [Partial<NatsSettings>, NatsUser, string][] = [
     [{ credentials: fileOf(stranger) }, stranger, "refuses us"],
     [{ credentials: fileOf({ jwt: user.jwt, seed: other.seed }) }, other, "refuses us"],
     [{ credentials: fileOf({ ...user, jwt: user.jwt.slice(0, -8) }) }, user, "refuses us"],
+    [{ credentials: fileOf(expired) }, expired, "refuses us"],
     [{ credentials: fileOf(damaged) }, damaged, "the credentials file or nkey seed cannot be used"],
     [{ user: "us", password: user.seed }, user, "refuses us"],
     [{ token: user.seed }, user, "refuses us"],

@@ -9,10 +9,16 @@ type Keys = ReturnType<typeof nkeys.createUser>;
 
 const base64url = (bytes: string | Uint8Array): string => Buffer.from(bytes).toString("base64url");
 
-function signed(by: Keys, subject: string, name: string, nats: Readonly<Record<string, unknown>>): string {
+function signed(
+  by: Keys,
+  subject: string,
+  nats: Readonly<Record<string, unknown>>,
+  more: { readonly exp?: number } = {},
+): string {
   const header = { typ: "JWT", alg: "ed25519-nkey" };
   const issued = Math.floor(Date.now() / 1000);
-  const claims = { jti: `${subject}-${issued}`, iat: issued, iss: by.getPublicKey(), name, sub: subject, nats };
+  const who = { iss: by.getPublicKey(), sub: subject, name: "test" };
+  const claims = { jti: `${subject}-${issued}`, iat: issued, ...who, ...more, nats };
   const text = `${base64url(JSON.stringify(header))}.${base64url(JSON.stringify(claims))}`;
   return `${text}.${base64url(by.sign(Buffer.from(text)))}`;
 }
@@ -37,21 +43,23 @@ export class NatsOperator {
     const account = this.#account.getPublicKey();
     const said = { version: 2, type: "account", limits: NO_LIMITS };
     return [
-      `operator: ${signed(this.#operator, operator, "test", { version: 2, type: "operator" })}`,
+      `operator: ${signed(this.#operator, operator, { version: 2, type: "operator" })}`,
       "resolver: MEMORY",
-      `resolver_preload: { ${account}: ${signed(this.#operator, account, "test", said)} }`,
+      `resolver_preload: { ${account}: ${signed(this.#operator, account, said)} }`,
     ];
   }
 
-  /** A user of the account. `may`: subjects for `pub` and `sub`; without it all. */
-  user(may: { readonly pub?: readonly string[]; readonly sub?: readonly string[] } = {}): NatsUser {
+  /** A user of the account. `may`: subjects for `pub` and `sub`, without them all; until when, in s since 1970. */
+  user(
+    may: { readonly pub?: readonly string[]; readonly sub?: readonly string[]; readonly exp?: number } = {},
+  ): NatsUser {
     const keys = nkeys.createUser();
     const allowed = (subjects: readonly string[] | undefined) => (subjects === undefined ? {} : { allow: subjects });
     const said = {
       ...{ version: 2, type: "user", subs: -1, data: -1, payload: -1 },
       ...{ pub: allowed(may.pub), sub: allowed(may.sub) },
     };
-    const jwt = signed(this.#account, keys.getPublicKey(), "user", said);
+    const jwt = signed(this.#account, keys.getPublicKey(), said, may.exp === undefined ? {} : { exp: may.exp });
     return { jwt, seed: Buffer.from(keys.getSeed()).toString("latin1") };
   }
 }
