@@ -18,7 +18,8 @@ export interface OutageOptions {
   readonly clock: Pick<Clock, "monotonicMs">;
   /** The lines' messages. */
   readonly away: string;
-  readonly back: string;
+  /** Null: somebody else says it. */
+  readonly back: string | null;
   /** On every line. */
   readonly fields?: LogFields;
   /** While it is true somebody else tells of it. */
@@ -37,11 +38,12 @@ export class Outage {
     this.#options = options;
   }
 
-  /** An attempt failed. */
-  failed(error: unknown, fields: LogFields = {}): void {
+  /** An attempt failed; `attempts`: so many so far, where the caller knows better than the number of calls. */
+  failed(error: unknown, fields: LogFields = {}, attempts: number = this.#attempts + 1): void {
     const { log, clock, away, isToldElsewhere } = this.#options;
     const now = clock.monotonicMs();
-    if (this.#attempts++ === 0) this.#sinceMs = now;
+    if (this.#attempts === 0) this.#sinceMs = now;
+    this.#attempts = attempts;
     if (isToldElsewhere?.() === true) return;
     const reason = error instanceof Error ? error.message : String(error);
     const isNew = !this.#reasons.has(reason) && this.#reasons.size < REASONS_MAX;
@@ -58,7 +60,7 @@ export class Outage {
   worked(): void {
     if (this.#attempts === 0) return;
     const { log, clock, back, fields } = this.#options;
-    if (this.#isTold) log.info(back, { ...fields, ...this.#length(clock.monotonicMs()) });
+    if (this.#isTold && back !== null) log.info(back, { ...fields, ...this.#length(clock.monotonicMs()) });
     this.#reasons.clear();
     this.#attempts = 0;
     this.#isTold = false;

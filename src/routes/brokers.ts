@@ -8,7 +8,7 @@ import type { BrokerType, DataSourceSpec } from "../config/dynamic/types.ts";
 import type { Broker, BrokerStatus, BrokerTools } from "../ingest/broker.ts";
 import { assert } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
-import { REMIND_MS } from "../lib/outage.ts";
+import { Outage } from "../lib/outage.ts";
 
 export type BrokerFactory = (tools: BrokerTools) => Broker;
 /** Of the types that the configuration has. */
@@ -19,8 +19,8 @@ export class Brokers {
   readonly #tools: Omit<BrokerTools, "name" | "properties">;
   readonly #log: Log;
   readonly #brokers = new Map<string, Broker>();
-  /** As they were last logged, and when that is to be said again (monotonic ms) where it is nothing good. */
-  readonly #told = new Map<string, { readonly text: string; readonly remindMs: number }>();
+  /** As they were last seen. */
+  readonly #told = new Map<string, { readonly outage: Outage; readonly text: string }>();
 
   constructor(factories: BrokerFactories, tools: Omit<BrokerTools, "name" | "properties">, log: Log) {
     this.#factories = factories;
@@ -45,21 +45,27 @@ export class Brokers {
 
   /** Logs what has changed since the last look: a line per change, none per attempt, a reminder while one is away. */
   look(): void {
-    const now = this.#tools.clock.monotonicMs();
     for (const { name, type, state, missing } of this.status()) {
+      const { outage, text: before } = this.#told.get(name) ?? { outage: this.#outage(), text: "" };
       const text = `${state.name}${missing.map(({ topic }) => ` ${topic}`).join("")}`;
-      const before = this.#told.get(name);
-      if (before?.text === text && now < before.remindMs) continue;
-      // The first attempt is under way.
-      if (state.name === "connecting" && state.error === "") continue;
-      this.#told.set(name, { text, remindMs: state.name === "connected" ? Number.POSITIVE_INFINITY : now + REMIND_MS });
+      this.#told.set(name, { outage, text });
       const fields = { broker: name, type, state: state.name, missing };
       if (state.name === "connecting") {
-        this.#log.warn("broker cannot be reached", { ...fields, reason: state.error, attempt: state.attempt });
-      } else if (state.name === "failed") this.#log.error("broker failed", { ...fields, reason: state.reason });
+        // Without an error the first attempt is under way.
+        if (state.error !== "") outage.failed(state.error, fields, state.attempt);
+        continue;
+      }
+      outage.worked();
+      if (before === text) continue;
+      if (state.name === "failed") this.#log.error("broker failed", { ...fields, error: state.reason });
       else if (missing.length > 0) this.#log.warn("broker has not all topics", fields);
       else this.#log.info("broker connected", fields);
     }
+  }
+
+  #outage(): Outage {
+    const { clock } = this.#tools;
+    return new Outage({ log: this.#log, clock, away: "broker cannot be reached", back: null });
   }
 
   async close(): Promise<void> {
