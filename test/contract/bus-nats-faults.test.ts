@@ -72,6 +72,9 @@ test(
       await Bun.sleep(1);
     }
     await server.restart();
+    await patiently(() => one.link.connection !== null && two.link.connection !== null, "both are back");
+    // HEADs of meanwhile were lost too: the next full one, which would come by itself.
+    pair.owner.head(true);
     await pair.same(trades, depth);
     expect(one.status().counters.dropped).toBeGreaterThan(30);
     expect(trades.runs.map((run) => run.cause).slice(0, 2)).toEqual(["first", "heal"]);
