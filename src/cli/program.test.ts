@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { type CliWorld, run } from "./program.ts";
 import type { StartNode } from "./serve.ts";
 
-async function cli(args: string[], startNode?: StartNode) {
+async function cli(args: string[], startNode?: StartNode, more: Partial<CliWorld> = {}) {
   const said = { out: "", err: "" };
   const world: CliWorld = {
     env: { TIDEGATE_COMMIT: "abcdef0123456789" },
@@ -25,6 +25,7 @@ async function cli(args: string[], startNode?: StartNode) {
     loadSurroundings: () => {
       throw new Error("this test puts no load on anything");
     },
+    ...more,
   };
   return { status: await run(args, world), ...said };
 }
@@ -56,6 +57,30 @@ test("command line - a mistyped command or flag gets a suggestion", async () => 
   expect(await refusal("sreve")).toBe("tidegate: unknown command 'sreve' (Did you mean serve?)");
   expect(await refusal("serve", "--prot", "1")).toBe("tidegate: unknown option '--prot' (Did you mean --port?)");
   expect(await refusal("tail", "x", "--jsno")).toBe("tidegate: unknown option '--jsno' (Did you mean --json?)");
+});
+
+test("command line - help is a command too, and a mistake says whose help tells more", async () => {
+  for (const [args, usage] of [
+    [["help"], "Usage: tidegate [options]"],
+    [["help", "tail"], "Usage: tidegate tail"],
+    [["config", "help", "show"], "Usage: tidegate config show"],
+  ] as const) {
+    const { status, out, err } = await cli([...args]);
+    expect([status, err]).toEqual([0, ""]);
+    expect(out).toContain(usage);
+  }
+  expect(await refusal("tail")).toEndWith("(tidegate tail --help tells more)");
+  expect(await refusal("config", "validate")).toEndWith("(tidegate config validate --help tells more)");
+  expect(await refusal("config")).toBe(
+    "tidegate: config: say what: validate, schema, show, dry-run (tidegate config --help tells more)",
+  );
+});
+
+test("command line - what could not be printed is a failure", async () => {
+  const asked: string[] = [];
+  const stdout = { settled: async () => void asked.push("settled"), fault: "no space left" };
+  const { status, err } = await cli(["version"], undefined, { stdout });
+  expect([status, err, asked]).toEqual([1, "tidegate: cannot write the output: no space left\n", ["settled"]]);
 });
 
 test("command line - a wrong value or number of arguments says what is wanted", async () => {

@@ -12,6 +12,7 @@ import { addLoad, type LoadSurroundings } from "./load.ts";
 import { readPem } from "./pem.ts";
 import { record } from "./record.ts";
 import { type StartNode, serve } from "./serve.ts";
+import type { Stdout } from "./stdout.ts";
 import { type TailWorld, tail } from "./tail/tail.ts";
 import { DEFAULT_URL, nodeUrl } from "./tail/url.ts";
 import { collected, number } from "./values.ts";
@@ -21,6 +22,8 @@ export interface CliWorld {
   readonly env: Readonly<Record<string, string | undefined>>;
   out(text: string): void;
   err(text: string): void;
+  /** Where `out` goes, if that can fail. */
+  readonly stdout?: Pick<Stdout, "settled" | "fault">;
   /** Only `serve` needs it, and it is big. */
   loadNode(): Promise<StartNode>;
   loadConfigTools: ConfigWorld["loadConfigTools"];
@@ -51,12 +54,13 @@ export async function run(args: readonly string[], world: CliWorld): Promise<num
   });
   try {
     await program.parseAsync(args.length === 0 ? ["--help"] : args, { from: "user" });
-    return status;
+    return await written(status, world);
   } catch (error) {
     if (error instanceof CommanderError) {
-      if (error.exitCode === 0) return 0;
+      if (error.exitCode === 0) return await written(0, world);
+      const command = commandOf(program, args);
       const isBare = error.code === "commander.help";
-      world.err(`tidegate: ${isBare ? `${args.join(" ")}: say what (--help lists it)` : oneLine(error.message)}\n`);
+      world.err(`tidegate: ${isBare ? bareText(command) : oneLine(error.message, nameOf(command))}\n`);
       return 2;
     }
     if (!(error instanceof GatewayError)) throw error;
@@ -65,10 +69,40 @@ export async function run(args: readonly string[], world: CliWorld): Promise<num
   }
 }
 
+/** What was to be printed and could not be is a failure, whatever else went well. */
+async function written(status: number, world: Pick<CliWorld, "err" | "stdout">): Promise<number> {
+  await world.stdout?.settled();
+  const fault = world.stdout?.fault ?? null;
+  if (fault === null) return status;
+  world.err(`tidegate: cannot write the output: ${fault}\n`);
+  return 1;
+}
+
+/** The command that a command line means, as far as its words name one. */
+function commandOf(program: Command, args: readonly string[]): Command {
+  let command = program;
+  for (const word of args) {
+    const next = command.commands.find((one) => one.name() === word);
+    if (next === undefined) break;
+    command = next;
+  }
+  return command;
+}
+
+/** `tidegate config validate`. */
+function nameOf(command: Command): string {
+  return command.parent === null ? command.name() : `${nameOf(command.parent)} ${command.name()}`;
+}
+
+function bareText(command: Command): string {
+  const names = command.commands.map((one) => one.name()).filter((name) => name !== "help");
+  return `${command.name()}: say what: ${names.join(", ")} (${nameOf(command)} --help tells more)`;
+}
+
 /** `error: unknown option '--prot'\n(Did you mean --port?)` on one line, with where to look. */
-function oneLine(message: string): string {
+function oneLine(message: string, command: string): string {
   const text = message.replace(/^error: /, "").replace(/\s*\n\s*/g, " ");
-  return text.includes("--help") || text.includes("Did you mean") ? text : `${text} (tidegate --help tells more)`;
+  return text.includes("--help") || text.includes("Did you mean") ? text : `${text} (${command} --help tells more)`;
 }
 
 function build(world: CliWorld, ended: (status: number) => void): Command {
@@ -77,7 +111,7 @@ function build(world: CliWorld, ended: (status: number) => void): Command {
     .exitOverride()
     .configureOutput({ writeOut: world.out, writeErr: () => undefined, outputError: () => undefined })
     .configureHelp({ showGlobalOptions: false })
-    .helpCommand(false)
+    .helpCommand("help [command]", "the flags of a command")
     .addHelpText("after", EXAMPLES);
   program.version(versionLine(world.env), "-V, --version", "same as the command");
 
@@ -121,13 +155,21 @@ function build(world: CliWorld, ended: (status: number) => void): Command {
     .requiredOption("--out <FILE>", "the file; a venue with several connections makes one more for each")
     .option("--seconds <N>", "end after so long", number(1))
     .option("-n, --count <N>", "end after so many records", number(1))
-    .option("--send <TEXT>", "send this to the URL when it is connected (may be repeated)", collected, [])
+    .option("--send <TEXT>", "send this to the URL when it is connected (may be repeated)", collected)
     .option("--upstream-url <URL>", "the venue's WebSocket address, for a proxy")
     .option("--upstream-rest <URL>", "the venue's REST address")
     .option("--upstream-ca <FILE>", "PEM of the authorities to trust for both")
     .addHelpText("after", RECORD_EXAMPLES)
     .action(async (what: string, flags: RecordFlags) => {
-      const { out, send, seconds = null, count = null, upstreamUrl: url, upstreamRest: rest, upstreamCa: ca } = flags;
+      const {
+        out,
+        send = [],
+        seconds = null,
+        count = null,
+        upstreamUrl: url,
+        upstreamRest: rest,
+        upstreamCa: ca,
+      } = flags;
       const addresses = { ...(url && { url }), ...(rest && { rest }), ...(ca && { ca }) };
       const { onEnd } = world.tailWorld();
       ended(await record({ what, out, send, seconds, count, ...addresses }, { err: world.err, onEnd }));
@@ -161,7 +203,7 @@ function build(world: CliWorld, ended: (status: number) => void): Command {
 
 interface RecordFlags {
   readonly out: string;
-  readonly send: readonly string[];
+  readonly send?: readonly string[];
   readonly seconds?: number;
   readonly count?: number;
   readonly upstreamUrl?: string;

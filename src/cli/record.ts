@@ -34,6 +34,7 @@ interface Recording {
   readonly recorder: Recorder;
 }
 
+/** Resolves with the exit status: 1 if nothing came. */
 export async function record(request: RecordRequest, world: RecordWorld): Promise<number> {
   const recordings = recordingsOf(request, world);
   const abort = new AbortController();
@@ -51,7 +52,9 @@ export async function record(request: RecordRequest, world: RecordWorld): Promis
     for (const { recorder } of recordings) await recorder.close();
   }
   for (const { recorder } of recordings) world.err(`${recorder.records} records in ${recorder.path}\n`);
-  return 0;
+  if (recordings.some(({ recorder }) => recorder.records > 0)) return 0;
+  world.err(`tidegate: nothing was recorded: ${request.what} sent nothing\n`);
+  return 1;
 }
 
 /** One file per connection: the first has the name that was asked for. */
@@ -60,7 +63,7 @@ function recordingsOf(request: RecordRequest, world: RecordWorld): Recording[] {
   const clock = systemClock();
   const log = {
     warn: (message: string, fields: Readonly<Record<string, unknown>> = {}) =>
-      world.err(`${message}: ${String(fields.error ?? fields.frame ?? "")}\n`),
+      world.err(`${what}: ${message}: ${String(fields.error ?? fields.frame ?? "")}\n`),
   };
   const tls = ca === undefined ? {} : { tls: { ca: readPem("--upstream-ca", ca) } };
   const parts = { clock, random: Math.random, log, ...tls };

@@ -2,12 +2,17 @@
 import { systemClock } from "../lib/clock.ts";
 import type { LoadSurroundings } from "./load.ts";
 import type { CliWorld } from "./program.ts";
+import { Stdout } from "./stdout.ts";
 import type { TailWorld } from "./tail/tail.ts";
-import type { Output } from "./tail/view.ts";
+
+const stdout = new Stdout(process.stdout);
+// Told to whoever wrote; without a listener it would end the program.
+process.stdout.on("error", () => undefined);
 
 export const realWorld = (): CliWorld => ({
   env: process.env,
-  out: (text) => void process.stdout.write(text),
+  out: (text) => stdout.write(text),
+  stdout,
   err: (text) => void process.stderr.write(text),
   loadNode: async () => (await import("../node.ts")).startNode,
   loadConfigTools: () => import("./config/tools.ts"),
@@ -15,27 +20,23 @@ export const realWorld = (): CliWorld => ({
   loadSurroundings,
 });
 
-function output(stream: NodeJS.WriteStream): Output {
-  return {
-    write: (text) => void stream.write(text),
-    get waitingBytes() {
-      return stream.writableLength;
-    },
-  };
-}
-
 function tailWorld(): TailWorld {
   const clock = systemClock();
   const ends: (() => void)[] = [];
   const end = (): void => {
     for (const call of ends) call();
   };
-  process.on("SIGINT", end);
-  process.on("SIGTERM", end);
-  // The reader of a pipe went away (`| head`): nothing is wrong.
+  const interrupt = (): void => {
+    stdout.abandon();
+    end();
+  };
+  process.on("SIGINT", interrupt);
+  process.on("SIGTERM", interrupt);
+  // The reader of a pipe went away, or a disk is full: nobody gets what would come.
   process.stdout.on("error", end);
   return {
-    outputs: { out: output(process.stdout), err: output(process.stderr) },
+    outputs: { out: stdout, err: { write: (text) => void process.stderr.write(text), waitingBytes: 0 } },
+    abandon: () => stdout.abandon(),
     size: () => (process.stdout.isTTY ? { columns: process.stdout.columns, rows: process.stdout.rows } : null),
     nowUs: () => clock.wallUs(),
     onEnd: (call) => ends.push(call),
@@ -59,6 +60,10 @@ function loadSurroundings(): LoadSurroundings {
       process.on("SIGINT", call);
       process.on("SIGTERM", call);
     },
-    stdin: () => Bun.stdin.stream(),
+    stdin() {
+      if (process.stdin.isTTY)
+        process.stderr.write("reading records from the terminal, one a line; Ctrl-D ends them\n");
+      return Bun.stdin.stream();
+    },
   };
 }

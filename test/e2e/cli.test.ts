@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { TempFolder } from "../lib/temp-folder.ts";
 import { waitFor } from "../lib/wait.ts";
 
 const root = resolve(import.meta.dir, "../..");
@@ -137,6 +138,34 @@ test("cli - tail of a node that is not there says so, and what to do", async () 
   expect(program.err).toContain("npm start");
   program.process.kill("SIGINT");
   expect(await program.status()).toBe(0);
+});
+
+test.concurrent("cli - a reader that comes late gets all of the output; a full disk is told, with status 1", async () => {
+  const sample = join(root, "test", "fixtures", "original-sample.json");
+  const record = '{"symbol":"BTCUSDT","price":"1","quantity":"1","side":"buy","time":1}\n';
+  const count = 5000;
+  const late = Bun.spawn([...program, "config", "dry-run", sample, "--topic", "fanout.trade.btcusdt"], {
+    env,
+    stdin: new Blob([record.repeat(count)]),
+    stdout: "pipe",
+    stderr: "inherit",
+  });
+  const full = Bun.spawn(["sh", "-c", `exec "$@" > /dev/full`, "sh", ...program, "version"], { env, stderr: "pipe" });
+  expect([await full.exited, await new Response(full.stderr).text()]).toEqual([
+    1,
+    expect.stringMatching(/^tidegate: cannot write the output: ENOSPC[^\n]*\n$/),
+  ]);
+  const text = await new Response(late.stdout).text();
+  expect([await late.exited, text.match(/^record \d+: 1 update$/gm)?.length]).toEqual([0, count]);
+});
+
+test.concurrent("cli - a recording of nothing ends with 1", async () => {
+  using folder = new TempFolder();
+  const out = join(folder.path, "nothing.txt");
+  const program = new Program(["record", "ws://127.0.0.1:1/", "--out", out, "--seconds", "1"]);
+  expect(await program.status()).toBe(1);
+  expect(program.err).toContain("ws://127.0.0.1:1/: upstream is not connected: Failed to connect\n");
+  expect(program.err).toEndWith("tidegate: nothing was recorded: ws://127.0.0.1:1/ sent nothing\n");
 });
 
 test("cli - a second node on the same port is refused in one line, and the first one does not notice", async () => {

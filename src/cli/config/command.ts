@@ -28,7 +28,7 @@ export function addConfig(program: Command, world: ConfigWorld, ended: (status: 
   const config = program
     .command("config")
     .description("check, show and try out a dynamic configuration")
-    .helpCommand(false);
+    .helpCommand("help [command]", "the flags of a command");
   const market = () =>
     new Option("--default-market <NAME>", "market of channel names without a prefix").default("spot");
   const json = () => new Option("--json", "as JSON, for programs");
@@ -94,10 +94,9 @@ function read(file: string): string {
   try {
     return withoutMark(readFileSync(file, "utf8"));
   } catch (error) {
-    throw new GatewayError(
-      "USAGE",
-      `${file}: cannot be read (${error instanceof Error ? error.message : String(error)})`,
-    );
+    const isAbsent = error instanceof Error && "code" in error && error.code === "ENOENT";
+    const why = error instanceof Error ? error.message : String(error);
+    throw new GatewayError("USAGE", isAbsent ? `${file} is no file that exists` : `${file}: cannot be read (${why})`);
   }
 }
 

@@ -27,6 +27,8 @@ export interface TailWorld {
   /** Of the terminal; null if stdout is none. */
   readonly size: () => Size | null;
   nowUs(): number;
+  /** Nobody waits for what the output has not taken yet. */
+  abandon?(): void;
   /** Calls once when the user or the reader of our output wants the end. */
   onEnd(call: () => void): void;
 }
@@ -41,14 +43,15 @@ export function tail(options: TailOptions, world: TailWorld): Promise<number> {
   const { url, cadence, ca } = options;
   const channels = [...new Set(options.channels)];
   return new Promise((resolve) => {
-    const view = chooseView(
-      options,
-      { ...world.outputs, onStuck: () => end(1, "the reader of this output does not read") },
-      world,
-    );
+    const view = chooseView(options, { ...world.outputs, onStuck }, world);
     let explained = 0;
     let pushes = 0;
     let ended = false;
+
+    function onStuck(): void {
+      world.abandon?.();
+      end(1, "the reader of this output does not read");
+    }
 
     function end(status: number, sentence?: string): void {
       if (ended) return;
@@ -108,7 +111,9 @@ const NAMES_SHOWN = 12;
 async function explain({ url, ca }: TailOptions, channel: string, code: number, message: string): Promise<string> {
   const sentence = `${channel}: ${message} (${code})`;
   const [, symbol = "", stream = ""] = /^(?:.*:)?([^@]*)@(.*)$/.exec(channel) ?? [];
-  if (code !== 1203 || stream === "") return sentence;
+  if (code !== 1203) return sentence;
+  if (stream === "")
+    return channel.includes("@") ? sentence : `${sentence}: name a stream too, such as ${channel}@trade`;
   const symbols = await symbolsOf(httpOrigin(url), ca === null ? {} : { ca });
   if (symbols.length === 0) return sentence;
   const close = nearest(symbol, symbols);
