@@ -366,8 +366,10 @@ test("kafka - partitions that are added begin behind the older records, in a new
   expect(one.sink.records.at(-1)).toMatchObject({ type: "data", offset: 70 });
 });
 
-/** A reader whose way to Kafka is a bad one, which asks for nothing but records; `size`: bytes of each of them. */
-async function afar(topic: string, size: number) {
+const RECORD_BYTES = 1000;
+
+/** A reader whose way to Kafka is a bad one, and which asks for nothing but records. */
+async function afar(topic: string) {
   await desk.topic(topic);
   const proxy = await CuttingProxy.start({ port: Number(kafka.url.split(":")[1]), seed: 1 });
   closing.push(proxy);
@@ -390,7 +392,7 @@ async function afar(topic: string, size: number) {
     /** Each batch holds four. */
     async write(batches: number): Promise<void> {
       for (let batch = 0; batch < batches; batch++) {
-        const values = numbers(4, count).map((number) => number.padEnd(size));
+        const values = numbers(4, count).map((number) => number.padEnd(RECORD_BYTES));
         await desk.write(values.map((value) => ({ topic, value })));
         count += values.length;
       }
@@ -405,8 +407,8 @@ async function afar(topic: string, size: number) {
   };
 }
 
-test("kafka - a connection that is too slow for what a fetch may bring gets less at a time", async () => {
-  const { proxy, reader, write, isWhole } = await afar("slow", 1000);
+test.concurrent("kafka - a connection that is too slow for what a fetch may bring gets less at a time", async () => {
+  const { proxy, reader, write, isWhole } = await afar("slow");
   await write(8);
   await isWhole();
   // An answer with all that waits is under way for longer than one may be.
@@ -421,8 +423,8 @@ test("kafka - a connection that is too slow for what a fetch may bring gets less
   await isWhole();
 });
 
-test("kafka - a reset in the middle of an answer, and answers half written, lose nothing and double nothing", async () => {
-  const { proxy, reader, write, isWhole } = await afar("torn", 1000);
+test.concurrent("kafka - a reset in the middle of an answer, and answers half written, lose nothing and double nothing", async () => {
+  const { proxy, reader, write, isWhole } = await afar("torn");
   await write(1);
   await isWhole();
   proxy.change({ bytesPerSecond: 10_000 });
