@@ -114,6 +114,21 @@ test("pipeline - a mapper that throws is a malformed record", async () => {
   expect(shard.status()).toMatchObject({ malformed: { "mapper failed": 1 }, failure: null });
 });
 
+test("pipeline - the log says which field a malformed record has wrong, and once whose records are left out", async () => {
+  const answers = [
+    { malformed: "bad trade", why: () => "trade.price is missing" },
+    { skipped: "unmatched", symbol: "ETHUSDT", advice: "list it" },
+    { skipped: "unmatched", symbol: "ETHUSDT", advice: "list it" },
+  ] as const;
+  let asked = 0;
+  const mapper = { ...updatesMapper(), map: () => answers[asked++]! };
+  const { shard, log } = await runThrough(recordsOf(answers.map(() => data())), { mapper });
+  expect(shard.status()).toMatchObject({ malformed: { "bad trade": 1 }, refused: { unmatched: 2 } });
+  const told = (start: string) => log.lines.filter(({ message }) => message.startsWith(start));
+  expect(told("malformed: bad trade")).toMatchObject([{ fields: { why: "trade.price is missing" } }]);
+  expect(told("unmatched: ")).toMatchObject([{ fields: { symbol: "ETHUSDT", advice: "list it" } }]);
+});
+
 test("pipeline - two updates of one channel in a record are merged and counted", async () => {
   const { bus, shard } = await runThrough(
     recordsOf([
