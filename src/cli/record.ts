@@ -61,10 +61,11 @@ export async function record(request: RecordRequest, world: RecordWorld): Promis
 function recordingsOf(request: RecordRequest, world: RecordWorld): Recording[] {
   const { what, out, send, url, rest, ca } = request;
   const clock = systemClock();
-  const log = {
-    warn: (message: string, fields: Readonly<Record<string, unknown>> = {}) =>
-      world.err(`${what}: ${message}: ${String(fields.error ?? fields.frame ?? "")}\n`),
+  const tell = (message: string, { error, frame }: Readonly<Record<string, unknown>> = {}): void => {
+    const why = error ?? frame;
+    world.err(`${what}: ${message}${why === undefined ? "" : `: ${String(why)}`}\n`);
   };
+  const log = { info: tell, warn: tell };
   const tls = ca === undefined ? {} : { tls: { ca: readPem("--upstream-ca", ca) } };
   const parts = { clock, random: Math.random, log, ...tls };
   if (/^wss?:\/\//.test(what)) {

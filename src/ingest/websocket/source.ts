@@ -8,9 +8,11 @@
  * At the limit: a busy sink stops the reading of the socket (inbox.ts); a venue that cannot be reached is tried again for
  * ever, with growing pauses of at most BACKOFF_MAX_MS.
  */
-import { type Backoff, createBackoff } from "../../lib/backoff.ts";
+import { createBackoff } from "../../lib/backoff.ts";
 import { type Clock, wallMs } from "../../lib/clock.ts";
 import { GatewayError } from "../../lib/errors.ts";
+import { type Log, silentLog } from "../../lib/log.ts";
+import { Outage } from "../../lib/outage.ts";
 import type { Offset, RecordSink, Source, SourceState, SourceStatus } from "../source.ts";
 import { sleep, turn, untilReady } from "../wait.ts";
 import { Wake } from "../wake.ts";
@@ -31,7 +33,7 @@ export interface WebSocketOptions {
   readonly clock: Clock;
   readonly random: () => number;
   readonly tls?: TlsOptions;
-  readonly log?: { warn(message: string, fields?: Readonly<Record<string, unknown>>): void };
+  readonly log?: Pick<Log, "info" | "warn">;
   /** Hears of every connection made and every frame sent, for the recorder. */
   readonly watch?: { connected(): void; sent(text: string): void };
 }
@@ -91,7 +93,7 @@ class WebSocketSource implements Source {
   }
 
   async run(sink: RecordSink, from: Offset | null, signal: AbortSignal): Promise<void> {
-    const { clock, random, log } = this.#options;
+    const { clock, random, log = silentLog } = this.#options;
     if (!/^wss?:\/\//.test(this.#url) || !URL.canParse(this.#url)) {
       const reason = `"${this.#options.base}" is no address of a WebSocket: give one like wss://host:port`;
       this.#state = { name: "failed", reason };
@@ -99,12 +101,18 @@ class WebSocketSource implements Source {
     }
     this.#offset = from === null ? 0 : from + 1;
     const backoff = createBackoff(BACKOFF_FIRST_MS, BACKOFF_MAX_MS, random);
+    const [away, back] = ["upstream is not connected", "upstream is connected again"];
+    const outage = new Outage({ log, clock, away, back, fields: { source: this.name } });
+    const stable = (): void => {
+      backoff.reset();
+      outage.worked();
+    };
     signal.addEventListener("abort", this.#wake.call);
     try {
       let error = "";
       while (!signal.aborted) {
         this.#state = { name: "connecting", attempt: backoff.attempts + 1, retryAt: wallMs(clock), error };
-        error = await this.#connection(sink, backoff, signal);
+        error = await this.#connection(sink, stable, signal);
         if (signal.aborted) break;
         if (this.#given > 0) {
           this.#given = 0;
@@ -115,7 +123,7 @@ class WebSocketSource implements Source {
         const pauseMs = backoff.next();
         const retryAt = wallMs(clock) + Math.ceil(pauseMs);
         this.#state = { name: "connecting", attempt: backoff.attempts + 1, retryAt, error };
-        log?.warn("upstream is not connected", { source: this.name, error, attempt: backoff.attempts, pauseMs });
+        outage.failed(error);
         await sleep(clock, pauseMs, signal);
       }
     } finally {
@@ -125,7 +133,7 @@ class WebSocketSource implements Source {
   }
 
   /** One connection from the first attempt to its end; returns why it ended. */
-  async #connection(sink: RecordSink, backoff: Backoff, signal: AbortSignal): Promise<string> {
+  async #connection(sink: RecordSink, stable: () => void, signal: AbortSignal): Promise<string> {
     const { link, tls, clock, rest, watch } = this.#options;
     const inbox = new Inbox(this.#url, tls ?? null, clock, this.#wake.call);
     const pulse = new Pulse(link, clock, this.#wake.call);
@@ -150,7 +158,7 @@ class WebSocketSource implements Source {
       rests?.start();
       pulse.heard();
       while (!signal.aborted) {
-        if (pulse.ageMs >= STABLE_MS) backoff.reset();
+        if (pulse.ageMs >= STABLE_MS) stable();
         const doomed = this.#askAgain(send, rests, pulse);
         if (doomed !== null) return doomed;
         await this.#drain(sink, inbox, rests, pulse, signal);
