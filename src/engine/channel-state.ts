@@ -28,10 +28,10 @@ import { ItemsState } from "./family/items.ts";
 import { ValueState } from "./family/value.ts";
 import type { History } from "./history.ts";
 import { Notices } from "./notices.ts";
-import { type OwnerPatience, Readiness, type WhenReady } from "./readiness.ts";
 import { Rung, type RungPorts } from "./rung.ts";
 import { Staleness } from "./staleness.ts";
 import type { Topic } from "./topics.ts";
+import { type OwnerPatience, Waiters, type WhenReady } from "./waiters.ts";
 
 export interface ChannelPorts extends Omit<RungPorts, "epoch" | "flushedBinance" | "conflated" | "broken"> {
   control(control: Control): void;
@@ -69,7 +69,7 @@ export class ChannelState implements ChannelConsumer, DerivedFrom, Standing {
   readonly #family: FamilyState;
   readonly #history: History;
   readonly #listeners = new Set<BookListener>();
-  readonly #readiness: Readiness;
+  readonly #waiters: Waiters;
   readonly #staleness: Staleness;
   readonly #notices: Notices;
 
@@ -78,7 +78,7 @@ export class ChannelState implements ChannelConsumer, DerivedFrom, Standing {
     this.#ports = ports;
     this.#history = ports.history;
     this.#family = this.#makeFamily();
-    this.#readiness = new Readiness(ports.clock, ports.patience, () => ports.settled());
+    this.#waiters = new Waiters(ports.clock, ports.patience, () => ports.settled());
     this.#notices = new Notices(channel.name, this.rungs, ports.control);
     this.#staleness = new Staleness(ports.clock, (reason) => this.#notices.closeStale(reason));
     this.answers = new Answers(this, this.#family, ports.clock);
@@ -86,7 +86,7 @@ export class ChannelState implements ChannelConsumer, DerivedFrom, Standing {
 
   /** Its owner has told the state, or nobody knows of an owner. */
   get ready(): boolean {
-    return this.#readiness.ready;
+    return this.#waiters.ready;
   }
 
   get staleReason(): StaleReason | null {
@@ -119,7 +119,7 @@ export class ChannelState implements ChannelConsumer, DerivedFrom, Standing {
     if (newEpoch && hadBook && this.seq === null) this.#becomeStale("source", "reconnect");
     for (const listener of this.#listeners) listener.reset(newEpoch ? "epoch" : this.ready ? "heal" : "first");
     // What is derived from a channel that nobody owns has a state too, of no epoch.
-    this.#readiness.settle(null, this.header.epoch !== "");
+    this.#waiters.settle(null, this.header.epoch !== "");
   }
 
   #load(reply: StateReply, have: number | null): void {
@@ -195,19 +195,19 @@ export class ChannelState implements ChannelConsumer, DerivedFrom, Standing {
     for (const listener of this.#listeners) listener.unavailable(code, message);
     if (this.ready) this.#becomeStale("bus", "disconnected");
     // Known, but nobody feeds it yet: subscribed at once, its first publication is its snapshot.
-    else this.#readiness.settle(code === ERRORS.UNKNOWN_CHANNEL.code ? null : { code, message }, false);
+    else this.#waiters.settle(code === ERRORS.UNKNOWN_CHANNEL.code ? null : { code, message }, false);
   }
 
   // --- what the engine asks ---------------------------------------------------------------------------------------
 
   /** Calls back when the state is known (null), or cannot be had; closing it ends the wait. */
   whenReady(call: WhenReady): Subscription {
-    return this.#readiness.when(call);
+    return this.#waiters.when(call);
   }
 
   /** The same for one who comes back with a position: where no owner was heard of yet, a while later. */
   whenOwned(call: WhenReady): void {
-    this.#readiness.whenOwned(call);
+    this.#waiters.whenOwned(call);
   }
 
   /** The rung of this period, opened at the channel's present position. */
@@ -272,7 +272,7 @@ export class ChannelState implements ChannelConsumer, DerivedFrom, Standing {
 
   listen(listener: BookListener): Subscription {
     this.#listeners.add(listener);
-    const { failure } = this.#readiness;
+    const { failure } = this.#waiters;
     if (this.ready) listener.reset("first");
     else if (failure !== null) listener.unavailable(failure.code, failure.message);
     return { close: () => this.#listeners.delete(listener) };
@@ -280,11 +280,11 @@ export class ChannelState implements ChannelConsumer, DerivedFrom, Standing {
 
   /** Nobody needs this state for topics or derived channels, or waits for it. */
   get unused(): boolean {
-    return this.rungs.size === 0 && this.#listeners.size === 0 && this.#readiness.idle;
+    return this.rungs.size === 0 && this.#listeners.size === 0 && this.#waiters.idle;
   }
 
   close(): void {
-    this.#readiness.close();
+    this.#waiters.close();
     this.#staleness.stop();
     this.#history.close();
   }

@@ -28,9 +28,9 @@ import { HISTORY_LIMITS, HISTORY_TOTAL_MAX, type HistoryOf, HistoryShares } from
 import { Interest } from "./interest.ts";
 import { type Question, Questions } from "./questions.ts";
 import { reached } from "./reach.ts";
-import { type Failure, OwnerPatience } from "./readiness.ts";
 import { Snapshots } from "./snapshots.ts";
 import { type Topic, Topics } from "./topics.ts";
+import { type Failure, OwnerPatience } from "./waiters.ts";
 import { WakingRing } from "./waking-ring.ts";
 
 /** A REST request waits this long for the book. */

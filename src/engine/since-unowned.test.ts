@@ -3,9 +3,9 @@
  * nothing is known, and got all of the owner's history a second time.
  */
 import { expect, test } from "bun:test";
-import { OWNER_WAIT_MS } from "./readiness.ts";
 import { Rig } from "./testing/rig.ts";
 import { DEPTH, publication, readyBook, TRADE, trades } from "./testing/words.ts";
+import { OWNER_WAIT_MS } from "./waiters.ts";
 
 const history = [3, 4, 5].map((seq) => ({
   ...publication(seq),

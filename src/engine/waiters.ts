@@ -1,7 +1,7 @@
 /**
  * Who waits for a channel's state, and what they are told: that it is there, or why it cannot be had.
  *
- * Beside the path: engine (joins, derived channels) -> READINESS <- channel state.
+ * Beside the path: engine (joins, derived channels) -> WAITERS <- channel state.
  * Invariants: everybody is called once; a channel whose owner nobody has heard of is ready too (its first publication is
  * its snapshot), but whoever resumes waits for an owner for a while: who alone can say what followed their position.
  * At the limit: see OwnerPatience; then they are called as well, and are told that no epoch is known.
@@ -17,7 +17,7 @@ export interface Failure {
 /** Null: the state is there. */
 export type WhenReady = (failure: Failure | null) => void;
 
-export class Readiness {
+export class Waiters {
   ready = false;
   /** Why it is not ready, once that was said. */
   failure: Failure | null = null;
