@@ -9,7 +9,7 @@ import type { CuttingProxy } from "../lib/cutting-proxy.ts";
 import type { Frame } from "../lib/frame-socket.ts";
 import type { NativeClient } from "../lib/native-client.ts";
 import { PlainBook } from "../lib/plain-book.ts";
-import { startTestNode, type TestNode } from "../lib/test-node.ts";
+import { PATIENT, startTestNode, type TestNode } from "../lib/test-node.ts";
 import { TEST_MS_MAX, waitFor } from "../lib/wait.ts";
 import { patiently, proxyOn, WAYS } from "./lib/way.ts";
 
@@ -33,7 +33,7 @@ for (const way of WAYS)
       patiently((error) => way.cuts && error instanceof ccxt.NetworkError, ask);
 
     beforeAll(async () => {
-      node = await startTestNode({ simRate: "1000", seed: "6" });
+      node = await startTestNode({ simRate: "1000", seed: "6", config: PATIENT });
       native = await node.native();
       proxy = await proxyOn(way, node.port);
       const ws = proxy === null ? node.ws : `ws://127.0.0.1:${proxy.port}`;

@@ -7,7 +7,7 @@
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { CuttingProxy } from "../lib/cutting-proxy.ts";
-import { startTestNode, type TestNode } from "../lib/test-node.ts";
+import { PATIENT, startTestNode, type TestNode } from "../lib/test-node.ts";
 import { type Program, type ProgramName, startProgram } from "./lib/program.ts";
 import { confirmRest } from "./lib/rest-facts.ts";
 import { type Event, type Market, Truth } from "./lib/truth.ts";
@@ -30,7 +30,7 @@ let truth: Truth;
 const programs = new Map<ProgramName, Promise<Program>>();
 
 beforeAll(async () => {
-  node = await startTestNode({ simRate: "600", seed: "11" });
+  node = await startTestNode({ simRate: "600", seed: "11", config: PATIENT });
   truth = await Truth.start(await node.native());
   network = await CuttingProxy.start({ port: node.port, seed: 5, weathers: WEATHERS });
   const asked = { http: node.http, ws: `ws://127.0.0.1:${network.port}`, mode: "readme" } as const;

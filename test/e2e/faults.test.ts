@@ -4,7 +4,7 @@ import { GatewayError } from "../../src/lib/errors.ts";
 import type { Frame } from "../lib/frame-socket.ts";
 import type { NativeClient } from "../lib/native-client.ts";
 import { rawTcp } from "../lib/raw-tcp.ts";
-import { startTestNode, type TestNode } from "../lib/test-node.ts";
+import { PATIENT, startTestNode, type TestNode } from "../lib/test-node.ts";
 import { TEST_MS_MAX, waitFor } from "../lib/wait.ts";
 
 setDefaultTimeout(TEST_MS_MAX);
@@ -19,7 +19,7 @@ let observer: NativeClient;
 const delays: number[] = [];
 
 beforeAll(async () => {
-  node = await startTestNode({ simRate: "1000", seed: "31" });
+  node = await startTestNode({ simRate: "1000", seed: "31", config: PATIENT });
   observer = await node.native();
   observer.socket.addEventListener("message", ({ data }) => {
     const sentUs = Number(/"sentUs":(\d+)/.exec(String(data))?.[1]);

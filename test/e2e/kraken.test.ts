@@ -6,7 +6,7 @@ import { BinanceBook, fetchDepth } from "../lib/binance-book.ts";
 import type { BinanceClient } from "../lib/binance-client.ts";
 import { foldRecording } from "../lib/kraken-recording.ts";
 import type { NativeClient } from "../lib/native-client.ts";
-import { startTestNode, type TestNode } from "../lib/test-node.ts";
+import { PATIENT, startTestNode, type TestNode } from "../lib/test-node.ts";
 import { TEST_MS_MAX, waitFor } from "../lib/wait.ts";
 
 setDefaultTimeout(TEST_MS_MAX);
@@ -37,7 +37,7 @@ async function followed<Client>(
   judge: (clients: readonly Client[], node: TestNode) => Promise<void>,
 ): Promise<void> {
   for (const speed of SPEEDS) {
-    await using node = await startTestNode({ replay: path ?? "", speed });
+    await using node = await startTestNode({ replay: path ?? "", speed, config: PATIENT });
     await node.instruments(10);
     const clients = await join(node);
     await waitFor(() => node.shard().records >= MIDDLE, "the middle of the recording");

@@ -6,7 +6,7 @@ import { expect, setDefaultTimeout, test } from "bun:test";
 import { BinanceBook, fetchDepth } from "../lib/binance-book.ts";
 import type { NativeClient } from "../lib/native-client.ts";
 import { PlainBook, type PlainLevel } from "../lib/plain-book.ts";
-import { startTestNode } from "../lib/test-node.ts";
+import { PATIENT, startTestNode } from "../lib/test-node.ts";
 import { TEST_MS_MAX, waitFor } from "../lib/wait.ts";
 
 setDefaultTimeout(TEST_MS_MAX);
@@ -26,7 +26,7 @@ function bookAt(client: NativeClient, asked: string, seq: number): PlainBook {
 }
 
 test("lap - a stalled worker's chains go on exactly where they stopped, in both dialects and on every rung", async () => {
-  await using node = await startTestNode({ simRate: "2000", ringBytes: "512KiB" });
+  await using node = await startTestNode({ simRate: "2000", ringBytes: "512KiB", config: PATIENT });
   const symbols = node.node.parts.registry.list("spot").map(({ symbol }) => symbol);
   const names = ["depth", "trade"].flatMap((stream) => symbols.map((symbol) => `${symbol}@${stream}`));
   const natives = await Promise.all(

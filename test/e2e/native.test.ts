@@ -4,7 +4,7 @@ import type { Frame } from "../lib/frame-socket.ts";
 import type { NativeClient } from "../lib/native-client.ts";
 import type { NativeStream, Push } from "../lib/native-stream.ts";
 import { PlainBook, type PlainLevel } from "../lib/plain-book.ts";
-import { startTestNode, type TestNode } from "../lib/test-node.ts";
+import { PATIENT, startTestNode, type TestNode } from "../lib/test-node.ts";
 import { TEST_MS_MAX, waitFor } from "../lib/wait.ts";
 
 setDefaultTimeout(TEST_MS_MAX);
@@ -17,7 +17,7 @@ let node: TestNode;
 let reference: NativeClient;
 
 beforeAll(async () => {
-  node = await startTestNode({ simRate: "1000", seed: "11" });
+  node = await startTestNode({ simRate: "1000", seed: "11", config: PATIENT });
   reference = await node.native();
   await reference.subscribe([DEPTH, TRADE]);
 });

@@ -13,10 +13,10 @@ import { NativeClient } from "./native-client.ts";
 import { waitFor } from "./wait.ts";
 
 /**
- * Settings of a node that is patient with slow clients: where what a client saw in real time is the truth, it must not be
- * slowed because the machine is busy with other things and its process reads late. Tests of slow clients have their own.
+ * `config` of a node that is patient with slow clients: where what a client saw in real time is the truth, it must not be
+ * slowed because the machine is busy with other things and its process reads late.
  */
-const PATIENT = join(import.meta.dir, "patient.json");
+export const PATIENT = join(import.meta.dir, "patient.json");
 
 /** As on the command line, in camel case: `{ replay: "file", speed: "max" }`. */
 export type Flags = Readonly<Record<string, string | boolean>>;
@@ -121,7 +121,9 @@ const hasBegun = (state: string): boolean => state !== "idle" && state !== "conn
 
 export async function startTestNode(flags: Flags = {}): Promise<TestNode> {
   const defaults = { port: "0", adminPort: "0", workers: "1", ringBytes: "16MiB", nodeId: "test" };
-  const { config } = loadStaticConfig({ ...defaults, config: PATIENT, ...flags }, {});
+  // Clients here are part of a test process that a busy machine may hold up. Tests of slow clients have a config file.
+  const patient = "config" in flags ? {} : { outboxAgeMsMax: "30000" };
+  const { config } = loadStaticConfig({ ...defaults, ...patient, ...flags }, {});
   const node = new TestNode(await startNode(config, { log: silentLog }));
   // The node waits for its sources too, but not for ever: a busy machine may need longer for the simulated history.
   const begun = () => node.node.parts.shards.every((shard) => hasBegun(shard.status().source.state.name));
