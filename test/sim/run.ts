@@ -4,7 +4,7 @@
  * `--seed N [--verbose]`: one, with all that happens in it. `--from N --count M`: many, with a line every few seconds; stops
  * at the tenth that breaks a rule. Exit status 1 if any did.
  */
-import { parseArgs } from "node:util";
+import { optionsOf } from "../lib/options.ts";
 import { planOf } from "./draw.ts";
 import { report } from "./report.ts";
 import { shownPlan } from "./show.ts";
@@ -13,7 +13,7 @@ import { run } from "./world.ts";
 const PROGRESS_MS = 5000;
 const FAILED_MAX = 10;
 
-const { values } = parseArgs({
+const values = optionsOf("npm run sim [-- --seed N [--verbose] | --from 0 --count 1000]", {
   options: {
     seed: { type: "string" },
     verbose: { type: "boolean", default: false },

@@ -1,10 +1,11 @@
 /**
  * The soak: every client library's book against the node's in a bad network, and subscribe-then-REST again and again, for as long as `npm run soak -- --seconds N` says. Prints a table; exit status 1 if anything was not exact.
  */
-import { parseArgs } from "node:util";
+
 import { type Network, NODE_FLAGS, type RunReport, runBooks } from "../clients/lib/book-run.ts";
 import { beginBooks } from "../clients/lib/book-start.ts";
 import { startChildNode } from "../lib/child-node.ts";
+import { optionsOf } from "../lib/options.ts";
 
 /** Some connections live long enough for the node to find them too slow, or for their client to give them up. */
 const NETWORK: Network = {
@@ -20,7 +21,7 @@ const NETWORK: Network = {
   ],
 };
 
-const { values } = parseArgs({
+const values = optionsOf("npm run soak -- books [--seconds 300] [--seed 1]", {
   options: { seconds: { type: "string", default: "300" }, seed: { type: "string", default: "1" } },
 });
 const seconds = Number(values.seconds);

@@ -5,27 +5,24 @@
  * `npm run soak -- brokers [--seconds 600] [--rate 5000] [--symbols 50] [--kills 3] [--hangs 1]`. Exit status 1 if a trade
  * came twice or not at all, or a book was not the source's, and nobody was told; or if a client was closed.
  */
-import { parseArgs } from "node:util";
-import { MarketWorld, type Servers } from "../lib/market/world.ts";
 
-const HELP =
-  "npm run soak -- brokers [--seconds 600] [--rate 5000] [--symbols 50] [--kills 3] [--hangs 1] [--hang-ms 15000] [--seed 1]";
-const { values } = parseArgs({
-  options: {
-    seconds: { type: "string", default: "600" },
-    rate: { type: "string", default: "5000" },
-    symbols: { type: "string", default: "50" },
-    kills: { type: "string", default: "3" },
-    hangs: { type: "string", default: "1" },
-    "hang-ms": { type: "string", default: "15000" },
-    seed: { type: "string", default: "1" },
-    help: { type: "boolean", default: false },
+import { MarketWorld, type Servers } from "../lib/market/world.ts";
+import { optionsOf } from "../lib/options.ts";
+
+const values = optionsOf(
+  "npm run soak -- brokers [--seconds 600] [--rate 5000] [--symbols 50] [--kills 3] [--hangs 1] [--hang-ms 15000] [--seed 1]",
+  {
+    options: {
+      seconds: { type: "string", default: "600" },
+      rate: { type: "string", default: "5000" },
+      symbols: { type: "string", default: "50" },
+      kills: { type: "string", default: "3" },
+      hangs: { type: "string", default: "1" },
+      "hang-ms": { type: "string", default: "15000" },
+      seed: { type: "string", default: "1" },
+    },
   },
-});
-if (values.help) {
-  console.log(HELP);
-  process.exit(0);
-}
+);
 const [seconds, rate, symbols, kills, hangs, hangMs, seed] = [
   values.seconds,
   values.rate,
@@ -39,7 +36,7 @@ if (
   [seconds, rate, symbols].some((value) => !(value > 0)) ||
   [kills, hangs, hangMs, seed].some((value) => !(value >= 0))
 ) {
-  console.error(HELP);
+  console.error("--seconds, --rate and --symbols are above 0, the others from 0 on");
   process.exit(2);
 }
 

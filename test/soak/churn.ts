@@ -6,25 +6,21 @@
  * `npm run soak -- churn [--cycles 20000] [--seconds 600]`: so many cycles, spread over so long. Exit status 1 if
  * anything grew or a client was not served.
  */
-import { parseArgs } from "node:util";
+
 import { Random } from "../../sim/random.ts";
+import { optionsOf } from "../lib/options.ts";
 import { waitFor } from "../lib/wait.ts";
 import { ChurnClient } from "./lib/churn-client.ts";
 import { grownTypes, growths, type Held, held, metricsOf, type Span } from "./lib/held.ts";
 import { startWatched, type Watched } from "./lib/watched.ts";
 
-const { values } = parseArgs({
+const values = optionsOf("npm run soak -- churn [--cycles 20000] [--seconds 600] [--seed 1]", {
   options: {
     cycles: { type: "string", default: "20000" },
     seconds: { type: "string", default: "600" },
     seed: { type: "string", default: "1" },
-    help: { type: "boolean", default: false },
   },
 });
-if (values.help) {
-  console.log("npm run soak -- churn [--cycles 20000] [--seconds 600] [--seed 1]");
-  process.exit(0);
-}
 const cycles = Number(values.cycles);
 const seconds = Number(values.seconds);
 const seed = Number(values.seed);

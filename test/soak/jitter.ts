@@ -5,24 +5,28 @@
  *
  * Prints one line; exit status 1 if anything was not exact or not recovered.
  */
-import { parseArgs } from "node:util";
+
 import { Random } from "../../sim/random.ts";
 import { CuttingProxy } from "../lib/cutting-proxy.ts";
 import { JitteryClient } from "../lib/jittery-client.ts";
 import type { NativeStream } from "../lib/native-stream.ts";
+import { optionsOf } from "../lib/options.ts";
 import { waitFor } from "../lib/wait.ts";
 
-const { values } = parseArgs({
-  options: {
-    seconds: { type: "string", default: "120" },
-    clients: { type: "string", default: "1000" },
-    seed: { type: "string", default: "1" },
-    "kill-every": { type: "string", default: "30" },
-    "still-ms": { type: "string", default: "20000" },
-    // Updates a second of the simulated exchange: each client has a tenth of the spot half.
-    rate: { type: "string", default: "150" },
+const values = optionsOf(
+  "npm run soak -- jitter [--clients 1000] [--seconds 120] [--kill-every 30] [--still-ms 20000] [--rate 150] [--seed 1]",
+  {
+    options: {
+      seconds: { type: "string", default: "120" },
+      clients: { type: "string", default: "1000" },
+      seed: { type: "string", default: "1" },
+      "kill-every": { type: "string", default: "30" },
+      "still-ms": { type: "string", default: "20000" },
+      // Updates a second of the simulated exchange: each client has a tenth of the spot half.
+      rate: { type: "string", default: "150" },
+    },
   },
-});
+);
 const seconds = Number(values.seconds);
 const count = Number(values.clients);
 const seed = Number(values.seed);

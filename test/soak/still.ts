@@ -5,15 +5,16 @@
  *
  * Prints a line per round; exit status 1 if anything was not exact, not in time, or closed without a code.
  */
-import { parseArgs } from "node:util";
+
 import { BinanceBook } from "../lib/binance-book.ts";
 import { BinanceClient } from "../lib/binance-client.ts";
 import { CuttingProxy } from "../lib/cutting-proxy.ts";
 import { JitteryClient } from "../lib/jittery-client.ts";
+import { optionsOf } from "../lib/options.ts";
 import { startTestNode, type TestNode } from "../lib/test-node.ts";
 import { waitFor } from "../lib/wait.ts";
 
-const { values } = parseArgs({
+const values = optionsOf("npm run soak -- still [--clients 20] [--still-ms 20000] [--rounds 3] [--rate 500]", {
   options: {
     clients: { type: "string", default: "20" },
     "still-ms": { type: "string", default: "20000" },
