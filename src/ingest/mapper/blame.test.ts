@@ -230,3 +230,9 @@ test("blame - in the words that say what to change", () => {
   );
   expect(told("trade_v1", { ...trade, price: "9".repeat(500) }).length).toBeLessThan(100);
 });
+
+test("blame - a value nested too deep to be written down takes nothing with it", () => {
+  const deep = `${"[".repeat(100_000)}${"]".repeat(100_000)}`;
+  const mapped = createMapper("trade_v1", { learn }).map(`{"symbol":"A","time":1,"side":"buy","price":${deep}}`);
+  expect("malformed" in mapped ? reasonOf(mapped) : "sound").toBe("bad trade");
+});

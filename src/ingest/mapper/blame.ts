@@ -100,8 +100,15 @@ function shown(value: unknown): string {
   return text.length > SHOWN_LENGTH_MAX ? `${text.slice(0, SHOWN_LENGTH_MAX)}...` : text;
 }
 
-/** The whole reason, for people; `malformed` alone is for counting. */
-export const reasonOf = ({ malformed, why }: Malformed): string => why?.() ?? malformed;
+/** The whole reason, for people; `malformed` alone is for counting. Never throws. */
+export function reasonOf({ malformed, why }: Malformed): string {
+  try {
+    return why?.() ?? malformed;
+  } catch {
+    // A record may be nested too deep to be shown: it was read, and is worth no more than the mapper's own word.
+    return malformed;
+  }
+}
 
 type Mapped = ReturnType<Mapper["map"]>;
 
