@@ -49,7 +49,8 @@ export class EpochGaps {
   lost(end: number, time: number, rungs: Iterable<Rung>): void {
     for (const rung of rungs) {
       if (this.#owed.has(rung)) continue;
-      rung.write(gapSegment(this.floor, end, time, { missed: null, reason: "source" }));
+      // As in `tell`: the floor is of an older epoch, whose numbers may be above these.
+      rung.write(gapSegment(Math.min(this.floor, end - 1), end, time, { missed: null, reason: "source" }));
     }
     this.tell(end + 1, time);
   }

@@ -40,6 +40,20 @@ test("lost start - behind an epoch that ended it is part of that one's gap", () 
   ]);
 });
 
+test("lost start - where the new epoch's numbers are lower, the gap ends where they begin all the same", () => {
+  const rig = new Rig();
+  rig.join(TRADE);
+  rig.ready(TRADE, { seq: 30 });
+  rig.header = { ...rig.header, epoch: "e2" };
+  rig.ready(TRADE, { seq: null }, "epoch");
+  rig.join(TRADE, 250);
+  rig.ready(TRADE, { seq: 17 }, "heal");
+  for (const rung of [0, 250] as const) {
+    const [gap] = rig.frames(rig.topic(TRADE, rung));
+    expect([rung, gap]).toMatchObject([rung, { type: "gap", from: 17, seq: 17, epoch: "e2" }]);
+  }
+});
+
 test("lost start - nothing is told where nothing is lost", () => {
   const rig = new Rig();
   rig.join(TRADE);
