@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import type { ShardHeader, StateReply } from "../bus/bus.ts";
 import type { ChannelConsumer } from "../bus/consumer.ts";
 import { InstrumentRegistry } from "../channel/registry.ts";
-import type { Body, Kind, Liquidation, MarketMembers, MiniTicker, Position } from "../channel/types.ts";
+import type { Body, BookTicker, Kind, Liquidation, MarketMembers, MiniTicker, Position } from "../channel/types.ts";
 import { createFakeClock } from "../lib/fake-clock.ts";
 import { LIQUIDATION, TICKER } from "../protocol/testing.ts";
 import { type DirectHead, RecordKind, type Rung } from "../ring/messages.ts";
@@ -274,4 +274,28 @@ test("all-market - a position counts in the run of the channel that gave it, and
   stage.ticker("aaa", 5);
   const late = stage.join(ARRAY, 2000, { epoch, seq: 2 })();
   expect(late).toMatchObject({ head: { recovered: false }, symbols: [["bbb", "aaa"]] });
+});
+
+test("all-market - what is derived from a book that could not be had at first is in it as soon as the book is", () => {
+  for (const isUnowned of [false, true]) {
+    const stage = new Stage(["AAA", "BBB"]);
+    const joined = stage.join("usdm:!bookTicker", 1000);
+    stage.consumers.get("usdm:aaa@depth")!.unavailable(1501, "no answer");
+    stage.ready("usdm:bbb@depth");
+    const { topic, symbols } = joined();
+    expect(symbols).toEqual([]);
+    expect(stage.join("usdm:aaa@bookTicker", 0)().head).toMatchObject({ is: "refused", code: 1501 });
+    if (isUnowned) stage.consumers.get("usdm:aaa@depth")!.unavailable(1203, "no owner knows it");
+    const book = { bids: [["1", "2"]], asks: [["3", "4"]] } as const;
+    stage.ready("usdm:aaa@depth", { seq: 3, state: { type: "snapshot", data: book }, time: 3 });
+    stage.clock.advance(1000);
+    stage.publish("usdm:aaa@depth", "depth", 4, { type: "delta", data: { bids: [["1", "5"]], asks: [] } });
+    stage.clock.advance(1000);
+    const quantities = stage
+      .frames(topic)
+      .map(({ members }) => members.map(({ data }) => (data as BookTicker).bidQuantity));
+    expect([isUnowned, quantities]).toEqual([isUnowned, [["2"], ["5"]]]);
+    stage.engine.handle(0, { is: "leave", topic });
+    expect([stage.engine.status().channels, stage.consumers.size]).toEqual([0, 0]);
+  }
 });

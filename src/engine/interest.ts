@@ -13,12 +13,22 @@ import type { Clock, Timer } from "../lib/clock.ts";
 import { assert } from "../lib/errors.ts";
 import { followMarket, type Instruments, type Member } from "./all-market.ts";
 import type { ChannelState } from "./channel-state.ts";
-import { deriveFrom, topOf } from "./derived.ts";
+import { type BookListener, deriveFrom, topOf } from "./derived.ts";
 import { followInstruments } from "./instrument-channel.ts";
 import { makeFrom } from "./made.ts";
 
 /** A book asked for by REST stays followed this long after the last request. */
 const REST_LINGER_MS = 60_000;
+
+const nothing = (): void => undefined;
+/** Holds a book, and hears nothing of it; each holder has its own. */
+const deaf = (): BookListener => ({
+  reset: nothing,
+  changed: nothing,
+  stale: nothing,
+  fresh: nothing,
+  unavailable: nothing,
+});
 
 export interface Entry {
   readonly state: ChannelState;
@@ -94,14 +104,7 @@ export class Interest {
     const base = this.#ports.catalog.resolve(channel.name.replace(/@.*$/, "@depth"));
     if (base?.family !== "book") return;
     const book = this.open(base);
-    const nothing = () => undefined;
-    const hold = book.state.listen({
-      reset: nothing,
-      changed: nothing,
-      stale: nothing,
-      fresh: nothing,
-      unavailable: nothing,
-    });
+    const hold = book.state.listen(deaf());
     state.top = () => (book.state.seq === null ? null : topOf(book.state.book));
     state.whenTop = (call) => book.state.whenReady(() => call());
     holds.push(hold, { close: () => this.closeIfUnused(book) });
@@ -138,12 +141,20 @@ export class Interest {
     assert(base, `${channel.name} is derived from a channel that exists`);
     const book = this.open(base);
     let following: Subscription | null = null;
-    const waiting = book.state.whenReady((failure) => {
-      if (failure) entry.state.unavailable(failure.code, failure.message);
-      else if (!book.state.provides.includes(channel.kind)) following = deriveFrom(book.state, channel, entry.state);
+    const isOpen = (): boolean => this.#entries.get(channel.name) === entry;
+    const begin = (): void => {
+      following?.close();
+      if (!book.state.provides.includes(channel.kind)) following = deriveFrom(book.state, channel, entry.state);
       else following = this.#ports.follower.follow(channel.name, entry.state);
       // Its first state may have told everybody who waited, and nobody lives who did.
-      if (this.#entries.get(channel.name) !== entry) following?.close();
+      if (!isOpen()) following.close();
+    };
+    const waiting = book.state.whenReady((failure) => {
+      if (failure === null) return begin();
+      entry.state.unavailable(failure.code, failure.message);
+      // Who goes on without it (an all-market channel) has it as soon as the book can be had.
+      const unavailable = (code: number, message: string): void => entry.state.unavailable(code, message);
+      if (isOpen()) following = book.state.listen({ ...deaf(), reset: begin, unavailable });
     });
     entry.holds.push({
       close: () => {
