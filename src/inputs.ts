@@ -54,10 +54,11 @@ export function inputsOf(config: StaticConfig, registry: InstrumentRegistry, clo
       const { venue } = head;
       const name = mapperOfVenue(venue);
       if (name === null) {
-        throw new GatewayError(
-          "REPLAY_VENUE",
-          `--replay ${source.path}: whose records these are is not known: its first line must be the connection, like "wss://ws.kraken.com <-> 1618678132.38"`,
-        );
+        const why =
+          head.url === null
+            ? 'its first line must be the connection, like "wss://ws.kraken.com <-> 1618678132.38"'
+            : `its connection is ${head.url}, want the address of Kraken, Coinbase, Binance or OKX`;
+        throw new GatewayError("REPLAY_VENUE", `--replay ${source.path}: whose records these are is not known: ${why}`);
       }
       const { provides, window, repairs } = recorded(head);
       const replay = createReplay({ path: source.path, speed: source.speed, loop: source.loop, repairs, clock });

@@ -152,7 +152,10 @@ function build(world: CliWorld, ended: (status: number) => void): Command {
     .command("record")
     .description("write what an upstream sends into a file that serve --replay plays")
     .argument("<source or url>", "kraken:BTC/USD,ETH/USD, or wss://host/path")
-    .requiredOption("--out <FILE>", "the file; a venue with several connections makes one more for each")
+    .requiredOption(
+      "--out <FILE>",
+      "the file, replaced if it exists; a venue with several connections makes one more for each",
+    )
     .option("--seconds <N>", "end after so long", number(1))
     .option("-n, --count <N>", "end after so many records", number(1))
     .option("--send <TEXT>", "send this to the URL when it is connected (may be repeated)", collected)
