@@ -34,3 +34,9 @@ test("unmatched log - after a hundred symbols one line says that there are more"
     { shard: "k1", named: 100 },
   ]);
 });
+
+test("unmatched log - a symbol of any length is shown cut", () => {
+  const { lines, tell } = logged();
+  tell("x".repeat(100_000));
+  expect(lines).toMatchObject([[expect.anything(), { symbol: "x".repeat(64) }]]);
+});

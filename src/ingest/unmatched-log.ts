@@ -8,6 +8,8 @@ import type { Skipped } from "./mapper/mapper.ts";
 import type { IngestLog } from "./sampled-log.ts";
 
 const SYMBOLS_MAX = 100;
+/** A longer one is cut: it came from outside. */
+const SYMBOL_LENGTH_MAX = 64;
 
 export class UnmatchedLog {
   readonly #log: Pick<IngestLog, "info">;
@@ -20,7 +22,8 @@ export class UnmatchedLog {
   }
 
   /** `value`: the record. */
-  tell({ symbol, advice }: Skipped, value: unknown): void {
+  tell({ symbol: whole, advice }: Skipped, value: unknown): void {
+    const symbol = whole?.slice(0, SYMBOL_LENGTH_MAX);
     const topic = isBrokerRecord(value) ? value.topic : null;
     const key = symbol ?? topic ?? "";
     if (this.#told.size > SYMBOLS_MAX || this.#told.has(key)) return;
