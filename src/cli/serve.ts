@@ -111,7 +111,7 @@ async function channelToTry({ source, configStore }: StaticConfig, publicUrl: st
 
 function describeSource({ source, configStore }: StaticConfig): string {
   if (configStore !== undefined) return `routes of ${configStore.path}`;
-  if (source.kind === "sim") return `simulated exchange (${source.rate} updates/s, seed ${source.seed})`;
+  if (source.kind === "sim") return `simulated exchange (${source.rate} updates/s in each market, seed ${source.seed})`;
   if (source.kind === "replay") {
     const speed = source.speed === Number.POSITIVE_INFINITY ? "as fast as possible" : `${source.speed} times real time`;
     return `replay of ${source.path} (${speed}${source.loop ? ", looping" : ""})`;
