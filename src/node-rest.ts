@@ -8,6 +8,7 @@ import type { Clock } from "./lib/clock.ts";
 import type { Log } from "./lib/log.ts";
 import { type BinanceRest, createBinanceRest } from "./protocol/binance/mod.ts";
 import { RestDepth, type RestDepthPorts } from "./rest-depth.ts";
+import { RestKept } from "./rest-kept.ts";
 
 /** An owner that takes longer does not answer a REST request in time. */
 const HEAD_MS_MAX = 300;
@@ -28,11 +29,12 @@ export function makeRest(parts: RestParts): { readonly rest: BinanceRest; readon
   const shardOf = (channel: string) => follower.shardOf(channel);
   const heard = (head: Head) => follower.heard(head);
   const depths = new RestDepth({ engine, shardOf, isOwn, heads, heard, clock });
+  const kept = new RestKept({ bus, shards: () => follower.shards() });
   const rest = createBinanceRest({
     instruments: registry,
     clock,
     failed: (error) => log.error("a REST request failed", { error }),
-    kept: (channel) => bus.request({ channel, user: "", since: null }),
+    kept: (channel) => kept.of(channel),
     depth: async (channel, limit) => (await depths.of(channel, limit)) ?? { unavailable: true },
   });
   return { rest, heads };

@@ -179,7 +179,15 @@ test(
     cluster.server.produce("trades", tradeOf("BTCUSDT", 2));
     await waitFor(() => client.stream("btcusdt@trade").items.length === 1, "a trade");
     const { epoch } = client.stream("btcusdt@trade");
+    const price = async () => {
+      const answer = await fetch(`${edge.http}/api/v3/ticker/price?symbol=BTCUSDT`);
+      return { status: answer.status, ...((await answer.json()) as { price?: string; code?: number }) };
+    };
+    expect(await price()).toMatchObject({ status: 200, price: expect.stringMatching(/[1-9]/) });
     await owner[Symbol.asyncDispose]();
+    // Its owner is away: there is no price now, which is not a price of zero.
+    await waitFor(async () => (await price()).status === 503, "REST says that it cannot be had");
+    expect(await price()).toMatchObject({ status: 503, code: -1001 });
     for (let id = 3; id <= 9; id++) cluster.server.produce("trades", tradeOf("BTCUSDT", id));
     await using again = await cluster.node("a", { peers: "a", roles: "ingest" });
     await waitFor(() => client.stream("btcusdt@trade").items.length === 8, "all trades");
