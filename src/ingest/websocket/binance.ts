@@ -97,6 +97,7 @@ function byRest(path: string, symbols: readonly string[]): BooksByRest {
       return { text: JSON.stringify({ stream: `${symbol.toLowerCase()}@${SNAPSHOT_STREAM}`, data: body }), last };
     },
     delta,
+    isReadable: (frame) => json(frame) !== null && (delta(frame) !== null || !frame.includes('"e":"depthUpdate"')),
   };
 }
 

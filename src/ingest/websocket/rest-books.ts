@@ -4,7 +4,8 @@
  *
  * On the path: socket -> source <-> REST-BOOKS. A snapshot is handed on as a record like any other, before the held deltas.
  * Invariants: one request at a time; a snapshot older than the first held delta is fetched again, so that every snapshot
- * handed on can be continued; whether the deltas really continue it is verified by the owner's book keeper.
+ * handed on can be continued, and so is one during whose request an unreadable frame came, which may have been a delta of
+ * that book; whether the deltas really continue it is verified by the owner's book keeper.
  * At the limit: of a book's held deltas the newest HELD_MAX are kept, and the snapshot is then younger than them; a request
  * that fails is repeated with growing pauses for ever.
  */
@@ -42,6 +43,8 @@ export class RestBooks {
   readonly #backoff;
   #timer: Timer | null = null;
   #fetching = false;
+  /** A frame that nobody can read came while a snapshot was fetched: it may be a change of that book, and later than the snapshot. */
+  #spoiled = false;
 
   constructor(books: BooksByRest, options: RestOptions) {
     this.#books = books;
@@ -75,6 +78,7 @@ export class RestBooks {
   holds(frame: Frame): boolean {
     if (this.#waiting.size === 0) return false;
     const delta = this.#books.delta(frame.text);
+    if (delta === null) this.#spoiled ||= this.#fetching && !this.#books.isReadable(frame.text);
     const waiting = delta === null ? undefined : this.#waiting.get(delta.symbol);
     if (delta === null || waiting === undefined) return false;
     waiting.prev ??= delta.prev;
@@ -103,12 +107,13 @@ export class RestBooks {
 
   /** Returns how long to wait before the next request. */
   async #fetch(symbol: string): Promise<number> {
+    this.#spoiled = false;
     const reply = await this.#request(this.#options.rest.replace(/\/$/, "") + this.#books.path(symbol));
     const waiting = this.#waiting.get(symbol);
     if (this.#abort.signal.aborted || waiting === undefined) return 0;
     if (typeof reply === "number") return reply;
     const record = reply === null ? null : this.#books.record(symbol, reply);
-    if (record === null || (waiting.prev !== null && record.last < waiting.prev)) {
+    if (record === null || this.#spoiled || (waiting.prev !== null && record.last < waiting.prev)) {
       // The others get their turn meanwhile.
       this.#waiting.delete(symbol);
       this.#waiting.set(symbol, waiting);

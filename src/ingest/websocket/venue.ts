@@ -73,6 +73,8 @@ export interface BooksByRest {
   record(symbol: string, reply: string): { readonly text: string; readonly last: number } | null;
   /** What a frame changes, if it is a delta of a book. */
   delta(frame: string): BookDelta | null;
+  /** False for a frame that might be a delta but cannot be read as anything: nobody knows what it changed. */
+  isReadable(frame: string): boolean;
 }
 
 /** A delta covers what comes behind `prev`, up to `last`. */
