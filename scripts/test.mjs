@@ -29,8 +29,8 @@ const suiteMsMax = 30 * 60_000;
 const progressMs = 30_000;
 /** Fetching all servers takes half a minute, once. */
 const servicesMsMax = 10 * 60_000;
-/** Files run two at a time, those that took longest first; `npm run test:timings` measures them again. */
-const parallel = ["--parallel=2", `--timings=${join(root, "test", "timings.json")}`];
+/** Files run three at a time, for a third of their time is waiting, and those that took longest first; `npm run test:timings` measures them again. */
+const parallel = ["--parallel=3", `--timings=${join(root, "test", "timings.json")}`];
 const tests = ["tests", bun, [...bunFlags, "test", `--timeout=${testMsMax}`, ...parallel, ...filters]];
 
 const countingLine = /^(?: *\d+ (?:pass|fail|skip|todo|errors?|snapshots.*|expect\(\) calls)|Ran \d+ tests? .*)$\n?/gm;
