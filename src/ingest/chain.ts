@@ -22,6 +22,8 @@ export interface Keeper {
   pay?(): Body | null;
   /** The source lost its connection: what is to be published about it, or null. */
   lost(): Body | null;
+  /** A record that nobody can read may have been of this chain: what is to be published about it, or null. */
+  doubted?(): Body | null;
   remember(publication: Publication): void;
   /** The whole state; null if the family has none, or there was nothing yet. */
   state(): Body | null;

@@ -19,6 +19,7 @@ const SOURCE_GAP: Body = { type: "gap", data: { missed: null, reason: "source" }
 /**
  * Items are lossless: history, and the counter of trades and aggTrades without a number of their own. Where the source
  * numbers them, none is published twice and a jump is told as a gap; the items behind it follow with the next record.
+ * Where it does not, whatever may have been one of them and could not be read is told as a gap.
  */
 export class ItemsKeeper implements Keeper {
   readonly remembers = true;
@@ -29,6 +30,8 @@ export class ItemsKeeper implements Keeper {
   #counter: number;
   #last: number | null = null;
   #told = false;
+  /** Each number continues the one before it, so that a missing item shows with the next one. */
+  #dense = false;
   #held: readonly Item[] = [];
 
   /** `base`: where counting starts; `refuse` hears why an update was not taken; `limits`: what differs from ITEMS_HISTORY. */
@@ -43,6 +46,7 @@ export class ItemsKeeper implements Keeper {
     if (update.type === "gap") return { type: "gap", data: update.data };
     if (update.type !== "items" || update.data.length === 0) return null;
     const have = this.#last;
+    this.#dense = (update.sequence?.prev ?? null) !== null;
     if (update.sequence !== undefined) {
       const { prev, last } = update.sequence;
       if (have !== null && last <= have) {
@@ -95,6 +99,11 @@ export class ItemsKeeper implements Keeper {
     this.#told = true;
     this.#held = [];
     return SOURCE_GAP;
+  }
+
+  /** Nothing later would show that an item is missing, unless they are numbered without holes. */
+  doubted(): Body | null {
+    return this.#dense ? null : SOURCE_GAP;
   }
 
   remember(publication: Publication): void {

@@ -229,7 +229,16 @@ export class Pipeline {
       this.#publishDerived(this.#derivation.trades(chain.channel, trades, at.seq), at, time);
     } else if (body.type === "gap") {
       this.#publishDerived(this.#derivation.gap(chain.channel), at, time);
+      this.#gapOfAggTrades(chain.channel, at, time);
     }
+  }
+
+  /** What is made of trades one by one misses them too. */
+  #gapOfAggTrades({ market, symbol }: Channel, at: At, time: number): void {
+    if (!this.#derivedKinds.has("aggTrade")) return;
+    const chain = this.chains.find(channelName(market, symbol, "aggTrade", this.#options.catalog.defaultMarket), "");
+    const body = (chain?.lastSeq ?? null) === null ? null : chain?.keeper.lost();
+    if (chain && body) this.#publish(chain, at, time, body);
   }
 
   /** Publishes the items that a gap came before, with the first record behind that of the gap. */
@@ -285,13 +294,17 @@ export class Pipeline {
     return this.#sourceTime === 0 ? Math.floor(at.receivedUs / 1000) : this.#sourceTime;
   }
 
-  /** A change of any book may be lost: none is to be trusted. */
+  /** A change of any book may be lost: none is to be trusted. So may an item that nothing else would show. */
   #suspect(at: At): void {
     this.#options.suspected();
     const time = this.#nowOf(at);
-    for (const chain of this.chains.all()) {
-      if (chain.channel.family !== "book") continue;
+    for (const chain of [...this.chains.all()]) {
       const { channel, user } = chain;
+      if (channel.family === "items" && chain.lastSeq !== null && !this.#derivedKinds.has(channel.kind)) {
+        const gap = chain.keeper.doubted?.() ?? null;
+        if (gap !== null) this.#publishBody(chain, at, time, gap);
+      }
+      if (channel.family !== "book") continue;
       const stale = { channel: channel.name, kind: channel.kind, user, time, type: "stale", data: "sequence" } as const;
       const body = chain.keeper.take(stale, at.seq);
       if (body !== null) this.#publish(chain, at, time, body);

@@ -103,6 +103,30 @@ test("sequence - a record that may hide a change of any book makes all stale, if
   expect(source.resyncs).toEqual(["btcusdt@depth"]);
 });
 
+test("sequence - a record that nobody can read is a gap where no number of a later trade would show what was lost", async () => {
+  const mapper = { ...updatesMapper(), map: (value: unknown) => suspecting(value) };
+  const garbage: Step = { type: "data", value: "garbage" };
+  const gaps = async (...before: MappedUpdate[]) => {
+    const records = recordsOf([
+      ...before.map((update) => data(update)),
+      garbage,
+      ...before.map((update) => data(update)),
+    ]);
+    const { bus } = await runThrough(records, { mapper, replayable: false });
+    return (["trade", "aggTrade"] as const).map((stream) => said(bus.of(`btcusdt@${stream}`)).slice(0, 3));
+  };
+  const gap = ["gap", { missed: null, reason: "source" }];
+  const told = [["items"], gap, ["items"]];
+  expect(await gaps(trades([trade(T, "1", "1", { id: "x", t: -1 })]))).toEqual([told, told]);
+  expect(await gaps(numberedTrade(5, null))).toEqual([told.slice(0, 2), told.slice(0, 2)]);
+  expect(await gaps(numberedTrade(5))).toEqual([[["items"]], [["items"]]]);
+});
+
+test("sequence - aggTrades made of trades miss what these miss, and say so", async () => {
+  const { bus } = await runThrough(recordsOf([5, 8, 9].map((t) => data(numberedTrade(t)))));
+  expect(said(bus.of("btcusdt@aggTrade"))).toEqual([["items"], ["gap", { missed: null, reason: "source" }], ["items"]]);
+});
+
 const suspecting = (value: unknown) =>
   Array.isArray(value) ? (value as MappedUpdate[]) : { malformed: "garbage", suspect: true };
 
