@@ -40,6 +40,27 @@ test("websocket source - a cut connection is told at once, and the next one brin
   expect(source(rig).reconnects).toBe(1);
 });
 
+test("websocket source - a snapshot that nobody needed is believed: what was removed while it was asked for is gone", async () => {
+  const removed = `[1,{"b":[["98.0","0.0","1618678160.000000"]]},"book-1000","${SYMBOL}"]`;
+  const command: typeof speech.command = (text) => {
+    // The old subscription has ended, the new one has not begun.
+    if (text.includes('"subscribe"') && venue.at === 2) venue.play(1);
+    return speech.command(text);
+  };
+  await using venue: VenueServer = await open({
+    speech: { ...speech, command },
+    script: [SNAPSHOT, change(11), removed],
+  });
+  await using rig = await start(venue);
+  await subscribed(venue);
+  venue.play(2);
+  await settled(rig, venue);
+  rig.sources[0]!.resync?.("xbtusd@depth");
+  await waitFor(() => venue.ended && venue.follows(SYMBOL), "it is subscribed again");
+  await settled(rig, venue);
+  expect(venue.depth(SYMBOL).bids.map(([price]) => price)).toEqual(["99.0"]);
+});
+
 test("websocket source - a venue that goes silent, pongs and all, is left and dialled again", async () => {
   await using venue = await open();
   // Slower than the others: it is pinged before it is left, also by a busy process.

@@ -28,7 +28,6 @@ test("kraken v1 - a snapshot is the whole book, best first, with the subscribed 
     type: "snapshot",
     time: 1618678133365,
     window: 1000,
-    sequence: { prev: null, last: 1618678133365913 },
     data: {
       bids: [["354.15000000", "5.00000000"]],
       asks: [

@@ -10,7 +10,7 @@
  *
  * Events (heartbeat, systemStatus, subscriptionStatus) and channels that our kinds cannot say exactly (ticker, spread,
  * ohlc) give no update. Rules: docs.kraken.com/api/docs/guides/spot-ws-book-v1.
- * Books have no numbers, but their times never fall (checked on recordings), so a message in the wrong place shows.
+ * Changes of a book have no numbers, but their times never fall (checked on recordings), so one in the wrong place shows.
  * Invariants: one update per message; a price occurs once per side of an update (the last one in the message wins); an
  * instrument is learned only from a message that is sound in all parts.
  */
@@ -119,9 +119,11 @@ function bookOf(message: unknown[], window: number, pair: string, namesOf: Names
   if (names === null) return malformed("instrument refused");
   const { type, data, timeUs, checksum } = change;
   const time = Math.floor(timeUs / 1000);
+  const update = { channel: names.depth, kind: "depth", user: "", time, type, data, window } as const;
+  // A snapshot's newest level may be older than a level that was removed: where it stands among changes, its times do not say.
+  if (type === "snapshot") return [update];
   const sequence = { prev: null, last: timeUs };
-  const update = { channel: names.depth, kind: "depth", user: "", time, type, data, window, sequence } as const;
-  return [checksum === null ? update : { ...update, checksum }];
+  return [checksum === null ? { ...update, sequence } : { ...update, sequence, checksum }];
 }
 
 /** Merges the message's dicts (all between the id and the channel); null if any part is unsound. */

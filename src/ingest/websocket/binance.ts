@@ -96,9 +96,18 @@ function byRest(path: string, symbols: readonly string[]): BooksByRest {
       if (body === null || typeof last !== "number" || !Array.isArray(body.bids)) return null;
       return { text: JSON.stringify({ stream: `${symbol.toLowerCase()}@${SNAPSHOT_STREAM}`, data: body }), last };
     },
+    bookOf,
     delta,
     isReadable: (frame) => json(frame) !== null && (delta(frame) !== null || !frame.includes('"e":"depthUpdate"')),
   };
+}
+
+const COMBINED = '{"stream":"';
+
+function bookOf(frame: string): string | null {
+  const at = frame.indexOf("@", COMBINED.length);
+  if (!frame.startsWith(COMBINED) || !frame.startsWith("depth@", at + 1)) return null;
+  return frame.slice(COMBINED.length, at).toUpperCase();
 }
 
 function delta(frame: string): BookDelta | null {

@@ -6,7 +6,12 @@ import { RestBooks } from "./rest-books.ts";
 
 const frame = (text: string) => ({ text, receivedUs: 0 });
 const delta = (symbol: string, U: number, u: number) =>
-  frame(JSON.stringify({ stream: "", data: { e: "depthUpdate", s: symbol, U, u, b: [], a: [] } }));
+  frame(
+    JSON.stringify({
+      stream: `${symbol.toLowerCase()}@depth@100ms`,
+      data: { e: "depthUpdate", s: symbol, U, u, b: [], a: [] },
+    }),
+  );
 
 /** A venue's REST whose answers are given one at a time, each saying the `lastUpdateId` it was released with. */
 function heldRest() {
@@ -66,6 +71,29 @@ test("rest books - a snapshot older than the first held delta is fetched again",
   await venue.answer(3);
   await venue.answer(9);
   expect(await taken(venue.books)).toContain('"lastUpdateId":9');
+});
+
+test("rest books - a snapshot older than what the book had is fetched again: no delta might follow to show it", async () => {
+  using venue = heldRest();
+  expect(venue.books.holds(delta("BTCUSDT", 6, 7))).toBe(false);
+  expect(venue.books.holds(frame('{"stream":"btcusdt@trade","data":{"e":"trade","s":"BTCUSDT"}}'))).toBe(false);
+  venue.books.ask("BTCUSDT");
+  await venue.answer(6);
+  await venue.answer(8);
+  expect(await taken(venue.books)).toContain('"lastUpdateId":8');
+  venue.books.ask("BTCUSDT");
+  await venue.answer(7);
+  await venue.answer(8);
+  expect(await taken(venue.books)).toContain('"lastUpdateId":8');
+});
+
+test("rest books - what a held delta continues is enough, whatever number came before", async () => {
+  using venue = heldRest();
+  venue.books.holds(delta("BTCUSDT", 900, 900));
+  venue.books.ask("BTCUSDT");
+  venue.books.holds(delta("BTCUSDT", 9, 9));
+  await venue.answer(8);
+  expect(await taken(venue.books)).toContain('"lastUpdateId":8');
 });
 
 for (const [what, text] of [

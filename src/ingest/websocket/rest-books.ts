@@ -4,8 +4,9 @@
  *
  * On the path: socket -> source <-> REST-BOOKS. A snapshot is handed on as a record like any other, before the held deltas.
  * Invariants: one request at a time; a snapshot older than the first held delta is fetched again, so that every snapshot
- * handed on can be continued, and so is one during whose request an unreadable frame came, which may have been a delta of
- * that book; whether the deltas really continue it is verified by the owner's book keeper.
+ * handed on can be continued; so is one that is older than the last delta before it was asked for, which would turn a quiet
+ * book back, and one during whose request an unreadable frame came, which may have been a delta of that book; whether the
+ * deltas really continue it is verified by the owner's book keeper.
  * At the limit: of a book's held deltas the newest HELD_MAX are kept, and the snapshot is then younger than them; a request
  * that fails is repeated with growing pauses for ever.
  */
@@ -30,7 +31,7 @@ const RETRY_MAX_MS = 10_000;
 
 interface Waiting {
   held: Frame[];
-  /** Where the first held delta begins. */
+  /** Where the first held delta begins, or the last one before it ended: no snapshot may be older. */
   prev: number | null;
 }
 
@@ -39,6 +40,8 @@ export class RestBooks {
   readonly #options: RestOptions;
   readonly #waiting = new Map<string, Waiting>();
   readonly #ready: Frame[] = [];
+  /** Where each book stands by what was handed on: its last number, or the frame that ended there. */
+  readonly #stands = new Map<string, number | Frame>();
   readonly #abort = new AbortController();
   readonly #backoff;
   #timer: Timer | null = null;
@@ -65,7 +68,7 @@ export class RestBooks {
   /** Gets a book's snapshot; its deltas are held from now on. */
   ask(symbol: string): void {
     if (this.#waiting.has(symbol)) return;
-    this.#waiting.set(symbol, { held: [], prev: null });
+    this.#waiting.set(symbol, { held: [], prev: this.#standsAt(symbol) });
     if (this.#timer === null) this.#next();
   }
 
@@ -76,18 +79,30 @@ export class RestBooks {
 
   /** Keeps a delta of a book that waits for its snapshot. */
   holds(frame: Frame): boolean {
-    if (this.#waiting.size === 0) return false;
+    if (this.#waiting.size === 0) return this.#passes(frame);
     const delta = this.#books.delta(frame.text);
     if (delta === null) this.#spoiled ||= this.#fetching && !this.#books.isReadable(frame.text);
     const waiting = delta === null ? undefined : this.#waiting.get(delta.symbol);
-    if (delta === null || waiting === undefined) return false;
-    waiting.prev ??= delta.prev;
+    if (delta === null || waiting === undefined) return this.#passes(frame);
+    if (waiting.held.length === 0) waiting.prev = delta.prev;
     waiting.held.push(frame);
     if (waiting.held.length > HELD_MAX) {
       waiting.held = waiting.held.slice(HELD_MAX / 2);
       waiting.prev = this.#books.delta(waiting.held[0]?.text ?? "")?.prev ?? null;
     }
     return true;
+  }
+
+  /** The frame is only remembered: it is read again when its book is asked for. */
+  #passes(frame: Frame): false {
+    const symbol = this.#books.bookOf(frame.text);
+    if (symbol !== null) this.#stands.set(symbol, frame);
+    return false;
+  }
+
+  #standsAt(symbol: string): number | null {
+    const at = this.#stands.get(symbol) ?? null;
+    return at === null || typeof at === "number" ? at : (this.#books.delta(at.text)?.last ?? null);
   }
 
   /** Fetches the snapshot of the book that waits longest. */
@@ -121,6 +136,7 @@ export class RestBooks {
     }
     this.#backoff.reset();
     this.#waiting.delete(symbol);
+    this.#stands.set(symbol, waiting.held.at(-1) ?? record.last);
     this.#ready.push({ text: record.text, receivedUs: this.#options.clock.wallUs() }, ...waiting.held);
     this.#options.wake();
     return 0;

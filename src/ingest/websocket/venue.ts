@@ -71,6 +71,8 @@ export interface BooksByRest {
   path(symbol: string): string;
   /** The reply as a record that the mapper understands; null if it is none. */
   record(symbol: string, reply: string): { readonly text: string; readonly last: number } | null;
+  /** Whose book a frame may change, told by its beginning; null if it is none of a book. */
+  bookOf(frame: string): string | null;
   /** What a frame changes, if it is a delta of a book. */
   delta(frame: string): BookDelta | null;
   /** False for a frame that might be a delta but cannot be read as anything: nobody knows what it changed. */
