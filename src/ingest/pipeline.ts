@@ -24,7 +24,7 @@ import { DecimalsSeen } from "./decimals-seen.ts";
 import { Derivation, type Derived } from "./derive/derivation.ts";
 import type { HistoryOf } from "./history.ts";
 import { reasonOf } from "./mapper/blame.ts";
-import type { MappedUpdate, Mapper } from "./mapper/mapper.ts";
+import type { Malformed, MappedUpdate, Mapper } from "./mapper/mapper.ts";
 import { oneEach } from "./merge.ts";
 import type { ChannelOwners } from "./owners.ts";
 import { type IngestLog, SampledLog, sample } from "./sampled-log.ts";
@@ -186,7 +186,7 @@ export class Pipeline {
     if ("malformed" in mapped) {
       this.#malformed(mapped.malformed, () => ({ offset, why: reasonOf(mapped), record: sample(value) }));
       this.#options.deadLetter?.(value, reasonOf(mapped));
-      if (mapped.suspect && this.#options.repairable) this.#suspect(at);
+      if (this.#options.repairable) this.#told(mapped, at);
       return NO_UPDATES;
     }
     if ("skipped" in mapped) {
@@ -294,16 +294,27 @@ export class Pipeline {
     return this.#sourceTime === 0 ? Math.floor(at.receivedUs / 1000) : this.#sourceTime;
   }
 
+  /** What is lost with a record that could not be used is told. */
+  #told({ suspect, misses }: Malformed, at: At): void {
+    if (suspect) this.#suspect(at);
+    const chain = misses === undefined ? null : this.chains.find(misses, "");
+    if (chain !== null && !suspect) this.#doubt(chain, at, this.#nowOf(at));
+  }
+
+  /** An item may be lost: a gap, unless the next one would show it. */
+  #doubt(chain: Chain, at: At, time: number): void {
+    if (chain.lastSeq === null || this.#derivedKinds.has(chain.channel.kind)) return;
+    const gap = chain.keeper.doubted?.() ?? null;
+    if (gap !== null) this.#publishBody(chain, at, time, gap);
+  }
+
   /** A change of any book may be lost: none is to be trusted. So may an item that nothing else would show. */
   #suspect(at: At): void {
     this.#options.suspected();
     const time = this.#nowOf(at);
     for (const chain of [...this.chains.all()]) {
       const { channel, user } = chain;
-      if (channel.family === "items" && chain.lastSeq !== null && !this.#derivedKinds.has(channel.kind)) {
-        const gap = chain.keeper.doubted?.() ?? null;
-        if (gap !== null) this.#publishBody(chain, at, time, gap);
-      }
+      if (channel.family === "items") this.#doubt(chain, at, time);
       if (channel.family !== "book") continue;
       const stale = { channel: channel.name, kind: channel.kind, user, time, type: "stale", data: "sequence" } as const;
       const body = chain.keeper.take(stale, at.seq);

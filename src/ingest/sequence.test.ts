@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import type { MappedUpdate } from "./mapper/mapper.ts";
+import type { Malformed, MappedUpdate } from "./mapper/mapper.ts";
 import {
   data,
   delta,
@@ -122,13 +122,24 @@ test("sequence - a record that nobody can read is a gap where no number of a lat
   expect(await gaps(numberedTrade(5))).toEqual([[["items"]], [["items"]]]);
 });
 
+test("sequence - an item that cannot be used is a gap of its channel alone, unless the next one shows it", async () => {
+  const mapper = { ...updatesMapper(), map: (value: unknown) => suspecting(value, { misses: "btcusdt@trade" }) };
+  const bad: Step = { type: "data", value: "garbage" };
+  const before = data(trades([trade(T, "1", "1", { t: -1 })]), snapshot(T, one("1")));
+  const { bus } = await runThrough(recordsOf([bad, before, bad]), { mapper, replayable: false });
+  expect(said(bus.of("btcusdt@trade"))).toEqual([["items"], ["gap", { missed: null, reason: "source" }]]);
+  expect(said(bus.of("btcusdt@depth"))).toEqual([["snapshot"]]);
+  const dense = await runThrough(recordsOf([data(numberedTrade(5)), bad]), { mapper, replayable: false });
+  expect(said(dense.bus.of("btcusdt@trade"))).toEqual([["items"]]);
+});
+
 test("sequence - aggTrades made of trades miss what these miss, and say so", async () => {
   const { bus } = await runThrough(recordsOf([5, 8, 9].map((t) => data(numberedTrade(t)))));
   expect(said(bus.of("btcusdt@aggTrade"))).toEqual([["items"], ["gap", { missed: null, reason: "source" }], ["items"]]);
 });
 
-const suspecting = (value: unknown) =>
-  Array.isArray(value) ? (value as MappedUpdate[]) : { malformed: "garbage", suspect: true };
+const suspecting = (value: unknown, loss: Pick<Malformed, "suspect" | "misses"> = { suspect: true }) =>
+  Array.isArray(value) ? (value as MappedUpdate[]) : { malformed: "garbage", ...loss };
 
 const numberedTrade = (t: number, prev: number | null = t - 1): MappedUpdate =>
   numbered(trades([trade(T + t, "1", "1", { t })]), prev, t);

@@ -43,7 +43,7 @@ const NESTED: Readonly<Record<string, readonly [string, Form]>> = {
 };
 
 export function binanceFault(name: string, fields: Fields, isUsdm: boolean): string | null {
-  const time = blame(name, fields, { E: "whole?" });
+  const time = blame(name, fields, name === "depthUpdate" ? { E: "whole?", s: "text" } : { E: "whole?" });
   if (time !== null) return time;
   const nested = NESTED[name];
   if (nested !== undefined) return blame(`${name}.${nested[0]}`, fields[nested[0]], nested[1]);

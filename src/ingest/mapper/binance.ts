@@ -83,23 +83,32 @@ function one(fields: unknown, stream: string, market: string, prefixOf: PrefixOf
   const at = stream.indexOf("@");
   const inner = isFields(fields.o) ? fields.o.s : undefined;
   const symbol = fields.s ?? inner ?? (at > 0 ? stream.slice(0, at).toUpperCase() : undefined);
-  if (typeof symbol !== "string") return NONE;
-  const time = fields.E === undefined ? 0 : wholeOf(fields.E);
   const isUsdm = market === "usdm";
+  if (typeof symbol !== "string") return read === deltaOf ? bad(fields, read, isUsdm) : NONE;
+  const time = fields.E === undefined ? 0 : wholeOf(fields.E);
   if (Number.isNaN(time)) return bad(fields, read, isUsdm);
   const prefix = prefixOf(symbol);
   if (prefix === null) return REFUSED;
-  return read({ fields, prefix, time, stream: stream.slice(at + 1), isUsdm }) ?? bad(fields, read, isUsdm);
+  return read({ fields, prefix, time, stream: stream.slice(at + 1), isUsdm }) ?? bad(fields, read, isUsdm, prefix);
 }
 
-function bad(fields: Fields, read: Read, isUsdm: boolean): Malformed {
+function bad(fields: Fields, read: Read, isUsdm: boolean, prefix?: string): Malformed {
   const name = String(fields.e ?? (read === bookTickerOf ? "bookTicker" : "book"));
+  const items = ITEMS.get(read);
   return {
     malformed: `bad ${String(fields.e ?? "book")}`,
     suspect: read === deltaOf || read === snapshotOf,
     why: () => binanceFault(name, fields, isUsdm),
+    ...(items === undefined || prefix === undefined ? {} : { misses: `${prefix}@${items}` }),
   };
 }
+
+/** Streams of items, none of which may be missed. */
+const ITEMS: ReadonlyMap<Read, string> = new Map<Read, string>([
+  [tradeOf, "trade"],
+  [aggTradeOf, "aggTrade"],
+  [liquidationOf, "forceOrder"],
+]);
 
 /** Spot's bookTicker and books have no `e`. */
 function readerOf(fields: Fields): Read | null {

@@ -182,6 +182,17 @@ test("kraken v1 - whatever is not sound is malformed, with a reason from a short
   }
 });
 
+test("kraken v1 - what nobody can name may have been a change of a book; a bad trade is one of its pair", () => {
+  const kraken = createKrakenV1(symbolOf);
+  for (const lost of [7, "{}", "[]", '[1,{"b":[]},"book-11","A/B"]']) {
+    expect(kraken.map(lost)).toMatchObject({ suspect: true });
+  }
+  const traded = (side: string): unknown => kraken.map(`[1,[["1.0","1.0","1.0","${side}","l",""]],"trade","A/B"]`);
+  expect(traded("x")).toEqual({ malformed: "bad trade", why: expect.any(Function) });
+  traded("b");
+  expect(traded("x")).toEqual({ malformed: "bad trade", misses: "ab@trade", why: expect.any(Function) });
+});
+
 test("kraken v1 - a spelling is learned once, from a sound message only, and a refused one is malformed", () => {
   const asked: string[] = [];
   const learning = createKrakenV1((market, spelling) => {

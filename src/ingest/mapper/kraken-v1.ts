@@ -16,6 +16,7 @@
  */
 import type { Depth, Level, Trade } from "../../channel/types.ts";
 import { blame, blameEach, blaming, type Form } from "./blame.ts";
+import { NOT_JSON, NOT_TEXT } from "./fields.ts";
 import { bookChecksum } from "./kraken-checksum.ts";
 import { bestFirst, isAmount, lastOfEachPrice } from "./levels.ts";
 import type { Learn, Malformed, MappedUpdate, Mapper } from "./mapper.ts";
@@ -25,7 +26,8 @@ interface Names {
   readonly depth: string;
   readonly trade: string;
 }
-type NamesOf = (pair: string) => Names | null;
+/** A pair is learned from a sound message only. */
+type NamesOf = (pair: string, isSound: boolean) => Names | null;
 
 /** What a book message says, before its pair is looked up. */
 interface BookChange {
@@ -50,9 +52,10 @@ const WINDOWS = new Map([10, 25, 100, 500, 1000].map((levels) => [`book-${levels
 
 export function createKrakenV1(learn: Learn): Mapper {
   const known = new Map<string, Names>();
-  const namesOf = (pair: string): Names | null => {
+  const namesOf = (pair: string, isSound: boolean): Names | null => {
     const names = known.get(pair);
     if (names !== undefined) return names;
+    if (!isSound) return null;
     const prefix = learn("spot", pair);
     if (prefix === null) return null;
     const learned = { depth: `${prefix}@depth`, trade: `${prefix}@trade` };
@@ -63,25 +66,25 @@ export function createKrakenV1(learn: Learn): Mapper {
 }
 
 function map(value: unknown, namesOf: NamesOf): readonly MappedUpdate[] | Malformed {
-  if (typeof value !== "string") return malformed("not text");
+  if (typeof value !== "string") return NOT_TEXT;
   let message: unknown;
   try {
     message = JSON.parse(value);
   } catch {
-    return { malformed: "not JSON", suspect: true };
+    return NOT_JSON;
   }
-  if (!Array.isArray(message)) return isEvent(message) ? NONE : malformed("neither a list nor an event");
+  if (!Array.isArray(message)) return isEvent(message) ? NONE : suspect("neither a list nor an event");
 
   const pair: unknown = message[message.length - 1];
   const channel: unknown = message[message.length - 2];
   if (message.length < 4 || typeof pair !== "string" || typeof channel !== "string") {
-    return malformed("no channel and pair");
+    return suspect("no channel and pair");
   }
   const window = WINDOWS.get(channel);
   if (window !== undefined) return blaming(bookOf(message, window, pair, namesOf), message, bookFault);
   if (channel === "trade") return blaming(tradesOf(message[1], pair, namesOf), message[1], tradeFault);
   if (channel === "ticker" || channel === "spread" || channel.startsWith("ohlc-")) return NONE;
-  return malformed("unknown channel");
+  return suspect("unknown channel");
 }
 
 const seconds = (value: unknown): string | null =>
@@ -114,8 +117,8 @@ function bookFault(message: readonly unknown[]): string | null {
 
 function bookOf(message: unknown[], window: number, pair: string, namesOf: NamesOf): MappedUpdate[] | Malformed {
   const change = readBook(message);
-  if (change === null) return { malformed: "bad book", suspect: true };
-  const names = namesOf(pair);
+  if (change === null) return suspect("bad book");
+  const names = namesOf(pair, true);
   if (names === null) return malformed("instrument refused");
   const { type, data, timeUs, checksum } = change;
   const time = Math.floor(timeUs / 1000);
@@ -171,18 +174,23 @@ function readLevels(raw: unknown, side: Level[]): number {
 }
 
 function tradesOf(raw: unknown, pair: string, namesOf: NamesOf): readonly MappedUpdate[] | Malformed {
-  if (!Array.isArray(raw) || raw.length === 0) return malformed("bad trade");
+  if (!Array.isArray(raw) || raw.length === 0) return badTrade(pair, namesOf);
   const trades: Trade[] = [];
   let newest = 0;
   for (const fields of raw as readonly unknown[]) {
     const trade = readTrade(fields);
-    if (trade === null) return malformed("bad trade");
+    if (trade === null) return badTrade(pair, namesOf);
     trades.push(trade);
     newest = Math.max(newest, trade.time);
   }
-  const names = namesOf(pair);
+  const names = namesOf(pair, true);
   if (names === null) return malformed("instrument refused");
   return [{ channel: names.trade, kind: "trade", user: "", time: newest, type: "items", data: trades }];
+}
+
+function badTrade(pair: string, namesOf: NamesOf): Malformed {
+  const names = namesOf(pair, false);
+  return names === null ? malformed("bad trade") : { malformed: "bad trade", misses: names.trade };
 }
 
 function readTrade(fields: unknown): Trade | null {
@@ -213,3 +221,5 @@ const isEvent = (message: unknown): boolean =>
   typeof message === "object" && message !== null && "event" in message && typeof message.event === "string";
 
 const malformed = (reason: string): Malformed => ({ malformed: reason });
+/** Nobody knows what it was. */
+const suspect = (reason: string): Malformed => ({ malformed: reason, suspect: true });

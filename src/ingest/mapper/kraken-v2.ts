@@ -37,6 +37,7 @@ export function createKrakenV2(learn: Learn, window: number = KRAKEN_V2_WINDOW):
       if ("malformed" in read) return read;
       if (!isFields(read.json)) return { malformed: "no object", suspect: true };
       const { channel, type, data } = read.json;
+      if (channel === undefined && type !== undefined) return { malformed: "no channel", suspect: true };
       if (channel !== "book" && channel !== "trade") return NONE;
       if ((type !== "snapshot" && type !== "update") || !Array.isArray(data) || !data.every(isFields)) {
         return blaming(channel === "book" ? BAD_BOOK : BAD_TRADE, read.json, faultOf);

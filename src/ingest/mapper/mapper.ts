@@ -35,6 +35,8 @@ export interface Malformed {
   readonly malformed: string;
   /** A change of any book may be lost with it, and nothing later would show that. */
   readonly suspect?: boolean;
+  /** The channel that misses an item by it. */
+  readonly misses?: string;
   /** The field that is to blame, for people (blame.ts); null if that is not known. */
   readonly why?: () => string | null;
 }

@@ -26,7 +26,7 @@ type Read = (prefix: string, data: readonly Fields[], message: Fields) => Mapped
 
 const NONE: readonly MappedUpdate[] = [];
 const BAD_BOOK: Malformed = { malformed: "bad book", suspect: true };
-const BAD_TRADE: Malformed = { malformed: "bad trade" };
+const badTrade = (prefix: string): Malformed => ({ malformed: "bad trade", misses: `${prefix}@trade` });
 const BAD_TICKER: Malformed = { malformed: "bad ticker" };
 
 const CHANNELS: ReadonlyMap<unknown, Read> = new Map<unknown, Read>([
@@ -122,8 +122,8 @@ function tradesOf(prefix: string, data: readonly Fields[]): Mapped {
   let time = 0;
   for (const { tradeId, px, sz, side, ts } of data) {
     const [id, at] = [idOf(tradeId), wholeOf(ts)];
-    if (id === null || !isAmount(px) || !isAmount(sz) || Number.isNaN(at)) return BAD_TRADE;
-    if (side !== "buy" && side !== "sell") return BAD_TRADE;
+    if (id === null || !isAmount(px) || !isAmount(sz) || Number.isNaN(at)) return badTrade(prefix);
+    if (side !== "buy" && side !== "sell") return badTrade(prefix);
     trades.push({ ...id, price: px, quantity: sz, side, time: at });
     time = Math.max(time, at);
   }

@@ -165,6 +165,7 @@ test("venues - what is unsound is malformed; where a change of a book may be los
       true,
     ],
     ["kraken_v2", '{"channel":"trade","type":"update","data":[{"symbol":"A/B"}]}', "bad trade", false],
+    ["kraken_v2", '{"type":"update","data":[{"symbol":"A/B"}]}', "no channel", true],
     ["coinbase", 7, "not text", true],
     [
       "coinbase",
@@ -174,6 +175,7 @@ test("venues - what is unsound is malformed; where a change of a book may be los
     ],
     ["coinbase", '{"type":"match","product_id":"A-B"}', "bad trade", false],
     ["binance_spot", '{"e":"depthUpdate","E":1,"s":"A","b":[],"a":[]}', "bad depthUpdate", true],
+    ["binance_spot", '{"e":"depthUpdate","E":1,"s":7,"U":1,"u":2,"b":[],"a":[]}', "bad depthUpdate", true],
     ["binance_spot", '{"e":"trade","E":1,"s":"A"}', "bad trade", false],
     ["okx", '{"arg":{"channel":"books","instId":"A-B"},"action":"update","data":[]}', "bad book", true],
     ["okx", '{"arg":{"channel":"trades","instId":"A-B"},"data":[{"px":"1"}]}', "bad trade", false],
@@ -189,4 +191,13 @@ test("venues - what is unsound is malformed; where a change of a book may be los
       [reason, suspect],
     ]);
   }
+});
+
+test("venues - a bad item says whose it is", () => {
+  const of = (name: string, record: string) => mapper(name).map(record);
+  expect(of("binance_usdm", '{"e":"trade","E":1,"s":"A"}')).toMatchObject({ misses: "usdm:a@trade" });
+  expect(of("binance_usdm", '{"e":"forceOrder","E":1,"o":{"s":"A"}}')).toMatchObject({ misses: "usdm:a@forceOrder" });
+  expect(of("okx", '{"arg":{"channel":"trades","instId":"A-B"},"data":[{"px":"1"}]}')).toMatchObject({
+    misses: "ab@trade",
+  });
 });
