@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
+import { fastClock } from "../../../test/ingest/upstream-rig.ts";
 import { waitFor } from "../../../test/lib/wait.ts";
-import { systemClock } from "../../lib/clock.ts";
+import { silentLog } from "../../lib/log.ts";
 import { binance } from "./binance.ts";
 import { RestBooks } from "./rest-books.ts";
 
@@ -16,11 +17,17 @@ const delta = (symbol: string, U: number, u: number) =>
 /** A venue's REST whose answers are given one at a time, each saying the `lastUpdateId` it was released with. */
 function heldRest() {
   const open: ((last: number) => void)[] = [];
+  const warnings: string[] = [];
+  const log = {
+    ...silentLog,
+    warn: (message: string, fields?: object) => void warnings.push(message, JSON.stringify(fields)),
+  };
   const server = Bun.serve({
     port: 0,
     hostname: "127.0.0.1",
-    fetch: () =>
+    fetch: ({ url }) =>
       new Promise<Response>((resolve) => {
+        if (url.includes("NOPE")) return resolve(new Response('{"code":-1121}', { status: 400 }));
         open.push((lastUpdateId) => resolve(Response.json({ lastUpdateId, bids: [], asks: [] })));
       }),
   });
@@ -28,9 +35,17 @@ function heldRest() {
   const rest = `http://127.0.0.1:${server.port}`;
   const books = binance.links(["BTCUSDT"])[0]?.books;
   if (books?.by !== "rest") throw new Error("Binance's books come by REST");
-  const rested = new RestBooks(books, { rest, tls: undefined, clock: systemClock(), wake: () => undefined });
+  const rested = new RestBooks(books, {
+    rest,
+    tls: undefined,
+    clock: fastClock(20),
+    wake: () => undefined,
+    name: "binance",
+    log,
+  });
   return {
     books: rested,
+    warnings,
     async answer(last: number) {
       await waitFor(() => open.length > asked, "the snapshot is asked for");
       open[asked++]?.(last);
@@ -120,4 +135,30 @@ test("rest books - readable frames of other kinds do not spoil a snapshot", asyn
   await venue.answer(6);
   expect(await taken(venue.books)).toContain('"lastUpdateId":6');
   expect(venue.asked()).toBe(1);
+});
+
+test("rest books - a symbol that the venue refuses is told once, and keeps no other book waiting", async () => {
+  using venue = heldRest();
+  for (const symbol of ["NOPE", "BTCUSDT"]) venue.books.ask(symbol);
+  for (const last of [6, 7]) {
+    await venue.answer(last);
+    expect(await taken(venue.books)).toContain(`"lastUpdateId":${last}`);
+    venue.books.ask("BTCUSDT");
+  }
+  expect(venue.warnings).toEqual([
+    "upstream refuses",
+    '{"source":"binance","symbol":"NOPE","reply":"{\\"code\\":-1121}"}',
+  ]);
+});
+
+test("rest books - an address that gives no books is told with the reason", async () => {
+  using venue = heldRest();
+  venue.books.ask("BTCUSDT");
+  await venue.answer(Number.NaN);
+  await venue.answer(6);
+  expect(await taken(venue.books)).toContain('"lastUpdateId":6');
+  expect(venue.warnings).toEqual([
+    "upstream gives no books",
+    '{"source":"binance","symbol":"BTCUSDT","error":"the reply is no book"}',
+  ]);
 });

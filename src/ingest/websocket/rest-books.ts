@@ -8,10 +8,13 @@
  * book back, and one during whose request an unreadable frame came, which may have been a delta of that book; whether the
  * deltas really continue it is verified by the owner's book keeper.
  * At the limit: of a book's held deltas the newest HELD_MAX are kept, and the snapshot is then younger than them; a request
- * that fails is repeated with growing pauses for ever.
+ * that fails is repeated with growing pauses for ever, one that is refused (a symbol that is none) every REFUSED_MS, and
+ * keeps no other waiting; both are told in the log.
  */
 import { createBackoff } from "../../lib/backoff.ts";
 import type { Clock, Timer } from "../../lib/clock.ts";
+import { type Log, silentLog } from "../../lib/log.ts";
+import { Outage } from "../../lib/outage.ts";
 import type { Frame, TlsOptions } from "./inbox.ts";
 import type { BooksByRest } from "./venue.ts";
 
@@ -22,18 +25,32 @@ export interface RestOptions {
   readonly clock: Clock;
   /** Called when there is something to take. */
   readonly wake: () => void;
+  /** The source's name on log lines. */
+  readonly name: string;
+  readonly log?: Pick<Log, "info" | "warn">;
 }
 
 const HELD_MAX = 10_000;
 const FETCH_MS_MAX = 10_000;
 const RETRY_FIRST_MS = 200;
 const RETRY_MAX_MS = 10_000;
+const REFUSED_MS = 60_000;
+const SHOWN_CHARS_MAX = 300;
 
 interface Waiting {
   held: Frame[];
   /** Where the first held delta begins, or the last one before it ended: no snapshot may be older. */
   prev: number | null;
+  /** Not asked for before (monotonic). */
+  dueMs: number;
+  isRefusalTold: boolean;
 }
+
+type Reply =
+  | { readonly text: string }
+  | { readonly refused: string }
+  /** `pauseMs`: what the venue tells us to wait; null if it says nothing. */
+  | { readonly failed: unknown; readonly pauseMs: number | null };
 
 export class RestBooks {
   readonly #books: BooksByRest;
@@ -44,7 +61,10 @@ export class RestBooks {
   readonly #stands = new Map<string, number | Frame>();
   readonly #abort = new AbortController();
   readonly #backoff;
+  readonly #outage: Outage;
   #timer: Timer | null = null;
+  /** Nothing is asked for before (monotonic). */
+  #pausedMs = 0;
   #fetching = false;
   /** A frame that nobody can read came while a snapshot was fetched: it may be a change of that book, and later than the snapshot. */
   #spoiled = false;
@@ -53,6 +73,9 @@ export class RestBooks {
     this.#books = books;
     this.#options = options;
     this.#backoff = createBackoff(RETRY_FIRST_MS, RETRY_MAX_MS, () => 1);
+    const { log = silentLog, clock, name: source } = options;
+    const [away, back] = ["upstream gives no books", "upstream gives books again"];
+    this.#outage = new Outage({ log, clock, away, back, fields: { source } });
   }
 
   /** A new connection: every book needs its snapshot. */
@@ -68,8 +91,8 @@ export class RestBooks {
   /** Gets a book's snapshot; its deltas are held from now on. */
   ask(symbol: string): void {
     if (this.#waiting.has(symbol)) return;
-    this.#waiting.set(symbol, { held: [], prev: this.#standsAt(symbol) });
-    if (this.#timer === null) this.#next();
+    this.#waiting.set(symbol, { held: [], prev: this.#standsAt(symbol), dueMs: 0, isRefusalTold: false });
+    this.#next();
   }
 
   /** The next frame that is due, before any of the socket: a snapshot or what was held for it. */
@@ -105,18 +128,24 @@ export class RestBooks {
     return at === null || typeof at === "number" ? at : (this.#books.delta(at.text)?.last ?? null);
   }
 
-  /** Fetches the snapshot of the book that waits longest. */
+  /** Fetches the snapshot of the book that waits longest, when its time has come. */
   #next(): void {
-    const [symbol] = this.#waiting.keys();
-    if (symbol === undefined || this.#fetching || this.#abort.signal.aborted) return;
+    if (this.#fetching || this.#abort.signal.aborted) return;
+    this.#timer?.cancel();
+    this.#timer = null;
+    const [first] = [...this.#waiting].sort(([, a], [, b]) => a.dueMs - b.dueMs);
+    if (first === undefined) return;
+    const { clock } = this.#options;
+    const waitMs = Math.max(first[1].dueMs, this.#pausedMs) - clock.monotonicMs();
+    if (waitMs > 0) {
+      this.#timer = clock.after(waitMs, () => this.#next());
+      return;
+    }
     this.#fetching = true;
-    void this.#fetch(symbol).then((pauseMs) => {
+    void this.#fetch(first[0]).then((pauseMs) => {
       this.#fetching = false;
-      if (pauseMs === 0) return this.#next();
-      this.#timer = this.#options.clock.after(pauseMs, () => {
-        this.#timer = null;
-        this.#next();
-      });
+      this.#pausedMs = clock.monotonicMs() + pauseMs;
+      this.#next();
     });
   }
 
@@ -126,8 +155,14 @@ export class RestBooks {
     const reply = await this.#request(this.#options.rest.replace(/\/$/, "") + this.#books.path(symbol));
     const waiting = this.#waiting.get(symbol);
     if (this.#abort.signal.aborted || waiting === undefined) return 0;
-    if (typeof reply === "number") return reply;
-    const record = reply === null ? null : this.#books.record(symbol, reply);
+    if ("refused" in reply) return this.#refused(symbol, waiting, reply.refused);
+    const record = "text" in reply ? this.#books.record(symbol, reply.text) : null;
+    if (record === null) {
+      this.#outage.failed("failed" in reply ? reply.failed : "the reply is no book", { symbol });
+      if ("failed" in reply && reply.pauseMs !== null) return reply.pauseMs;
+    } else {
+      this.#outage.worked();
+    }
     if (record === null || this.#spoiled || (waiting.prev !== null && record.last < waiting.prev)) {
       // The others get their turn meanwhile.
       this.#waiting.delete(symbol);
@@ -142,19 +177,31 @@ export class RestBooks {
     return 0;
   }
 
-  /** The reply's text, the milliseconds that the venue tells us to wait, or null for whatever else went wrong. */
-  async #request(url: string): Promise<string | number | null> {
+  /** It is this book's own trouble. */
+  #refused(symbol: string, waiting: Waiting, said: string): number {
+    const { name: source, log, clock } = this.#options;
+    if (!waiting.isRefusalTold) {
+      log?.warn("upstream refuses", { source, symbol, reply: said.slice(0, SHOWN_CHARS_MAX) });
+    }
+    waiting.isRefusalTold = true;
+    waiting.dueMs = clock.monotonicMs() + REFUSED_MS;
+    return 0;
+  }
+
+  async #request(url: string): Promise<Reply> {
     const { clock, tls } = this.#options;
     const timeout = new AbortController();
     const timer = clock.after(FETCH_MS_MAX, () => timeout.abort());
     try {
       const signal = AbortSignal.any([this.#abort.signal, timeout.signal]);
       const response = await fetch(url, tls === undefined ? { signal } : { signal, tls });
-      if (response.ok) return await response.text();
+      if (response.ok) return { text: await response.text() };
+      if (response.status === 400 || response.status === 404) return { refused: await response.text() };
       const seconds = Number(response.headers.get("retry-after"));
-      return seconds > 0 ? seconds * 1000 : null;
-    } catch {
-      return null; // It is asked again; the book says that it is stale meanwhile.
+      return { failed: `HTTP ${response.status}`, pauseMs: seconds > 0 ? seconds * 1000 : null };
+    } catch (error) {
+      // It is asked again; the book says that it is stale meanwhile.
+      return { failed: error instanceof Error ? error.message : String(error), pauseMs: null };
     } finally {
       timer.cancel();
     }

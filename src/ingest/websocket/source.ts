@@ -134,12 +134,14 @@ class WebSocketSource implements Source {
 
   /** One connection from the first attempt to its end; returns why it ended. */
   async #connection(sink: RecordSink, stable: () => void, signal: AbortSignal): Promise<string> {
-    const { link, tls, clock, rest, watch } = this.#options;
+    const { link, tls, clock, rest, watch, name, log = silentLog } = this.#options;
     const inbox = new Inbox(this.#url, tls ?? null, clock, this.#wake.call);
     const pulse = new Pulse(link, clock, this.#wake.call);
     const { books } = link;
     const rests =
-      books.by === "rest" && rest !== null ? new RestBooks(books, { rest, tls, clock, wake: this.#wake.call }) : null;
+      books.by === "rest" && rest !== null
+        ? new RestBooks(books, { rest, tls, clock, wake: this.#wake.call, name, log })
+        : null;
     const send = (text: string): void => {
       inbox.send(text);
       watch?.sent(text);
