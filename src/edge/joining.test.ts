@@ -1,5 +1,6 @@
 /** Joining against real workers and real clients: order, no loss, no doubling, replies, limits. */
 import { afterEach, expect, test } from "bun:test";
+import { RUNGS } from "../ring/messages.ts";
 import { type Client, FREE, type Harness, harness, until } from "./testing/harness.ts";
 
 let h: Harness;
@@ -278,4 +279,24 @@ test("joining - where a position is all it takes, later joiners get no frame; af
   for (const client of [first, second]) await client.ask({ id: 2, op: "unsubscribe", channels: ["a@trade"] });
   await first.ask(subscribe(3, "a@trade"));
   expect(h.engine.received("join").length).toBe(2);
+});
+
+test("joining - an answer that finds nobody leaves nothing behind for those who come when others have moved there", async () => {
+  h = await harness();
+  h.engine.later = "position";
+  h.engine.publish("a@trade");
+  const [mover, gone, late] = [await h.client(), await h.client(), await h.client()];
+  await mover.ask(subscribe(1, "a@trade"));
+  h.engine.hold = true;
+  gone.send({ ...subscribe(1, "a@trade"), cadence: 1000 });
+  await until(() => h.engine.held.length === 1, "the join is with main");
+  mover.send({ id: 2, op: "cadence", channel: "a@trade", ms: 1000 });
+  await until(() => h.engine.held.length === 2, "the move keeps the topic");
+  await gone.ask({ id: 2, op: "unsubscribe", channels: ["a@trade"] });
+  h.engine.release();
+  h.engine.publish("a@trade");
+  h.engine.tick(1 << RUNGS.indexOf(1000));
+  await mover.until((c) => c.frames.some(({ type }) => type === "cadence"));
+  const reply = await late.ask({ ...subscribe(3, "a@trade"), cadence: 1000 });
+  expect(reply.channels).toMatchObject({ "a@trade": { seq: 2, cadence: 1000 } });
 });

@@ -196,6 +196,8 @@ export class Joining {
     const { waiting } = request;
     request.waiting = [];
     const left = this.#serve(waiting, head, frames);
+    // Nobody has come: its publications pass unread, so whoever comes once others have moved here needs an answer of main.
+    if (topic.sessions === 0) topic.later = "ask";
     request.asked = false;
     topic.uses--;
     request.waiting.push(...left);
