@@ -112,8 +112,6 @@ export interface Reply {
 }
 
 /** The types of pushes; all but `drain` are about one channel. */
-export type PushType = Push["type"];
-
 const TYPES: readonly unknown[] = ["snapshot", "delta", "value", "items", "gap", "stale", "cadence", "drain"];
 
 /** A frame of the node as a push or a reply; null if it is neither. */

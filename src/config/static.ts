@@ -78,7 +78,7 @@ const syntheticSource = z.strictObject({
   }),
 });
 
-export const sourceKinds = ["sim", "replay", "websocket", "synthetic"] as const;
+const sourceKinds = ["sim", "replay", "websocket", "synthetic"] as const;
 
 export const staticSchema = z.strictObject({
   $schema: z.string().optional(),
@@ -137,4 +137,3 @@ export const staticSchema = z.strictObject({
 });
 
 export type StaticConfig = Readonly<Omit<z.output<typeof staticSchema>, "$schema">>;
-export type SourceConfig = StaticConfig["source"];

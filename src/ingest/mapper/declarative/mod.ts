@@ -1,3 +1,4 @@
+/** Mappers given as data: the face of the room. */
 export { createDeclarative } from "./compile.ts";
 export { FIELDS, type Field } from "./fields.ts";
 export { type Fault, judgeDeclarative } from "./judge.ts";
