@@ -82,6 +82,16 @@ test("continuity - made again with lower ids, or with higher ones and fewer entr
   expect(judge(at("5-0", 5), "5-0", later.info(), later.ids)).toMatchObject({ is: "broken", cause: "reset" });
 });
 
+test("continuity - made again with higher ids and more entries than one read gives: reset at the first of them", () => {
+  const again = new Stream();
+  again.add(29);
+  again.ids = again.ids.slice(9);
+  again.added = 20;
+  // 20 entries behind "5-0", the fifth of its stream: nobody could have added more than 15 there.
+  const judged = judge(at("5-0", 5), "5-0", again.info(), again.behind("5-0", 3));
+  expect(judged).toMatchObject({ is: "broken", cause: "reset", usable: false });
+});
+
 test("continuity - trimmed behind our place is no loss, trimmed beyond it is one, told once", () => {
   const stream = new Stream();
   stream.add(10);

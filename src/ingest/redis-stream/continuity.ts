@@ -66,7 +66,9 @@ export function judge(place: Place, exactUpTo: string, info: StreamInfo | null, 
     if (!isPassed) return { is: "whole", place, exactUpTo };
     // All there is lies behind us.
     const missing = place.ordinal === null ? 1 : added - place.ordinal - length;
-    if (missing <= 0) return { is: "whole", place, exactUpTo };
+    // More is behind us than was ever added behind us: another stream.
+    if (missing < 0) return again("reset");
+    if (missing === 0) return { is: "whole", place, exactUpTo };
     const isDeletedFrom = maxDeleted !== null && compareIds(maxDeleted, place.id) > 0;
     return trimmed({ id: place.id, ordinal: isDeletedFrom ? null : added - length }, exactUpTo);
   }
