@@ -1,4 +1,5 @@
 /** What mappers of JSON messages share: reading text, numbers as their own text, times, names of learned instruments. */
+import { DECIMAL_LENGTH_MAX } from "../../channel/decimal-units.ts";
 import type { Learn, Malformed } from "./mapper.ts";
 
 export type Fields = Readonly<Record<string, unknown>>;
@@ -26,9 +27,28 @@ export function parsed(value: unknown): { readonly json: unknown } | Malformed {
  */
 const MEMBER_NUMBER = /(?<!\\)":\s*(-?\d[\d.eE+-]*)/g;
 
+/** Whether numbers must be unscaled; also true of some texts, and then that is done for nothing. */
+export const HAS_EXPONENT = /\d[eE][+-]?\d/;
+const EXPONENT = /^(-?)(\d+)(?:\.(\d+))?[eE]([+-]?\d{1,3})$/;
+
 /** The same, but numbers that are members' values become their own text, so that no digit of a price is lost. */
 export function parsedExactly(value: unknown): { readonly json: unknown } | Malformed {
-  return parsed(typeof value === "string" ? value.replace(MEMBER_NUMBER, '":"$1"') : value);
+  if (typeof value !== "string") return parsed(value);
+  if (!HAS_EXPONENT.test(value)) return parsed(value.replace(MEMBER_NUMBER, '":"$1"'));
+  return parsed(value.replace(MEMBER_NUMBER, (_, number: string) => `":"${unscaled(number)}"`));
+}
+
+/** A number's text without an exponent: `1.5e-7` is `0.00000015`. One that a decimal cannot hold stays as it is. */
+export function unscaled(number: string): string {
+  const [, sign = "", whole = "", fraction = "", exponent] = EXPONENT.exec(number) ?? [];
+  if (exponent === undefined) return number;
+  const digits = whole + fraction;
+  const point = whole.length + Number(exponent);
+  if (Math.abs(point) + digits.length >= DECIMAL_LENGTH_MAX) return number;
+  const padded = point > 0 ? digits.padEnd(point, "0") : "0".repeat(1 - point) + digits;
+  const before = padded.slice(0, Math.max(1, point)).replace(/^0+(?=\d)/, "");
+  const behind = padded.slice(Math.max(1, point));
+  return sign + before + (behind === "" ? "" : `.${behind}`);
 }
 
 /** A number, or the text of one, as a number; NaN if it is neither. */

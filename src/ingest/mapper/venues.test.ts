@@ -1,5 +1,7 @@
 import { expect, test } from "bun:test";
+import fc from "fast-check";
 import { createBook } from "../../channel/book.ts";
+import { isDecimal } from "../../channel/decimal.ts";
 import { symbolOf } from "../../channel/name.ts";
 import type { Depth } from "../../channel/types.ts";
 import { isoUs, parsedExactly } from "./fields.ts";
@@ -46,9 +48,33 @@ test("exact numbers - digits stay, and what only looks like a member inside a st
       e: 'x: 5, "y":7',
       f: [1.5],
       g: "2021-04-17T16:43:37Z",
-      h: "1e-7",
+      h: "0.0000001",
     },
   });
+});
+
+test("exact numbers - an exponent is written out, digit by digit; text that only looks like one is left alone", () => {
+  const read = (number: string): unknown => (parsedExactly(`{"a":${number}}`) as { json: { a: unknown } }).json.a;
+  expect(["1E-8", "1.50e-7", "-2.5e+3", "0.15e3", "1.0E-4", "12.345e1", "0.25E1", "7e0", "0e5"].map(read)).toEqual([
+    "0.00000001",
+    "0.000000150",
+    "-2500",
+    "150",
+    "0.00010",
+    "123.45",
+    "2.5",
+    "7",
+    "0",
+  ]);
+  expect(read('"1e5"')).toBe("1e5");
+  expect(["1e400", "1e-99", `1${"0".repeat(70)}e-3`].map(read)).toEqual(["1e400", "1e-99", `1${"0".repeat(70)}e-3`]);
+  fc.assert(
+    fc.property(fc.double({ noNaN: true, min: 1e-20, max: 1e20 }), (number) => {
+      const text = read(number.toExponential());
+      expect(isDecimal(text)).toBe(true);
+      expect(Number(text)).toBe(number);
+    }),
+  );
 });
 
 test("times - to the microsecond, and nothing but whole times", () => {

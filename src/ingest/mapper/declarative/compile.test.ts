@@ -46,6 +46,7 @@ test("declarative - a trade by paths, a table of values and a unit, digit by dig
 test("declarative - what does not fit is malformed, with the path that failed", () => {
   const data = { s: "A", T: 1, t: 1, p: "1", q: "2", S: "B" };
   const reason = (change: Record<string, unknown>) => map(TRADE, { data: { ...data, ...change } });
+  // As a number it would be written out; in a text it is no decimal.
   expect(reason({ p: "1e5" })).toEqual({ malformed: "data.p: want a decimal", suspect: false });
   expect(reason({ p: undefined })).toEqual({ malformed: "data.p: want a decimal", suspect: false });
   expect(reason({ S: "X" })).toEqual({ malformed: "data.S: want one of buy, sell", suspect: false });
@@ -108,7 +109,7 @@ const BOOK = {
 } as const;
 
 test("declarative - levels as lists, with numbers that keep their zeros", () => {
-  const record = '{"s":"A","x":1,"b":[[27508.30,3.10],[27508.1,0.40]],"a":[["27508.5","2.2"]],"note":"x,5"}';
+  const record = '{"s":"A","x":1,"b":[[27508.30,3.10],[27508.1,4.0E-8]],"a":[["27508.5","2.2"]],"note":"x,5"}';
   expect(updates(BOOK, record)).toMatchObject([
     {
       channel: "a@depth",
@@ -117,7 +118,7 @@ test("declarative - levels as lists, with numbers that keep their zeros", () => 
       data: {
         bids: [
           ["27508.30", "3.10"],
-          ["27508.1", "0.40"],
+          ["27508.1", "0.000000040"],
         ],
         asks: [["27508.5", "2.2"]],
       },

@@ -1,5 +1,5 @@
 /** JSON read so that no digit of a number is lost: numbers become their own text, in lists too. */
-import { isoUs, parsed, parsedExactly } from "../fields.ts";
+import { HAS_EXPONENT, isoUs, parsed, parsedExactly, unscaled } from "../fields.ts";
 import type { Malformed } from "../mapper.ts";
 import type { TimeUnit } from "./spec.ts";
 
@@ -10,7 +10,8 @@ const TOKEN = /"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*/g;
 
 export function parsedAll(text: unknown): { readonly json: unknown } | Malformed {
   if (typeof text !== "string" || !IN_LIST.test(text)) return parsedExactly(text);
-  return parsed(text.replace(TOKEN, (token) => (token.startsWith('"') ? token : `"${token}"`)));
+  const said = HAS_EXPONENT.test(text) ? unscaled : (number: string) => number;
+  return parsed(text.replace(TOKEN, (token) => (token.startsWith('"') ? token : `"${said(token)}"`)));
 }
 
 const DIGITS = /^(\d{1,20})(?:\.(\d{1,12}))?$/;
