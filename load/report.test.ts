@@ -72,7 +72,9 @@ test("load report - a fault, a missed limit or nobody connected is not ok", () =
   const late = part();
   for (let at = 0; at < 10; at++) late.latency.add(9000);
   expect(reportOf(OPTIONS, 1, late)).toMatchObject({ ok: false, limits: [{ limit: "max-p99", met: false }] });
-  expect(reportOf({ ...OPTIONS, limits: NO_LIMITS }, 1, new Tally()).ok).toBe(false);
+  const nobody = reportOf({ ...OPTIONS, limits: NO_LIMITS }, 1, new Tally());
+  expect(nobody.ok).toBe(false);
+  expect(reportText(nobody)).toContain("FAULTS        nobody connected");
 });
 
 test("load report - only the first faults are kept as sentences, all are counted", () => {

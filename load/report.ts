@@ -157,14 +157,16 @@ export function reportText(report: Report): string {
     [
       "FAULTS",
       sum(faults) === 0
-        ? "none"
+        ? connect.opened > 0
+          ? "none"
+          : "nobody connected"
         : Object.entries(faults)
             .map(([kind, count]) => `${kind} ${grouped(count)}`)
             .join(", "),
     ],
     [
       "this tool",
-      `${bytesText(tool.bytesPerConnection)} per connection, ${report.processes} ${report.processes === 1 ? "process" : "processes"}, ${tool.cores === null ? "-" : tool.cores.toFixed(2)} cores`,
+      `${tool.bytesPerConnection === null ? "" : `${bytesText(tool.bytesPerConnection)} per connection, `}${report.processes} ${report.processes === 1 ? "process" : "processes"}, ${tool.cores === null ? "-" : tool.cores.toFixed(2)} cores`,
     ],
   );
   const lines = rows.map(([name, text]) => `${name.padEnd(14)}${text}`);

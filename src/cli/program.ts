@@ -151,7 +151,10 @@ function build(world: CliWorld, ended: (status: number) => void): Command {
   program
     .command("record")
     .description("write what an upstream sends into a file that serve --replay plays")
-    .argument("<source or url>", "kraken:BTC/USD,ETH/USD, or wss://host/path")
+    .argument(
+      "<source or url>",
+      "kraken:BTC/USD,ETH/USD, or wss://host/path (replayed if it speaks as one of the venues)",
+    )
     .requiredOption(
       "--out <FILE>",
       "the file, replaced if it exists; a venue with several connections makes one more for each",
