@@ -102,6 +102,19 @@ test("rest books - a snapshot older than what the book had is fetched again: no 
   expect(await taken(venue.books)).toContain('"lastUpdateId":8');
 });
 
+test("rest books - a snapshot younger than all that was held for it is where the book stands", async () => {
+  using venue = heldRest();
+  venue.books.ask("BTCUSDT");
+  expect(venue.books.holds(delta("BTCUSDT", 5, 5))).toBe(true);
+  await venue.answer(10);
+  expect(await taken(venue.books)).toContain('"lastUpdateId":10');
+  venue.books.ask("BTCUSDT");
+  await venue.answer(7);
+  await venue.answer(10);
+  venue.books.take();
+  expect(await taken(venue.books)).toContain('"lastUpdateId":10');
+});
+
 test("rest books - what a held delta continues is enough, whatever number came before", async () => {
   using venue = heldRest();
   venue.books.holds(delta("BTCUSDT", 900, 900));

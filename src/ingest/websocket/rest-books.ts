@@ -125,7 +125,11 @@ export class RestBooks {
 
   #standsAt(symbol: string): number | null {
     const at = this.#stands.get(symbol) ?? null;
-    return at === null || typeof at === "number" ? at : (this.#books.delta(at.text)?.last ?? null);
+    return at === null || typeof at === "number" ? at : this.#lastOf(at);
+  }
+
+  #lastOf(frame: Frame | undefined): number | null {
+    return frame === undefined ? null : (this.#books.delta(frame.text)?.last ?? null);
   }
 
   /** Fetches the snapshot of the book that waits longest, when its time has come. */
@@ -171,7 +175,8 @@ export class RestBooks {
     }
     this.#backoff.reset();
     this.#waiting.delete(symbol);
-    this.#stands.set(symbol, waiting.held.at(-1) ?? record.last);
+    // The snapshot may be younger than all that was held for it.
+    this.#stands.set(symbol, Math.max(record.last, this.#lastOf(waiting.held.at(-1)) ?? record.last));
     this.#ready.push({ text: record.text, receivedUs: this.#options.clock.wallUs() }, ...waiting.held);
     this.#options.wake();
     return 0;
