@@ -121,7 +121,7 @@ export function bytesText(bytes: number | null): string {
 }
 
 export function reportText(report: Report): string {
-  const { connect, subscribe, rate, told, checked, faults, tool } = report;
+  const { connect, subscribe, rate, told, checked, tool } = report;
   const rows: (readonly [string, string])[] = [
     [
       "connections",
@@ -154,16 +154,7 @@ export function reportText(report: Report): string {
       "verified",
       `${grouped(checked.links)} links of chains, ${grouped(checked.ids)} trade ids, ${grouped(checked.books)} books (${grouped(checked.compared)} compared)`,
     ],
-    [
-      "FAULTS",
-      sum(faults) === 0
-        ? connect.opened > 0
-          ? "none"
-          : "nobody connected"
-        : Object.entries(faults)
-            .map(([kind, count]) => `${kind} ${grouped(count)}`)
-            .join(", "),
-    ],
+    ["FAULTS", faultsText(report)],
     [
       "this tool",
       `${tool.bytesPerConnection === null ? "" : `${bytesText(tool.bytesPerConnection)} per connection, `}${report.processes} ${report.processes === 1 ? "process" : "processes"}, ${tool.cores === null ? "-" : tool.cores.toFixed(2)} cores`,
@@ -195,6 +186,14 @@ function listed(kinds: Readonly<Record<string, number>>): string {
   if (most.length === 0) return "";
   const shown = most.slice(0, KINDS_SHOWN).map(([kind, count]) => `${kind}: ${grouped(count)}`);
   return `; ${shown.join(", ")}${most.length > KINDS_SHOWN ? ", ..." : ""}`;
+}
+
+function faultsText({ connect, faults }: Report): string {
+  if (connect.opened === 0) return "nobody connected";
+  if (sum(faults) === 0) return "none";
+  return Object.entries(faults)
+    .map(([kind, count]) => `${kind} ${grouped(count)}`)
+    .join(", ");
 }
 
 function refusedText({ subscribe: { refused, refusals } }: Report): string {

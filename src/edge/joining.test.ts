@@ -53,7 +53,9 @@ test("joining - nothing is lost or doubled for clients that join and leave under
     }
   }
   await until(() => clients.every((c) => (c.reply(1) ?? c.reply(3)) !== undefined), "all have joined");
-  await Bun.sleep(100);
+  const seq = () => h?.engine.channels.get("a@trade")?.seq ?? 0;
+  const joinedAt = seq();
+  await until(() => seq() > joinedAt + 100, "it goes on for all of them");
   publishing = false;
   await load;
   const end = Object.fromEntries(names.map((name) => [name, h.engine.channels.get(name)!.seq]));

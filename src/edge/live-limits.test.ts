@@ -1,5 +1,6 @@
 /** Limits and settings of topics that change while real workers run. */
 import { afterEach, expect, test } from "bun:test";
+import { waitFor } from "../../test/lib/wait.ts";
 import { DEFAULT_LIMITS, type EdgeLimits } from "./config.ts";
 import { liveLimits } from "./live-limits.ts";
 import { type Client, type Harness, harness, until } from "./testing/harness.ts";
@@ -52,9 +53,7 @@ test("live limits - who may come in is decided by the newest ones, also by a wor
   h.edge.change({ limits: limitsWith({ deny: ["127.0.0.0/8"] }), topics: [] });
   const url = h.url("/ws/quote/v1").replace("ws:", "http:");
   const status = async () => (await fetch(url).catch(() => null))?.status ?? 0;
-  const isDenied = async (): Promise<void> => {
-    while ((await status()) !== 403) await Bun.sleep(5);
-  };
+  const isDenied = (): Promise<void> => waitFor(async () => (await status()) === 403, "the address is denied");
   await isDenied();
   expect(client.closed).toBeNull();
   h.edge.post(0, { is: "inject", fault: "throw", ms: 0 });

@@ -4,6 +4,7 @@ import type { ConfigChange } from "../../src/config/dynamic/diff.ts";
 import type { ConfigStore } from "../../src/config/store/store.ts";
 import { GatewayError } from "../../src/lib/errors.ts";
 import { type Log, silentLog } from "../../src/lib/log.ts";
+import { waitFor } from "../lib/wait.ts";
 
 export interface StoreUnderTest {
   readonly store: ConfigStore;
@@ -34,13 +35,7 @@ export function configStoreContract(name: string, open: (text: string, log: Log)
     return { store, first, told, changes, put: (next: unknown) => put(JSON.stringify(next)) };
   }
 
-  async function until(condition: () => boolean): Promise<void> {
-    const end = performance.now() + 20_000;
-    while (!condition()) {
-      if (performance.now() > end) throw new Error("not within 20 s");
-      await Bun.sleep(2);
-    }
-  }
+  const until = (condition: () => boolean): Promise<void> => waitFor(condition, "the change is told");
 
   test(`config store ${name} - a change of what is live is handed on, with what it is`, async () => {
     const { store, put, changes, first, told } = await followed(topics(5));

@@ -99,8 +99,12 @@ test.concurrent("rest - trades and aggTrades are those of the streams", async ()
     await client.request("SUBSCRIBE", ["ethusdt@trade"]);
     await waitFor(() => client.of("ethusdt@trade").length >= 20, "twenty trades");
     const streamed = client.of("ethusdt@trade");
-    await Bun.sleep(60);
-    const trades: Json[] = await get(`${base}/trades?symbol=${symbol}&limit=1000`);
+    let trades: Json[] = [];
+    // An answer is kept for a moment.
+    await waitFor(async () => {
+      trades = await get(`${base}/trades?symbol=${symbol}&limit=1000`);
+      return trades.some(({ id }) => id === streamed[19]?.t);
+    }, "the twentieth is answered");
     const byId = new Map(trades.map((trade) => [trade.id, trade]));
     for (const { t, p, q, T, m } of streamed.slice(0, 20)) {
       expect(byId.get(t as number)).toMatchObject({ price: p, qty: q, time: T, isBuyerMaker: m });

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import type { ChannelPush } from "../../../client/src/frames.ts";
+import { waitFor } from "../../../test/lib/wait.ts";
 import { Panel } from "./panel.ts";
 import { plainLines, timeOfDay } from "./text.ts";
 import { jsonView, type Output, plainView, screenView } from "./view.ts";
@@ -152,8 +153,7 @@ test("tail view - the screen shows every channel and the notes, and gives the te
   view.push(snapshot, "", false);
   view.push(trade, "", false);
   view.note("connected to somewhere");
-  const deadline = performance.now() + 5000;
-  while (!bare(text.out).includes("connected to somewhere") && performance.now() < deadline) await Bun.sleep(5);
+  await waitFor(() => bare(text.out).includes("connected to somewhere"), "the note is drawn");
   const shown = bare(text.out);
   for (const part of ["b@depth", "10.50", "b@trade", "buy  10.51 x 0.5", "connected to somewhere"]) {
     expect(shown).toContain(part);

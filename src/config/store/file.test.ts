@@ -3,6 +3,7 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { mkdtempSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { waitFor } from "../../../test/lib/wait.ts";
 import { dynamicContext } from "../../dynamic-context.ts";
 import { systemClock } from "../../lib/clock.ts";
 import { GatewayError } from "../../lib/errors.ts";
@@ -39,13 +40,7 @@ async function followed(document: unknown) {
   return { path, write, told, changes, first, store };
 }
 
-async function until(condition: () => boolean): Promise<void> {
-  const end = performance.now() + 4000;
-  while (!condition()) {
-    if (performance.now() > end) throw new Error("not within 4 s");
-    await Bun.sleep(2);
-  }
-}
+const until = (condition: () => boolean): Promise<void> => waitFor(condition, "the change is told");
 
 test("file store - a document that is being written is left alone until it is whole", async () => {
   const { path, changes, store } = await followed(topics(5));
